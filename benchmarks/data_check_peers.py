@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from gr00t_assets.datasets.source_kinds import SyntheticSource
 from gr00t_assets.datasets.synthetic.generator import generate
-from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets_tests.datasets.checks.both_layouts import LAYOUTS, STRUCTURAL_FAULTS, spoil
 
 CONFIG = "fourier_gr1_arms_only"
@@ -158,7 +158,7 @@ def main() -> int:
     lines: list[list[str]] = []
     with tempfile.TemporaryDirectory() as directory:
         good, scratch = Path(directory) / "good", Path(directory) / "scratch"
-        spec = SyntheticSpec(episodes=3, min_frames=40, max_frames=44, width=96, height=96)
+        spec = SyntheticSource(episodes=3, min_frames=40, max_frames=44, width=96, height=96)
         generate(spec, good)
         usual = measure(spoil(good, scratch, None), programs)
         for (name, layout), messages in usual.items():

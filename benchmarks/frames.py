@@ -24,9 +24,9 @@ from PIL import Image
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.source_kinds import SyntheticSource
 from gr00t_assets.datasets.synthetic.generator import generate
-from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
-from gr00t_assets.datasets.video_decoding import decode
+from gr00t_assets.datasets.videos import decode
 
 TARGET = 1000
 READ_TARGET = 20_000
@@ -124,7 +124,7 @@ def measure_images() -> int:
     """Print the rates of images in the rows; 1 where the target is missed."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "synthetic"
-        generate(SyntheticSpec(episodes=3), folder)
+        generate(SyntheticSource(episodes=3), folder)
         camera = put_images_in_rows(folder)
         dataset = LeRobotDataset.open(folder)
         rates = []
@@ -151,7 +151,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         if folder is None:
             folder = Path(scratch) / "synthetic"
-            _, cpu, _ = timed(lambda: generate(SyntheticSpec(), folder) or 0)
+            _, cpu, _ = timed(lambda: generate(SyntheticSource(), folder) or 0)
             print(f"synthetic demonstrations made in {cpu:.1f} CPU s")
         dataset = LeRobotDataset.open(folder)
         camera = dataset.cameras[0]

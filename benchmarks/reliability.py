@@ -56,7 +56,7 @@ class Clock:
                 if function := getattr(module, check, None):
                     setattr(module, check, replaced.setdefault(function, self.timed(function)))
         os.fsync = self.timed(os.fsync)
-        sums: Any = sys.modules["gr00t_assets.datasets.frames.frame_checksums"]
+        sums: Any = sys.modules["gr00t_assets.datasets.frames.frame_index"]
         sums.FrameChecksums.sampled_damage = self.timed(sums.FrameChecksums.sampled_damage)
 
 

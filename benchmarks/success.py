@@ -14,18 +14,16 @@ from functools import cache
 import numpy as np
 
 from gr00t_assets.comparison.statistics.success import (
+    SuccessEstimate,
+    against_first,
     barnard,
+    between_runs,
+    compared,
     mcnemar,
     rollouts_needed,
     sequential_p,
 )
 from gr00t_assets.comparison.statistics.success_agreement import rank_correlation
-from gr00t_assets.comparison.statistics.success_pairs import (
-    SuccessEstimate,
-    against_first,
-    between_runs,
-    compared,
-)
 from gr00t_assets.evaluation.success_rate import SuccessRate
 
 LEVEL = 0.05

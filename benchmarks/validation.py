@@ -26,8 +26,8 @@ import pyarrow.parquet as pq
 
 from gr00t_assets.datasets.fit.dataset_check import check_dataset
 from gr00t_assets.datasets.lerobot.statistics import RunningStatistics
+from gr00t_assets.datasets.source_kinds import SyntheticSource
 from gr00t_assets.datasets.synthetic.generator import generate
-from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets_tests.datasets.lerobot.v3.v30 import convert_to_v30
 
 SIZES = (250, 1000)
@@ -124,7 +124,7 @@ def main() -> int:
     figures: dict[tuple[str, int], dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         few = Path(scratch) / "few"
-        generate(SyntheticSpec(episodes=8), few)
+        generate(SyntheticSource(episodes=8), few)
         lines = (few / "meta/episodes.jsonl").read_text().strip().split("\n")
         length = sum(json.loads(line)["length"] for line in lines) / len(lines)
         few_files = round(arguments.rows / length)

@@ -25,9 +25,13 @@ from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.record import DatasetRecord, load_record
 from gr00t_assets.datasets.sources.origin import load_origin
-from gr00t_assets.datasets.sources.version_files import check_rows_and_meta, require_sound_version
+from gr00t_assets.datasets.sources.versions import (
+    DatasetRecord,
+    check_rows_and_meta,
+    load_record,
+    require_sound_version,
+)
 from gr00t_assets.evaluation.open_loop import evaluate_run
 from gr00t_assets.evaluation.result import EvaluationSettings, load_evaluation
 from gr00t_assets.modality.camera_images import ImageRecipe

@@ -25,8 +25,7 @@ from gr00t_assets.core.text import figure_png, from_spreadsheet, printable, spre
 from gr00t_assets.core.yaml_files import load_yaml
 from gr00t_assets.defs.metadata import bullets, folded_table, verbatim
 from gr00t_assets.reporting.html import render_page
-from gr00t_assets.reporting.journal.entries import commands
-from gr00t_assets.reporting.journal.research_journal import journal_text, read_notes
+from gr00t_assets.reporting.research_journal import commands, journal_text, read_notes
 from gr00t_assets_tests.reporting.report_runs import compared, finished_run
 from gr00t_assets_tests.reporting.test_html import browser  # noqa: F401
 

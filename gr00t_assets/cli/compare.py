@@ -23,6 +23,7 @@ from gr00t_assets.comparison.tables.runs_table import export_table
 from gr00t_assets.comparison.wording import (
     first_label,
     label,
+    loss_and_interval,
     names_in_words,
     not_ranked_reason,
     value_words,
@@ -35,21 +36,16 @@ from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.sweeps import find_sweep
 from gr00t_assets.reporting.effect_table import BADGES, answered
 from gr00t_assets.reporting.html import STORE
-from gr00t_assets.reporting.journal.research_journal import write_journal
 from gr00t_assets.reporting.markdown import (
     narrow_table,
     proposal_cost,
     proposal_question,
     proposal_runs,
 )
-from gr00t_assets.reporting.ranking_table import (
-    RankingTable,
-    evaluation_sentence,
-    loss_and_interval,
-    record_note,
-)
+from gr00t_assets.reporting.ranking_table import RankingTable, evaluation_sentence, record_note
 from gr00t_assets.reporting.report import make_report
-from gr00t_assets.reporting.sweep_summary import status_counts
+from gr00t_assets.reporting.research_journal import write_journal
+from gr00t_assets.reporting.summaries import status_counts
 
 _VERDICT_STYLES = {
     "controlled": "bold green",

@@ -29,11 +29,11 @@ from gr00t_assets.datasets.fit.dataset_check import check_dataset, check_stored_
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.frame_check import check_frames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.proposed_curation import proposed_curation
 from gr00t_assets.datasets.quality.figures import Quality
 from gr00t_assets.datasets.quality.measure import measure_quality
+from gr00t_assets.datasets.quality.scores import proposed_curation
 from gr00t_assets.datasets.quality.table import COLUMNS, SCORE_COLUMNS, quality_table, score_table
-from gr00t_assets.datasets.record import DatasetRecord, load_record
+from gr00t_assets.datasets.sources.versions import DatasetRecord, load_record
 from gr00t_assets.modality.config import load_modality_config
 
 DatasetPath = Annotated[

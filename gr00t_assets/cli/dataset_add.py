@@ -20,10 +20,10 @@ from gr00t_assets.datasets.adding.adding import (
     discard,
     look_at_entry,
     look_at_source,
+    write_project_files,
 )
-from gr00t_assets.datasets.adding.project_files import write_project_files
-from gr00t_assets.datasets.adding.source import named_source
 from gr00t_assets.datasets.catalog import project_catalog
+from gr00t_assets.datasets.sources.fetch import named_source
 from gr00t_assets.modality.modality_json import Modality
 
 

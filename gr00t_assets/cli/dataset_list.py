@@ -14,7 +14,7 @@ from gr00t_assets.core.project import Store, materialize_command, own_modality_f
 from gr00t_assets.core.units import duration
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.catalog import CatalogEntry, find_entry
-from gr00t_assets.datasets.record import load_record
+from gr00t_assets.datasets.sources.versions import load_record
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.modality.config import load_modality_config
 

@@ -11,9 +11,9 @@ from gr00t_assets.cli.reported import tell_dagster
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.sweeps import find_experiment
-from gr00t_assets.reporting.promotion import hub
 from gr00t_assets.reporting.promotion.promote import promote
 from gr00t_assets.reporting.promotion.record import promoted_folder, promoted_models
+from gr00t_assets.reporting.promotion.record import push as push_to_hub
 from gr00t_assets.runs.model_reference import split_reference
 
 model_app = typer.Typer(help="Models that are good enough to be used.", no_args_is_help=True)
@@ -52,7 +52,7 @@ def model_promote(
     if because and not record.because:
         echo("nothing is against it: --because is not on its card")
     if push is not None:
-        pushed = hub.push(record, folder, push, private)
+        pushed = push_to_hub(record, folder, push, private)
         echo(f"pushed: {pushed.url}, commit {pushed.commit}")
 
 

@@ -26,8 +26,7 @@ from gr00t_assets.evaluation.trials.plan import (
     read_conditions,
 )
 from gr00t_assets.evaluation.trials.sheet import Outcomes, read_outcomes
-from gr00t_assets.reporting.trials_form import form_app
-from gr00t_assets.reporting.trials_report import trials_report
+from gr00t_assets.reporting.trials import form_app, trials_report
 from gr00t_assets.runs.model_reference import find_model
 
 trials_app = typer.Typer(help="Blind trials on a real robot.", no_args_is_help=True)

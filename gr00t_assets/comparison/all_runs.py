@@ -18,11 +18,8 @@ from gr00t_assets.runs.manifest import Manifest
 from gr00t_assets.runs.stored_run import StoredRun, read_runs
 from gr00t_assets.trainers.wandb_run import RECORD, read_record
 
-JOURNAL = "journal/runs.csv"
-"""Runs that were made before there was a store, in the project's ``data``."""
-
-_LONGEST_NOTE = 4000
-"""Characters of a failure that are shown."""
+JOURNAL = "journal/runs.csv"  # Runs made before there was a store, in the project's ``data``
+_LONGEST_NOTE = 4000  # Characters of a failure that are shown
 
 
 def chosen_runs(
@@ -30,8 +27,7 @@ def chosen_runs(
 ) -> list[Run]:
     """The runs of a table; without one the store's runs, and after them the ``imported`` ones.
 
-    Of a table neither project nor store is looked at but for frames of datasets. ``sweep_names``
-    leave out imported runs.
+    ``sweep_names`` leave out imported runs.
 
     Raises:
         SweepError: There is no sweep of a name, or its file is wrong.
@@ -57,10 +53,7 @@ def from_store(stored: Sequence[StoredRun]) -> list[Run]:
 
 
 def from_stored_run(stored: StoredRun) -> Run:
-    """One run of the store, also one that is missing; its id is its config hash.
-
-    The loss is that of the manifest, else of the window at the end of the curve.
-    """
+    """One run of the store, also a missing one; its id is its config hash."""
     manifest, settings = stored.manifest, stored.hyperparameters
     experiment = stored.spec.experiment if stored.stale and stored.spec else stored.experiment
     curve, latest = loss_curve(stored.metrics), manifest or stored.metrics.last
@@ -106,8 +99,7 @@ def imported_runs(store: Store, journal: Path | None = None) -> list[Run]:
     """The journal's runs and those of W&B; one that is in both has the best of either.
 
     Runs of W&B that this store logged itself (``wandb.json`` of a run directory has the id) are
-    left out: the store has them with every loss. The journal is the project's where left out, with
-    that of the examples.
+    left out. The journal is the project's where left out, with that of the examples.
 
     Raises:
         ComparisonError: The table or an import cannot be read.
@@ -117,8 +109,8 @@ def imported_runs(store: Store, journal: Path | None = None) -> list[Run]:
     rows = [row for table in tables for row in read_table(table, frames)]
     records = (read_record(file.parent) for file in (store.root / "runs").glob(f"*/*/{RECORD}"))
     own = {record.id for record in records if record}
-    imported = (run for run in read_wandb(store) if run.run_id not in own)
-    by_id = {run.run_id: run_of_wandb(run, frames) for run in imported}
+    imported = (run_of_wandb(run, frames) for run in read_wandb(store) if run.run_id not in own)
+    by_id = {run.run_id: run for run in imported}
     merged = [
         _merged(row, by_id.pop(row.run_id), frames) if row.run_id in by_id else row for row in rows
     ]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.statistics.factors import IMMATERIAL
 from gr00t_assets.comparison.statistics.ranking import RankedRun
-from gr00t_assets.comparison.wording import SENTENCES, label, loss_text, names_in_words, shown
+from gr00t_assets.comparison.wording import SENTENCES, label, names_in_words
 from gr00t_assets.experiments.registry import all_hyperparameters
 
 Dtype = Literal["Int64", "Float64", "boolean", "string"]
@@ -18,38 +18,22 @@ Value = Callable[[RankedRun], object]
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table of runs.
-
-    Attributes:
-        dtype: Of pandas; each has a missing value, which is ``pandas.NA``.
-        value: Of a row; None where it is missing.
-        heading: In the table of a ranking; '' where the column is left to the export.
-        derived: Worked out anew when an exported table is read again.
-        wide: Shown on the page alone, not where there is less room.
-        error: Standard error of the value of a row, where it has one.
-    """
+    """One column of a table of runs."""
 
     name: str
-    dtype: Dtype
+    dtype: Dtype  # Of pandas; each has a missing value, which is ``pandas.NA``
     unit: str
     description: str
-    value: Value
-    heading: str = ""
-    derived: bool = False
-    wide: bool = False
-    error: Value | None = None
+    value: Value  # Of a row; None where it is missing
+    heading: str = ""  # In the table of a ranking; '' where the column is left to the export
+    derived: bool = False  # Worked out anew when an exported table is read again
+    wide: bool = False  # Shown on the page alone, not where there is less room
+    error: Value | None = None  # Standard error of the value of a row, where it has one
 
     @property
     def numeric(self) -> bool:
         """Whether its values stand on the right."""
         return self.dtype in ("Int64", "Float64")
-
-    def text(self, row: RankedRun) -> str:
-        """The value of a row for a reader; '' where it is missing."""
-        value = self.value(row)
-        if self.error is not None:
-            return loss_text(value, self.error(row))
-        return shown(value, self.name)
 
 
 def _of(path: str) -> Value:
@@ -84,25 +68,20 @@ def row_remark(row: RankedRun) -> str | None:
     parts = []
     if place and place.tied:
         parts = ["Within noise of rank 1." if place.interval else "Not told apart from rank 1."]
-    replicates = [label(other) for other in place.runs if other is not run] if place else []
-    if replicates:
+    if replicates := [label(other) for other in place.runs if other is not run] if place else []:
         parts.append(f"Ranked as one with {names_in_words(replicates, 3)}: other seeds.")
     if place and place.survivors:
         parts.append(f"{place.survivors[:1].upper()}{place.survivors[1:]}.")
     parts.append(_status_note(run))
     if run.failed_checks:
         parts.append(f"Failed check: {', '.join(run.failed_checks)}.")
-    parts += run.problems
-    if run.source != "store" and run.note:
-        parts.append(run.note)
-    return " ".join(part for part in parts if part) or None
+    parts += [*run.problems, run.note if run.source != "store" else ""]
+    return " ".join(filter(None, parts)) or None
 
 
 def cpu_hours(run: Run) -> float | None:
     """Wall hours of a run that used no GPU; None of any other."""
-    if run.gpu_hours != 0 or run.wall_seconds is None:
-        return None
-    return run.wall_seconds / 3600
+    return run.wall_seconds / 3600 if run.gpu_hours == 0 and run.wall_seconds is not None else None
 
 
 def _loss_fall(row: RankedRun) -> float | None:
@@ -195,16 +174,16 @@ def column_names() -> dict[str, Column]:
 def varying_settings(runs: Sequence[Run]) -> list[str]:
     """Settings that differ among runs and are not shown anyway, known hyperparameters first.
 
-    Left out are those that cannot change what is learned, the seed, and what differs in nothing but
-    that one source knows it and another does not.
+    Left out are those that cannot change what is learned, the seed, and what one source knows
+    and another does not.
     """
     left_out = {*SHOWN_SETTINGS, "max_steps", *column_names(), "seed", *IMMATERIAL}
-    values = {
-        name: {repr(run.settings[name]) for run in runs if name in run.settings}
+    return [
+        name
         for name in setting_names(runs)
         if name not in left_out
-    }
-    return [name for name, present in values.items() if len(present) > 1]
+        and len({repr(run.settings[name]) for run in runs if name in run.settings}) > 1
+    ]
 
 
 def setting_names(runs: Sequence[Run]) -> list[str]:

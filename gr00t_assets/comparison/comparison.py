@@ -19,9 +19,9 @@ from gr00t_assets.comparison.statistics.factor_tests import all_effects
 from gr00t_assets.comparison.statistics.ranking import (
     BAND,
     ComparabilityClass,
+    RankedConfiguration,
     RankedRun,
     comparability_classes,
-    ranked_runs,
 )
 from gr00t_assets.comparison.success_ranking import SuccessRanking, success_rankings
 from gr00t_assets.comparison.tables.runs_table import runs_of_frame
@@ -75,16 +75,11 @@ class Comparison:
         """What succeeds most often and whether loss agrees, then what is best by loss."""
         return " ".join([*(item.verdict for item in self.success), self.headline])
 
-    @property
-    def rows(self) -> list[RankedRun]:
-        """Every run with its place, the ranked ones first, class by class."""
-        return ranked_runs(self.classes, self.runs)
-
     def to_json(self) -> dict[str, Any]:
         """What ``gr00t-assets compare --json`` prints, without a number that JSON does not have."""
         return {
             "headline": self.verdict,
-            "runs": [_run_json(row) for row in ranked_runs((), self.runs)],
+            "runs": [_run_json(run) for run in self.runs],
             "classes": [_class_json(item) for item in self.classes],
             "not_ranked": [
                 {"run_id": run.run_id, "status": run.status, "reason": not_ranked_reason(run)}
@@ -110,8 +105,7 @@ def compare(
 
     Args:
         runs: Of a store, or a table with a row for each run as ``data/journal/runs.csv`` has them.
-        evaluations: By run id.
-        rollouts: Of the final weights, by run id.
+        evaluations: By run id, and so are ``rollouts`` of the final weights.
         band: Share by which two losses may differ and still be equally good.
 
     Raises:
@@ -138,63 +132,58 @@ def compare(
 
 
 def to_json(items: Any) -> Any:
-    """Answers, effects, differences or proposals, one or several, as JSON has them.
-
-    Every field and computed field of theirs is there; runs are their ids.
-    """
+    """Answers, effects, differences or proposals, one or several, as JSON; runs are their ids."""
     if isinstance(items, list | tuple):
         return [to_json(item) for item in items]
     return plain(_adapter(type(items)).dump_python(items, mode="json", by_alias=True))
 
 
-@cache
-def _adapter(kind: type) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+_adapter = cache(TypeAdapter[Any])
 
 
-def _run_json(row: RankedRun) -> dict[str, Any]:
+def _run_json(run: Run) -> dict[str, Any]:
     """One run by column, with its data and settings; what is not known is null."""
-    run = row.run
-    values = {item.name: plain(item.value(row)) for item in COLUMNS if item.name != "rank"}
+    row = RankedRun(run)
+    values = {item.name: item.value(row) for item in COLUMNS if item.name != "rank"}
     more = {name: getattr(run, name) for name in ("max_steps", "data", "settings", "problems")}
-    return values | plain(more)
+    return plain(values | more)
 
 
 def _class_json(item: ComparabilityClass) -> dict[str, Any]:
     """One class with its ranking, lowest loss first; errors there are those between runs."""
-    best = item.best
     return {
         "id": item.id,
         "words": item.comparability,
         "frames": item.frames,
         "runs": [run.run_id for run in item.runs],
         "spread": to_json(item.spread) | {"percent": item.spread.percent},
-        "best": best.run.run_id if best else None,
-        "ranking": [
-            {
-                "place": place.place,
-                "run_id": run.run_id,
-                "name": run.name,
-                "loss": place.loss.mean,
-                "standard_error": place.loss.standard_error,
-                "interval": list(place.interval) if place.interval else None,
-                "expected": place.expected,
-                "expected_interval": plain(place.expected_interval),
-                "chance_best": place.chance_best,
-                "chance_good": place.chance_good,
-                "run_loss": run.loss.mean if run.loss else None,
-                "run_standard_error": run.loss.standard_error if run.loss else None,
-                "replicates": len(place.runs),
-                "finished": place.finished,
-                "started": place.started,
-                "epochs": run.epochs,
-                "samples_seen": run.samples_seen,
-                "tied_with_best": place.tied_with_best,
-            }
-            for place in item.ranking
-            for run in place.runs
-        ],
+        "best": item.best.run.run_id if item.best else None,
+        "ranking": [_place_json(place, run) for place in item.ranking for run in place.runs],
     }
+
+
+def _place_json(place: RankedConfiguration, run: Run) -> dict[str, Any]:
+    loss = run.loss
+    content = {
+        "place": place.place,
+        "run_id": run.run_id,
+        "name": run.name,
+        "loss": place.loss.mean,
+        "standard_error": place.loss.standard_error,
+        **{name: getattr(place, name) for name in _CHANCES},
+        "run_loss": loss.mean if loss else None,
+        "run_standard_error": loss.standard_error if loss else None,
+        "replicates": len(place.runs),
+        "finished": place.finished,
+        "started": place.started,
+        "epochs": run.epochs,
+        "samples_seen": run.samples_seen,
+        "tied_with_best": place.tied_with_best,
+    }
+    return plain(content)
+
+
+_CHANCES = ("interval", "expected", "expected_interval", "chance_best", "chance_good")
 
 
 def _success_json(ranking: SuccessRanking) -> dict[str, Any]:

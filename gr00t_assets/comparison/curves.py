@@ -11,8 +11,7 @@ from gr00t_assets.core.files import LARGEST_NUMBER
 from gr00t_assets.runs.final_loss import LossWindow, final_window, window_steps
 from gr00t_assets.runs.metrics import MetricTable
 
-TAIL = 0.25
-"""Share of the run that the slope at its end is taken over."""
+TAIL = 0.25  # Share of the run that the slope at its end is taken over
 
 LossKind = Literal["window mean", "one logged value"]
 Trend = Literal["falling", "level", "rising", "unknown"]
@@ -20,10 +19,8 @@ Trend = Literal["falling", "level", "rising", "unknown"]
 SAMPLE_CV = 1.0
 """Standard deviation over mean of one sample's loss: flow time and noise are drawn at random.
 
-``python -m benchmarks.sample_noise`` measures 0.58 over the last 200 of 2,000 steps of the built-in
-tiny model with batch size 1, where one step says nothing of the next (correlation -0.03). The share
-grows as a model learns, since what is left of the loss hangs more on the flow time; so 1 is taken,
-and errors of logged values are rather too large.
+``python -m benchmarks.sample_noise`` measures 0.58 at the end of 2,000 steps of the tiny model. The
+share grows as a model learns; so 1 is taken, and errors of logged values are rather too large.
 """
 
 
@@ -34,40 +31,27 @@ def logged_value_error(loss: float, samples: int) -> float:
 
 @dataclass(frozen=True)
 class Loss:
-    """A training loss at the end of a run, or so far, a mean over ``samples``.
-
-    Attributes:
-        standard_error: Of the mean, within the run; None where the window is too short to tell.
-            Of one logged value it is an estimate, see ``logged_value_error``.
-        kind: A mean over the window of ``runs.final_loss``, or the one value that was logged.
-    """
+    """A training loss at the end of a run, or so far, a mean over ``samples``."""
 
     mean: float
-    standard_error: float | None
+    standard_error: float | None  # Within the run; None: too short; of one logged value an estimate
     samples: int
-    kind: LossKind = "window mean"
+    kind: LossKind = "window mean"  # Over the window of ``runs.final_loss``, or the value logged
 
     @classmethod
     def of_window(cls, window: LossWindow | None) -> "Loss | None":
         """The loss of a window; None where its mean is not a finite number above zero."""
-        if window is None or not (math.isfinite(window.mean) and window.mean > 0):
+        if window is None or not 0 < window.mean < math.inf:
             return None
         return cls(window.mean, window.standard_error, window.samples)
 
 
 @dataclass(frozen=True)
 class EndTrend:
-    """Whether the loss still falls at the end of a run.
+    """Whether the loss still falls at the end of a run."""
 
-    Attributes:
-        trend: ``level`` where the slope cannot be told from none; ``unknown`` without a curve.
-        slope: Change of the log loss over the last ``TAIL`` of the run: -0.1 is a loss that
-            fell by about 10 percent. None where it is unknown.
-        standard_error: Of the slope.
-    """
-
-    trend: Trend
-    slope: float | None = None
+    trend: Trend  # ``level`` where the slope cannot be told from none; ``unknown`` without a curve
+    slope: float | None = None  # Of the log loss over the last ``TAIL``: -0.1 is 10 percent lower
     standard_error: float | None = None
 
     @property
@@ -77,11 +61,8 @@ class EndTrend:
             return "unknown: there is no curve"
         kinds = {"level": "level: a change of", "falling": "still falling:", "rising": "rising:"}
         percent, error = 100 * math.expm1(self.slope), 100 * self.standard_error
-        change = percent if self.trend == "level" else abs(percent)
-        return (
-            f"{kinds[self.trend]} {change:.0f} ± {error:.0f} % "
-            f"over the last {100 * TAIL:.0f} % of the run"
-        )
+        change = f"{percent if self.trend == 'level' else abs(percent):.0f} ± {error:.0f} %"
+        return f"{kinds[self.trend]} {change} over the last {100 * TAIL:.0f} % of the run"
 
 
 @dataclass(frozen=True)
@@ -103,11 +84,7 @@ class Curve:
         return Curve(self.steps[keep], self.samples[keep], self.losses[keep])
 
     def smoothed(self) -> "Curve":
-        """Means over every window of the run, each at the middle of its window.
-
-        A window has as many steps as that of the final loss, so the line begins at the first
-        loss and ends at the final loss of the run.
-        """
+        """Means over every window as long as that of the final loss, each at the middle of it."""
         window = min(window_steps(len(self)), len(self))
         if window < 2:
             return self
@@ -119,10 +96,7 @@ class Curve:
         return self.loss_at(self.samples[-1]) if len(self) else None
 
     def loss_at(self, samples: float) -> Loss | None:
-        """The loss where so many samples were seen; None where the curve does not reach them.
-
-        The window ends there and is as long as that of a run which ends there.
-        """
+        """The loss as if the run ended where so many samples were seen; None beyond its end."""
         points = int(np.searchsorted(self.samples, samples, side="right"))
         if points < 4 or samples > 1.02 * self.samples[-1]:
             return None

@@ -16,8 +16,7 @@ from gr00t_assets.core.units import counted
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import all_hyperparameters, combined_hyperparameters
 
-DEFAULTS = "defaults"
-"""The baseline that is the defaults of the trainers' hyperparameters."""
+DEFAULTS = "defaults"  # The baseline that is the defaults of the trainers' hyperparameters
 
 TAKEN = frozenset({"finished", "unfinished", "interrupted", "pruned", "running"})
 """A run with one of these statuses stands for its settings; one that failed is tried again."""
@@ -37,16 +36,12 @@ _HASH = re.compile(r"[0-9a-f]{12,64}")
 
 @dataclass(frozen=True)
 class Difference:
-    """What a run has otherwise than the one that it is held against, by what they are called.
-
-    Of ``changes`` the baseline's value is ``low``; data come first, what cannot matter last.
-    ``unknown`` are settings that only one of the two is known to have.
-    """
+    """What a run has otherwise than its baseline (``low``): data first, what cannot matter last."""
 
     run: str
     baseline: str
     changes: tuple[Change, ...]
-    unknown: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()  # Settings that only one of the two is known to have
 
     @computed_field
     @property
@@ -78,9 +73,8 @@ class Difference:
             differ = many if self.count > 1 else "1 thing differs that matters"
             items = in_words(self.changed, OTHER_THAN, "; ")
             text = f"{self.run} is not {self.baseline}: {differ}, {items}"
-        if self.immaterial:
-            text += f"; besides, {in_words(self.immaterial, OTHER_THAN)}"
-        return f"{text}."
+        also = f"; besides, {in_words(self.immaterial, OTHER_THAN)}" if self.immaterial else ""
+        return f"{text}{also}."
 
 
 def baseline_named(text: str, runs: Sequence[Run]) -> Run:
@@ -94,14 +88,13 @@ def baseline_named(text: str, runs: Sequence[Run]) -> Run:
         return Run(DEFAULTS, DEFAULTS, "table", "missing", settings.model_dump(), {},
                    "not verified", None, settings.max_steps, None)  # fmt: skip
     named = [run for run in runs if run.run_id == text] or [run for run in runs if run.name == text]
-    if len(named) == 1:
-        return named[0]
-    if named:
+    if not named:
+        hint = did_you_mean(text, dict.fromkeys([DEFAULTS, *map(label, runs)]))
+        raise ComparisonError(text, "there is no such run to be a baseline.", [hint])
+    if len(named) > 1:
         ids = ", ".join(run.run_id for run in named)
         raise ComparisonError(text, "several runs have this name.", [f"take an id: {ids}"])
-    names = dict.fromkeys([DEFAULTS, *map(label, runs)])
-    raise ComparisonError(text, "there is no such run to be a baseline.",
-                          [did_you_mean(text, names)])  # fmt: skip
+    return named[0]
 
 
 def difference(run: Run, baseline: Run) -> Difference:
@@ -126,10 +119,7 @@ def difference(run: Run, baseline: Run) -> Difference:
 
 
 def proposal_words(experiment: Experiment, runs: Sequence[Run]) -> tuple[str, bool]:
-    """What a proposed experiment is beside the runs, and whether it is one of them.
-
-    Such as "changes 4 factors against very_low_lr (ch7f65x3): batch size 1 to 8, ...".
-    """
+    """Such as ``changes 1 factor against a (id): batch size 1 to 8``, and whether it is a run."""
     settings = experiment.hyperparameters.model_dump() | {
         "trainer": experiment.trainer,
         "base_model": experiment.base_model,
@@ -150,10 +140,9 @@ def proposal_words(experiment: Experiment, runs: Sequence[Run]) -> tuple[str, bo
 def equal_run(settings: Mapping[str, object], runs: Sequence[Run]) -> Run | None:
     """The run that has every one of these settings already, a finished one first.
 
-    Only what is stated counts, hyperparameters or names of ``_DATA``: ``{"lr_scheduler_type":
-    "cosine"}`` is equal to any run with that schedule. A run whose dataset is known by its hash
-    alone may be on any. What a run's source does not tell is taken to be the script's default.
-    Settings that change nothing that is learned are passed over; another seed is another run.
+    Only what is stated counts, hyperparameters or names of ``_DATA``. A run whose dataset is known
+    by its hash alone may be on any. What a run's source does not tell is taken to be the script's
+    default. Settings that change nothing that is learned are passed over; another seed is another.
     """
     stated = {name: value for name, value in settings.items() if name not in IMMATERIAL}
     taken = [run for run in runs if stated and run.status in TAKEN]
@@ -162,10 +151,7 @@ def equal_run(settings: Mapping[str, object], runs: Sequence[Run]) -> Run | None
 
 
 def nearest_run(settings: Mapping[str, object], runs: Sequence[Run]) -> Run | None:
-    """The finished run with the fewest ``changed_factors``; None without any.
-
-    One on the same data comes first; of equally near ones the one with the lowest loss.
-    """
+    """The finished run with the fewest changes, on the same data first, then of the lowest loss."""
 
     def distance(run: Run) -> tuple[bool, int, float]:
         changes = changed_factors(settings, run)
@@ -177,10 +163,9 @@ def nearest_run(settings: Mapping[str, object], runs: Sequence[Run]) -> Run | No
 
 
 def changed_factors(settings: Mapping[str, object], run: Run) -> tuple[Change, ...]:
-    """What a proposal has otherwise than a run (``low``), each factor once.
+    """What a proposal has otherwise than a run (``low``), each factor once, trainable parts as one.
 
-    Trainable parts are one factor. Samples seen are listed where they differ, as implied: they
-    follow from the others.
+    Samples seen are listed where they differ, as implied: they follow from the others.
     """
     after = {**run.settings, **settings}
     other = {name: value for name, value in settings.items() if not _has(run, name, value)}

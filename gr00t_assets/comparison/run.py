@@ -31,52 +31,33 @@ TRAINABLE_PARTS = (*_PART_NAMES, "lora_rank", "lora_full_model")
 
 @dataclass(frozen=True)
 class Run:
-    """One run with all that a comparison may use of it.
+    """One run with all that a comparison may use of it; what its source does not tell is None."""
 
-    Attributes:
-        run_id: Unique among the runs that are compared: config hash, W&B id, id of a table.
-        name: Of the experiment; replicates may share it.
-        status: ``finished``, or another key of ``stored_run.STATUS_WORDS``.
-        settings: Every known hyperparameter by its trainer's name for it, in its Python type. A
-            setting that the source does not know is absent, never a guessed default.
-        data: What it was trained on and with, by the names of ``columns.DATA`` in words.
-        frames: Whether the images that it trained on are known to be the right ones.
-        steps: Optimizer steps done; ``max_steps`` are those asked for, the length of the schedule.
-        samples_seen: Over all steps and GPUs.
-        loss: At the end, or so far; None where the run has none.
-        first_loss: Over the first window; like ``curve`` None where only a final value is known.
-        gpu_hours: Wall hours times GPUs; 0 on a CPU.
-        peak_memory_bytes: Of one GPU; it belongs to this run's settings and to no other's.
-        problems: What is doubtful about it, one sentence each.
-        continued_steps: ``max_steps`` of the runs that it was continued from, the first one first.
-        stored: Its run directory as read back; None for a run from elsewhere.
-    """
-
-    run_id: str
-    name: str
+    run_id: str  # Unique among those compared: config hash, W&B id, id of a table
+    name: str  # Of the experiment; replicates may share it
     source: Source
-    status: str
-    settings: Mapping[str, object]
-    data: Mapping[str, str]
-    frames: Frames
-    steps: int | None
-    max_steps: int | None
-    samples_seen: int | None
+    status: str  # ``finished``, or another key of ``stored_run.STATUS_WORDS``
+    settings: Mapping[str, object]  # By its trainer's names; absent, not guessed, if not known
+    data: Mapping[str, str]  # On and with what it was trained, by ``columns.DATA`` in words
+    frames: Frames  # Whether the images that it trained on are known to be the right ones
+    steps: int | None  # Optimizer steps done
+    max_steps: int | None  # Asked for: the length of the schedule
+    samples_seen: int | None  # Over all steps and GPUs
     dataset_frames: int | None = None
-    loss: Loss | None = None
-    first_loss: Loss | None = None
+    loss: Loss | None = None  # At the end, or so far
+    first_loss: Loss | None = None  # Over the first window
     curve: Curve | None = None
     sweep: str = ""
     hypothesis: str = ""
     started_at: str = ""
     samples_per_second: float | None = None
     wall_seconds: float | None = None
-    gpu_hours: float | None = None
-    peak_memory_bytes: int | None = None
+    gpu_hours: float | None = None  # Wall hours times GPUs; 0 on a CPU
+    peak_memory_bytes: int | None = None  # Of one GPU, with this run's settings and no other's
     failed_checks: tuple[str, ...] = ()
     note: str = ""
-    problems: tuple[str, ...] = ()
-    continued_steps: tuple[int, ...] = ()
+    problems: tuple[str, ...] = ()  # What is doubtful about it, one sentence each
+    continued_steps: tuple[int, ...] = ()  # ``max_steps`` of runs continued from, the first first
     stored: StoredRun | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -141,18 +122,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Change:
-    """One hyperparameter, other factor or word of ``Run.data`` with its value on either side.
-
-    Attributes:
-        material: Whether it can change what is learned; the number of loader processes cannot.
-        implied: Whether it follows from the factor asked about: twice the steps, twice the samples.
-    """
+    """One hyperparameter, other factor or word of ``Run.data`` with its value on either side."""
 
     factor: str
     low: object
     high: object
-    material: bool = True
-    implied: bool = False
+    material: bool = True  # Whether it can change what is learned; loader processes cannot
+    implied: bool = False  # Whether it follows: twice the steps, twice the samples
 
     @property
     def width(self) -> float | None:
@@ -186,15 +162,18 @@ def trainable_parts(settings: Mapping[str, object]) -> str:
     return parts or "none known"
 
 
+SETTINGS_OF_A_STEP = ("batch_size", "gradient_accumulation_steps", "num_gpus", "num_nodes")
+
+
 def samples_per_step(settings: Mapping[str, object]) -> int | None:
     """Samples of one optimizer step, over GPUs and accumulated batches; None where unknown."""
-    batch = settings.get("batch_size")
-    if not isinstance(batch, int):
+    samples = settings.get("batch_size")
+    if not isinstance(samples, int):
         return None
-    for name in ("gradient_accumulation_steps", "num_gpus", "num_nodes"):
+    for name in SETTINGS_OF_A_STEP[1:]:
         times = settings.get(name, 1)
-        batch *= times if isinstance(times, int) else 1
-    return batch
+        samples *= times if isinstance(times, int) else 1
+    return samples
 
 
 def samples_of(settings: Mapping[str, object]) -> int | None:
@@ -219,8 +198,7 @@ def _written_as(serialize: Any) -> GetPydanticSchema:
     return GetPydanticSchema(lambda _source, _handler: core_schema.any_schema(serialization=ids))
 
 
-RunId = Annotated[Run, _written_as(lambda run: run.run_id)]
-"""A run that is its id in JSON."""
+RunId = Annotated[Run, _written_as(lambda run: run.run_id)]  # A run that is its id in JSON
 
 RunIds = Annotated[tuple[Run, ...], _written_as(lambda runs: [run.run_id for run in runs])]
 """Runs that are their ids in JSON."""

@@ -21,27 +21,21 @@ Settings = Mapping[str, object]
 
 
 class Setup(NamedTuple):
-    """What the speed of a run depends on besides trainer and base model.
+    """What the speed of a run depends on besides trainer and base model."""
 
-    ``device`` is '' where it is not known, ``gpus`` 0 on a CPU, ``batch_size`` that of one
-    optimizer step on each GPU, and ``parts`` has the values of ``TRAINABLE_PARTS``.
-    """
-
-    device: str
-    gpus: int
-    batch_size: int
-    parts: tuple[object, ...]
+    device: str  # '' where it is not known
+    gpus: int  # 0 on a CPU
+    batch_size: int  # Of one optimizer step on each GPU
+    parts: tuple[object, ...]  # The values of ``TRAINABLE_PARTS``
 
     @classmethod
     def of(cls, settings: Settings, device: str, on_gpu: bool = True) -> "Setup":
         """From settings; a trainer without one of those of parts trains as with its default."""
-        known = {name: item.default for name, item in all_hyperparameters().items()}
-        known.update(settings)
+        defaults = {name: item.default for name, item in all_hyperparameters().items()}
         counts = ("num_gpus", "num_nodes", "batch_size", "gradient_accumulation_steps")
         each, nodes, batch_size, accumulated = (int(str(settings.get(name, 1))) for name in counts)
-        gpus = each * nodes
-        parts = tuple(known.get(name) for name in TRAINABLE_PARTS)
-        return cls(device, gpus if on_gpu else 0, batch_size * accumulated, parts)
+        parts = tuple(settings.get(name, defaults.get(name)) for name in TRAINABLE_PARTS)
+        return cls(device, each * nodes if on_gpu else 0, batch_size * accumulated, parts)
 
     def distance(self, wanted: "Setup") -> tuple[bool, int, float, bool]:
         """Device first, then trained parts, then batch size, then number of GPUs."""
@@ -78,18 +72,14 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True)
 class Estimate:
-    """The speed that a run is expected to have, over all its GPUs, of which a CPU has 0.
-
-    It is the median of so many ``runs`` on ``device``, ``source`` the newest of them; ``differs``
-    says what they had otherwise, such as ``batch size 8``.
-    """
+    """The speed that a run is expected to have: the median of runs, over all GPUs."""
 
     samples_per_second: float
     device: str
-    gpus: int
-    source: str
+    gpus: int  # 0 on a CPU
+    source: str  # The newest of the ``runs``
     runs: int
-    differs: tuple[str, ...]
+    differs: tuple[str, ...]  # In what else, such as ``batch size 8``
 
     def hours(self, samples: int) -> float:
         """GPU-hours that so many samples take, or hours of the CPU."""
@@ -112,17 +102,13 @@ class Speeds:
     def of_runs(cls, runs: Iterable[Run], store: Store | None = None) -> "Speeds":
         """Those of the given finished runs, and of a store's where they have none to resemble."""
         measured = [item for run in runs if run.finished for item in _of_run(run)]
-        if store is None:
-            return cls(measured)
         kinds = {(item.trainer, item.base_model) for item in measured}
-        others = [x for x in _of_store(store) if (x.trainer, x.base_model) not in kinds]
-        return cls([*measured, *others], this_device() or "")
+        others = _of_store(store) if store else ()
+        measured += [item for item in others if (item.trainer, item.base_model) not in kinds]
+        return cls(measured, this_device() or "" if store else "")
 
     def estimate(self, trainer: str, base_model: str, settings: Settings) -> Estimate | None:
-        """From the runs of this trainer and base model that are nearest by ``Setup.distance``.
-
-        A speed with another number of GPUs is taken in proportion. None where there is no run.
-        """
+        """From the nearest runs of this trainer and base model, in proportion to their GPUs."""
         return self._nearest(trainer, base_model, Setup.of(settings, self._device))
 
     def hours(self, trainer: str, base_model: str, settings: Settings) -> float | None:
@@ -152,8 +138,7 @@ class Speeds:
 def this_device() -> str | None:
     """``cpu``, or the name of the first GPU to train on; None where it has none to tell."""
     with suppress(Gr00tAssetsError):
-        chosen = slots_by_device()
-        if CPU in chosen:
+        if CPU in (chosen := slots_by_device()):
             return CPU
         models = {gpu.name: gpu.model for gpu in read_gpus()}
         return next((models[name] for name in chosen if name in models), None)

@@ -1,28 +1,17 @@
-"""Configurations by their success in rollouts, and whether loss and open-loop error agree with it.
-
-Success may be set side by side across comparability classes where losses may not: the environment
-is the same whatever a policy was trained on. Agreement is told within a class.
-"""
+"""Configurations by their success in rollouts; whether loss and open-loop error agree with it."""
 
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
+from itertools import product, zip_longest
 from typing import NamedTuple
 
+from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.statistics.factors import Configuration
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass, RankedConfiguration
-from gr00t_assets.comparison.statistics.success_agreement import (
-    MEASURES,
-    Answer,
-    Measure,
-    MeasuredSuccess,
-    SuccessAgreement,
-    success_agreement,
-)
-from gr00t_assets.comparison.statistics.success_pairs import (
+from gr00t_assets.comparison.statistics.success import (
     BetweenRuns,
     Outcomes,
     SuccessEstimate,
@@ -31,8 +20,16 @@ from gr00t_assets.comparison.statistics.success_pairs import (
     between_runs,
     compared,
 )
+from gr00t_assets.comparison.statistics.success_agreement import (
+    MEASURES,
+    Answer,
+    Measure,
+    MeasuredSuccess,
+    SuccessAgreement,
+    success_agreement,
+)
 from gr00t_assets.comparison.wording import first_label
-from gr00t_assets.evaluation.paired_errors import configuration_error
+from gr00t_assets.evaluation.paired_errors import ConfigurationError, configuration_error
 from gr00t_assets.evaluation.result import Evaluation
 from gr00t_assets.evaluation.rollouts.result import EpisodeOutcome, Rollouts
 from gr00t_assets.evaluation.success_rate import SuccessRate
@@ -51,23 +48,15 @@ class BaselineVerdict(NamedTuple):
 
 @dataclass(frozen=True)
 class RolledConfiguration:
-    """One configuration with rollouts.
-
-    Attributes:
-        rollouts: Of each of its seeds that was rolled out.
-        baselines: Those of its first seed.
-        place: By success among all of the environment.
-        against_first: Against the one that succeeds most often; None for that one itself, and far
-            down the table.
-    """
+    """One configuration with rollouts."""
 
     ranked: RankedConfiguration
     class_id: str
-    rollouts: tuple[Rollouts, ...]
+    rollouts: tuple[Rollouts, ...]  # Of each of its seeds that was rolled out
     success: SuccessEstimate
-    baselines: tuple[BaselineVerdict, ...]
-    place: int = 0
-    against_first: SuccessPair | None = None
+    baselines: tuple[BaselineVerdict, ...]  # Of the first of them
+    place: int = 0  # By success among all of the environment
+    against_first: SuccessPair | None = None  # That with most success; None: itself, or far down
 
     @property
     def name(self) -> str:
@@ -91,19 +80,13 @@ class RolledConfiguration:
 
     @property
     def beats_baselines(self) -> Answer:
-        """Whether it succeeds more often than every rule without a model.
-
-        All must be beaten, each at 5 percent, so that no correction for their number is needed.
-        """
+        """Whether it beats every rule, each at 5 percent; for all no correction is needed."""
         answers = {item.beaten for item in self.baselines}
         return "no" if "no" in answers else "yes" if answers == {"yes"} else "cannot be told"
 
     @property
     def episodes_more(self) -> int | None:
-        """Further episodes of each side that would tell it from the first, if rates stay so.
-
-        To two digits; None where none are needed, too many, or where runs are the unit.
-        """
+        """Episodes more of each side that would tell it from the first; None: none, or too many."""
         pair = self.against_first
         if not pair or not self.tied or not pair.rollouts or pair.sequential_p is None:
             return None
@@ -121,9 +104,9 @@ class RolledConfiguration:
 class SuccessRanking:
     """The configurations that were rolled out in one environment, most success first; not none.
 
-    Attributes:
-        between: What runs of one configuration differ by.
-        agreements: Of each class with rollouts: of loss, and of open-loop error where known.
+    Success may be set side by side across comparability classes: the environment is the same
+    whatever a policy was trained on. ``between`` is what runs of one configuration differ by, and
+    ``agreements`` are told within a class: of loss, and of open-loop error where known.
     """
 
     environment: str
@@ -227,40 +210,36 @@ def _ranking(
         return None
     runs = [tuple(_outcomes(one.policy) for one in by_seed) for _, _, by_seed in rolled]
     between = between_runs(runs)
-    rows = [
-        RolledConfiguration(place, class_id, by_seed, success, _baselines(success, by_seed[0]))
-        for (class_id, place, by_seed), members in zip(rolled, runs, strict=True)
-        for success in [SuccessEstimate(members, between)]
-    ]
+    rows = []
+    for (class_id, place, by_seed), members in zip(rolled, runs, strict=True):
+        success = SuccessEstimate(members, between)
+        baselines = _baselines(success, by_seed[0])
+        rows.append(RolledConfiguration(place, class_id, by_seed, success, baselines))
     rows.sort(key=lambda row: -row.success.rate)
     pairs = [None, *against_first([row.success for row in rows])]
-    placed = [
+    rows = [
         replace(row, place=place, against_first=pair)
         for place, (row, pair) in enumerate(zip_longest(rows, pairs), start=1)
     ]
-    agreements = [
-        success_agreement(measure, item.id, measured)
-        for item in classes
-        for measure in MEASURES
-        if (measured := list(filter(None, (
-            _measured(row, measure, evaluations) for row in placed if row.class_id == item.id
-        ))))
-    ]  # fmt: skip
-    return SuccessRanking(*environment, tuple(placed), between, tuple(agreements))
+    agreements = []
+    for class_id, measure in product([item.id for item in classes], MEASURES):
+        of_class = [row for row in rows if row.class_id == class_id]
+        if measured := [*filter(None, (_measured(row, measure, evaluations) for row in of_class))]:
+            agreements.append(success_agreement(measure, class_id, measured))
+    return SuccessRanking(*environment, tuple(rows), between, tuple(agreements))
 
 
 def _measured(
     row: RolledConfiguration, measure: Measure, evaluations: Mapping[str, Evaluation]
 ) -> MeasuredSuccess | None:
-    if measure == "loss":
-        loss = row.ranked.loss
-        return MeasuredSuccess(row.name, loss.mean, loss.standard_error, row.success)
-    known = [evaluations[run.run_id] for run in row.ranked.runs if run.run_id in evaluations]
-    known = [evaluation for evaluation in known if evaluation.held_out]
-    if not known:
-        return None
-    error = configuration_error([[evaluation] for evaluation in known])
-    return MeasuredSuccess(row.name, error.mean, error.standard_error, row.success)
+    value: Loss | ConfigurationError = row.ranked.loss
+    if measure != "loss":
+        known = [evaluations[run.run_id] for run in row.ranked.runs if run.run_id in evaluations]
+        known = [[evaluation] for evaluation in known if evaluation.held_out]
+        if not known:
+            return None
+        value = configuration_error(known)
+    return MeasuredSuccess(row.name, value.mean, value.standard_error, row.success)
 
 
 def _baselines(success: SuccessEstimate, rollouts: Rollouts) -> tuple[BaselineVerdict, ...]:

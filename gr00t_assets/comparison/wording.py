@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 
 from gr00t_assets.comparison.run import Change, Run
-from gr00t_assets.comparison.statistics.spread import Spread
-from gr00t_assets.core.units import duration, shown_setting
+from gr00t_assets.comparison.statistics.factors import Spread
+from gr00t_assets.comparison.statistics.ranking import RankedConfiguration
+from gr00t_assets.core.units import shown_setting
 
 SENTENCES: dict[str, dict[str, str]] = yaml.safe_load(
     Path(__file__).with_name("sentences.yaml").read_text(encoding="utf-8")
@@ -39,44 +40,58 @@ def hours_words(hours: float) -> str:
     return "" if not hours else f"{hours:,.2f}" if hours >= 0.1 else f"{hours:.2g}"
 
 
-_LOSS = "{:.3g}".format
+def result_words(run: Run) -> str:
+    """Loss with its error, where in the run it is, epochs, and whether it still falls."""
+    if run.loss is None:
+        return f"{run.status}; no loss"
+    text = f"loss {run_loss_words(run)} ({run.loss.kind} over {run.loss.samples:,} samples)"
+    if run.steps:
+        asked = f" of {run.max_steps:,}" if run.max_steps and run.max_steps != run.steps else ""
+        text += f" at step {run.steps:,}{asked}"
+    if run.samples_seen:
+        text += f", {run.samples_seen:,} samples"
+    if run.epochs is not None:
+        text += f", {shown(run.epochs, 'epochs')} epochs"
+    if run.curve is not None and run.finished:
+        text += f"; {run.end_trend.words}"
+    return text if run.status == "finished" else f"{run.status}: {text} so far"
+
+
+def hours_unit(runs: Sequence[Run]) -> str:
+    """The unit of hours of runs like these."""
+    on_cpu = bool(runs) and all(run.gpu_hours == 0 for run in runs)
+    return "hours of a CPU" if on_cpu else "GPU-hours"
+
+
+MOST_TIMES = 10.0  # An interval whose high end is more times its low end says nothing
 _COUNT = "{:,.0f}".format
 _SHOWN: dict[str, Callable[[Any], str]] = {
-    "loss_fall": lambda value: f"{value:.1f}x" if value < 100 else f"{value:.0f}x",
-    **dict.fromkeys(("loss", "loss_se", "first_loss", "loss_halfway"), _LOSS),
-    **dict.fromkeys(("logged_step", "max_steps", "samples_seen", "rank"), _COUNT),
+    **dict.fromkeys(("logged_step", "max_steps", "samples_seen"), _COUNT),
     "epochs": lambda value: f"{value:.2f}" if value < 100 else _COUNT(value),
     "samples_per_second": lambda value: _COUNT(value) if value >= 100 else f"{value:.1f}",
     **dict.fromkeys(("gpu_hours", "cpu_hours"), hours_words),
     "chance_best": chance_words,
-    "wall_seconds": lambda value: duration(float(value)),
 }
 """By column how a value is written; any other is written as in a sweep file."""
 
 
-def is_missing(value: Any) -> bool:
-    """Whether a table's value is not there."""
-    is_of_pandas = type(value).__name__ == "NAType"
-    return value is None or is_of_pandas or (isinstance(value, float) and math.isnan(value))
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def shown(value: Any, column: str) -> str:
-    """A value of a comparison table in the form that suits its column; '' where it is missing.
+    """A value of a table of runs in the form that suits its column; '' where it is missing.
 
     Examples:
-        >>> shown(16768, "samples_seen"), shown(0.0001, "learning_rate"), shown(3.84, "loss_fall")
-        ('16,768', '1e-4', '3.8x')
+        >>> shown(16768, "samples_seen"), shown(0.0001, "learning_rate"), shown(3.841, "epochs")
+        ('16,768', '1e-4', '3.84')
     """
-    if is_missing(value):
-        return ""
-    if column in _SHOWN:
-        return _SHOWN[column](value)
-    return shown_setting(value.item() if hasattr(value, "item") else value)
+    return "" if _is_missing(value) else _SHOWN.get(column, shown_setting)(value)
 
 
 def plain(value: object) -> Any:
     """A value that JSON has; None where it is missing or not finite, anything else in words."""
-    if is_missing(value) or (isinstance(value, float) and not math.isfinite(value)):
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return None
     if isinstance(value, Mapping):
         return {str(name): plain(item) for name, item in value.items()}
@@ -88,15 +103,13 @@ def plain(value: object) -> Any:
 def loss_text(mean: Any, standard_error: Any) -> str:
     """A loss with as many decimals as two digits of its standard error have; '' without a loss.
 
-    An error that cannot be told is a question mark: it is unknown, not zero.
-
     Examples:
         >>> loss_text(0.058519, 0.00213), loss_text(1.25717, 0.0312), loss_text(0.0585, None)
         ('0.0585 ± 0.0021', '1.257 ± 0.031', '0.0585 ± ?')
     """
-    if is_missing(mean):
+    if _is_missing(mean):
         return ""
-    if is_missing(standard_error):
+    if _is_missing(standard_error):
         return f"{mean:.3g} ± ?"
     error = f"{standard_error:#.2g}".rstrip(".")
     if not standard_error > 0:
@@ -212,6 +225,14 @@ def loss_words(runs: Sequence[Run]) -> str:
     return loss_text(mean, mean * max(stdev(logs) / math.sqrt(len(logs)), within))
 
 
+def loss_and_interval(ranked: RankedConfiguration) -> tuple[str, str]:
+    """The loss and its interval between runs; where that says nothing, the loss ± its error."""
+    if ranked.interval is None or ranked.interval[1] > MOST_TIMES * ranked.interval[0]:
+        return loss_words(ranked.runs), ""
+    low, high = (f"{end:.3g}" for end in ranked.interval)
+    return f"{ranked.loss.mean:.3g}", f"{low} to {high}"
+
+
 def spread_words(spread: Spread) -> str:
     """How much two runs of one configuration differ, and where that is known from."""
     percent = "" if spread.percent is None else percent_words(spread.percent)
@@ -263,13 +284,9 @@ def in_words(changes: Sequence[Change], form: str = BOTH_SIDES, separator: str =
         >>> in_words([Change("samples_seen", 1000, 8000)])
         'samples_seen (1,000 against 8,000)'
     """
-    items = [
-        form.format(
-            factor=change.factor,
-            words=factor_words(change.factor),
-            low=value_words(change.low),
-            high=value_words(change.high),
-        )
-        for change in changes
-    ]
+    items = []
+    for change in changes:
+        low, high = value_words(change.low), value_words(change.high)
+        words = factor_words(change.factor)
+        items.append(form.format(factor=change.factor, words=words, low=low, high=high))
     return separator.join(items) if separator else listed(items)

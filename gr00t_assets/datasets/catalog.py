@@ -20,8 +20,7 @@ from gr00t_assets.core.yaml_files import (
     validation_problems,
     yaml_problem,
 )
-from gr00t_assets.datasets.curation import Curation, EpisodeChoice, IdleTrim, TaskNames
-from gr00t_assets.datasets.held_out import HeldOut
+from gr00t_assets.datasets.curation import Curation, EpisodeChoice, HeldOut, IdleTrim, TaskNames
 from gr00t_assets.datasets.lerobot.folder import episode_names
 from gr00t_assets.datasets.source_kinds import SOURCE_KINDS, FolderSource, Source
 from gr00t_assets.environments.environment_file import load_environments
@@ -79,8 +78,7 @@ class Catalog(dict[str, CatalogEntry]):
     Attributes:
         errors: Why an entry cannot be used, by its name.
         faults: Of each file that has some: all of its problems in one error.
-        unreadable: The error of a file that is no catalog at all, so that nobody can say which
-            datasets it has.
+        unreadable: The error of a file that is no catalog at all, whose datasets nobody knows.
     """
 
     def __init__(
@@ -144,13 +142,7 @@ def read_catalog(path: Path | None = None) -> Catalog:
 
 
 def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
-    """Read the catalog, all of it.
-
-    Args:
-        path: As ``read_catalog`` has it.
-
-    Returns:
-        Entries by name, in the order of the file.
+    """Read the catalog, all of it, as ``read_catalog``: entries by name, in the order of the file.
 
     Raises:
         CatalogError: Every problem of the file with its line and field, and the nearest valid

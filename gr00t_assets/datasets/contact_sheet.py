@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.recorded_frames import recorded_frames
-from gr00t_assets.datasets.video_decoding import VideoError, spread_positions
+from gr00t_assets.datasets.videos import VideoError, spread_positions
 
 if TYPE_CHECKING:
     from PIL.Image import Image

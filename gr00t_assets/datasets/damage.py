@@ -12,13 +12,20 @@ from gr00t_assets.core.files import LARGEST_LIST, folders
 from gr00t_assets.core.names import name_problem
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.core.verification import Damage, Tally, listed
-from gr00t_assets.datasets.frames.frame_checksums import CHECKSUMS, FRAMES, HEAD, damaged_frames
-from gr00t_assets.datasets.frames.frame_index import INDEX, TIMES, read_indices
+from gr00t_assets.datasets.frames.frame_index import (
+    CHECKSUMS,
+    FRAMES,
+    HEAD,
+    INDEX,
+    TIMES,
+    damaged_frames,
+    read_indices,
+)
 from gr00t_assets.datasets.frames.prepared_frames import PREPARED, damaged_prepared
-from gr00t_assets.datasets.record import load_record
-from gr00t_assets.datasets.sources.content import content_files
-from gr00t_assets.datasets.sources.version_files import (
+from gr00t_assets.datasets.sources.versions import (
     changed_version_files,
+    content_files,
+    load_record,
     recorded_files,
     remedy_of_damage,
 )
@@ -27,13 +34,10 @@ from gr00t_assets.modality.frame_check_result import load_frame_check
 
 
 def data_damage(store: Store, tally: Tally) -> Iterator[Damage]:
-    """What is damaged of the datasets, modality configs and frames in a store.
+    """What is damaged of the datasets, modality configs and frames in a store; every file is read.
 
     Nothing of a dataset is to be moved aside, since its source may be gone: what is taken anew
     replaces it. All else can be made anew from the dataset.
-
-    Args:
-        tally: Counts what was read.
 
     Raises:
         OSError: A file cannot be read.

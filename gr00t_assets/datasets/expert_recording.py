@@ -1,6 +1,6 @@
 """Demonstrations of an environment's own expert, recorded as a LeRobot dataset."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,9 +59,7 @@ def record_expert(
         source: The environment, the number of episodes and the seed of the first, after which
             others follow but for those of evaluation. Its noise is the standard deviation of what
             is added to the disturbance of each number in a step; 0.7 of it are left in the next.
-        directory: Filled with ``meta``, ``data`` and ``videos``.
         version: ``v2.1`` or ``v3.0``.
-        log: Where the line about what was recorded goes.
 
     Raises:
         SimulationError: No environment of this name is declared, it cannot be opened, or it has no
@@ -82,7 +80,8 @@ def record_expert(
         robot = str(getattr(env.env.unwrapped, "robot_type", environment.name))
         failed, recorded = 0, 0
         with DatasetWriter(directory, version, environment.fps, robot, names, modality) as writer:
-            for number in _seeds(environment, source.seed):
+            evaluated = range(environment.seeds, environment.seeds + environment.episodes)
+            for number in (seed for seed in count(source.seed) if seed not in evaluated):
                 if recorded == source.episodes:
                     break
                 rows = _episode(environment, env, expert, number, source.noise)
@@ -90,9 +89,9 @@ def record_expert(
                     failed += 1
                     if failed > recorded + _MOST_FAILURES:
                         found = f"{failed} of {failed + recorded} episodes end without success"
-                        remedy = "lower the noise, or mend the expert"
                         problem = "its expert fails too often to be recorded."
-                        raise SimulationError(environment.name, problem, [found, remedy])
+                        details = [found, "lower the noise, or mend the expert"]
+                        raise SimulationError(environment.name, problem, details)
                     continue
                 writer.add(rows)
                 recorded += 1
@@ -102,11 +101,6 @@ def record_expert(
     rows = counted(writer.rows, "row")
     log(f"{environment.name}: {counted(recorded, 'episode')}, {rows}{left_out}")
     return Recorded(recorded, writer.rows, failed)
-
-
-def _seeds(environment: Environment, first: int) -> Iterator[int]:
-    evaluated = range(environment.seeds, environment.seeds + environment.episodes)
-    return (seed for seed in count(first) if seed not in evaluated)
 
 
 def _episode(

@@ -1,25 +1,97 @@
 """The kinds of place that a dataset can be taken from."""
 
+import hashlib
+import json
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field, NonNegativeFloat
+from pydantic import AfterValidator, BaseModel, Field, NonNegativeFloat, model_validator
 
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.core.units import counted
-from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
+from gr00t_assets.core.yaml_files import explained_error
 from gr00t_assets.modality.modality_json import preset_names
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _REPOSITORY = r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*"
 _INSIDE = r"(?![/!-])(?!(.*/)?\.\.(/|\Z)).*"
 
+GENERATOR_VERSION = 1
+"""Raised when the same parameters begin to give other demonstrations."""
 
-class SyntheticSource(SyntheticSpec):
-    """Demonstrations that are drawn here, by the parameters of the generator."""
+CAMERAS = {"gr1_arms": ("ego_view",), "so101": ("front", "wrist")}
+"""Cameras that each robot has."""
 
+_SIZE = {"gr1_arms": (256, 256, 20.0), "so101": (640, 480, 30.0)}
+
+
+class SyntheticSource(FrozenModel):
+    """Demonstrations that are drawn here: an arm that carries an object to a plate.
+
+    Examples:
+        >>> spec = SyntheticSource(robot="so101", episodes=1)
+        >>> spec.shown_cameras, spec.size, spec.rate
+        (('front', 'wrist'), (640, 480), 30.0)
+    """
+
+    robot: Literal["gr1_arms", "so101"] = Field(
+        default="gr1_arms", description="44 joint numbers in radians, or 6 in degrees"
+    )
+    episodes: int = Field(default=5, ge=1, le=10_000)
+    min_frames: int = Field(default=130, ge=40, description="Rows of the shortest episode")
+    max_frames: int = Field(default=190, le=10_000, description="Rows of the longest episode")
+    width: int | None = Field(default=None, ge=64, le=1920, multiple_of=2, description="Pixels")
+    height: int | None = Field(default=None, ge=64, le=1920, multiple_of=2, description="Pixels")
+    fps: float | None = Field(default=None, ge=5, le=120, description="Rows per second")
+    cameras: tuple[str, ...] | None = Field(default=None, min_length=1)
+    seed: int = Field(default=0, ge=0, description="Of the scenes")
     kind: Literal["synthetic"] = Field(default="synthetic", description="What this source is")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.min_frames > self.max_frames:
+            raise explained_error(
+                f"min_frames {self.min_frames} is above max_frames {self.max_frames}"
+            )
+        available = CAMERAS[self.robot]
+        unknown = [camera for camera in self.cameras or () if camera not in available]
+        if unknown:
+            raise explained_error(
+                f"robot {self.robot} has no camera {', '.join(unknown)}; "
+                f"it has: {', '.join(available)}"
+            )
+        return self
+
+    @property
+    def shown_cameras(self) -> tuple[str, ...]:
+        """The cameras that are drawn."""
+        return self.cameras or CAMERAS[self.robot]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        width, height, _ = _SIZE[self.robot]
+        return self.width or width, self.height or height
+
+    @property
+    def rate(self) -> float:
+        """Rows per second."""
+        return self.fps or _SIZE[self.robot][2]
+
+    def digest(self) -> str:
+        """16 hex digits over all that decides what is drawn."""
+        content = {
+            "generator": GENERATOR_VERSION,
+            "robot": self.robot,
+            "episodes": self.episodes,
+            "frames": [self.min_frames, self.max_frames],
+            "size": self.size,
+            "fps": self.rate,
+            "cameras": self.shown_cameras,
+            "seed": self.seed,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def describe(self) -> str:
         """The source in words."""

@@ -11,7 +11,7 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.core.units import counted
 from gr00t_assets.datasets.curation import Curated, spans
 from gr00t_assets.datasets.quality.table import COLUMNS, SCORE_COLUMNS, quality_table, score_table
-from gr00t_assets.datasets.record import DatasetRecord
+from gr00t_assets.datasets.sources.versions import DatasetRecord
 from gr00t_assets.defs.metadata import (
     INLINE,
     Metadata,

@@ -10,7 +10,7 @@ import dagster as dg
 
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.finding import Findings
-from gr00t_assets.datasets.record import load_record
+from gr00t_assets.datasets.sources.versions import load_record
 from gr00t_assets.defs.assets.data import dataset, modality_config
 from gr00t_assets.defs.assets.training import checkpoint, environment_report, training_environment
 from gr00t_assets.defs.failures import explained

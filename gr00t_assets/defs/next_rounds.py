@@ -28,7 +28,7 @@ def round_requests(
     for a person or the sweep's schedule to start.
     """
     from gr00t_assets.comparison.all_runs import from_store
-    from gr00t_assets.planning.next_step import next_step
+    from gr00t_assets.planning.sweep_plan import next_step
 
     rounds = load_rounds(sweep.name, store)
     sweep = sweep.with_rounds(rounds)

@@ -98,7 +98,7 @@ class Lab:
 
         ``None`` where nothing finished, failed or trains.
         """
-        from gr00t_assets.reporting.sweep_message import sweep_message
+        from gr00t_assets.reporting.report import sweep_message
 
         names = {name for name, sweep in self.sweep_of.items() if takes(sweep)}
         trained = self._trained(names, since)
@@ -168,7 +168,7 @@ class Lab:
     def _is_over(self, sweep: Sweep, unfinished: Collection[str]) -> bool:
         """Whether all of it is trained or failed for good, and it asks for no further round."""
         from gr00t_assets.comparison.all_runs import from_store
-        from gr00t_assets.planning.next_step import next_step
+        from gr00t_assets.planning.sweep_plan import next_step
 
         names = {item.name for item in sweep.experiments}
         folder = self.store.root / "runs"
@@ -207,13 +207,13 @@ class Lab:
         return Message(f"{state.experiment} stands still at {step}", lines)
 
     def _result(self, sweep: Sweep) -> Message:
-        from gr00t_assets.reporting.sweep_message import sweep_message
+        from gr00t_assets.reporting.report import sweep_message
 
         lines = [*sweep_message(sweep, self.store), *self._link("assets/loss_comparison")]
         return Message(f"sweep {sweep.name} is over, {self._counts(sweep)}", lines)
 
     def _counts(self, sweep: Sweep) -> str:
-        from gr00t_assets.reporting.sweep_summary import status_counts
+        from gr00t_assets.reporting.summaries import status_counts
 
         return status_counts(
             "not asked for" if item.state == "failed" and not item.run_id else item.state

@@ -11,7 +11,7 @@ import dagster as dg
 
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.record import load_record
+from gr00t_assets.datasets.sources.versions import load_record
 from gr00t_assets.defs.assets.analysis import promoted_model
 from gr00t_assets.defs.assets.data import dataset, frame_cache, modality_config
 from gr00t_assets.defs.assets.rollouts import rollouts

@@ -10,7 +10,7 @@ import dagster as dg
 
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.quality.figures import Quality
-from gr00t_assets.datasets.record import DatasetRecord
+from gr00t_assets.datasets.sources.versions import DatasetRecord
 from gr00t_assets.defs.asset_metadata import (
     checkpoint_metadata,
     dataset_metadata,
@@ -107,8 +107,8 @@ def rollouts_result(rollouts: Rollouts, spec: TrainingSpec, store: Store) -> dg.
 
 def promotion_result(record: Promotion, store: Store) -> dg.MaterializeResult:
     """Of a promoted model."""
-    from gr00t_assets.reporting.promotion.hub import pushes
     from gr00t_assets.reporting.promotion.promote import CARD
+    from gr00t_assets.reporting.promotion.record import pushes
 
     folder = promoted_folder(store, record.experiment, record.config_hash, record.step)
     hubs = {push.url: push.commit for push in pushes(folder)}

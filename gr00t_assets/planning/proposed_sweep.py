@@ -3,6 +3,7 @@
 import re
 import textwrap
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from gr00t_assets.comparison.proposals.proposals import proposals
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.speed import Speeds
 from gr00t_assets.comparison.statistics.factors import factor_named
-from gr00t_assets.comparison.wording import listed
+from gr00t_assets.comparison.wording import hours_unit, listed
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.names import MAX_LENGTH
 from gr00t_assets.core.project import Store
@@ -36,8 +37,7 @@ _SHORT = {
     "seed": "seed",
 }
 
-DEFAULT_NAME = "next"
-"""What a proposed sweep is called where no name is asked for."""
+DEFAULT_NAME = "next"  # What a proposed sweep is called where no name is asked for
 
 
 def propose(
@@ -80,10 +80,7 @@ def check_sweep(file: Path, runs: Path | None) -> Iterator[tuple[str, bool]]:
 
 
 def with_references(proposed: Sequence[Proposal], speeds: Speeds) -> list[Proposal]:
-    """The proposals with the runs that they are held against, to be made here as well, each once.
-
-    For runs that were imported: what a run made here is to be held against has to be made here.
-    """
+    """The proposals with the runs that they are held against, to be made here too, each once."""
     again = "{} ({}) once more, made here, to hold the others against."
     extra = [
         ProposedExperiment(run, {}).told(again.format(run.name, run.run_id), speeds)
@@ -110,24 +107,24 @@ def sweep_text(name: str, proposed: Sequence[Proposal], taken: Collection[str] =
         reasons = [f"{_title(item)}: {item.reason}" for item in proposed] or [none]
         raise ComparisonError(name, "there is no experiment to propose.", reasons)
     origins = [origin_of(experiment.reference) for experiment in every]
-    usual = max(origins, key=origins.count)
-    common = _common(every)
+    usual, common, names = max(origins, key=origins.count), _common(every), set(taken)
     defaults = {**usual, "hyperparameters": common}
     parts = [*_head(name, proposed), sweep_yaml({"tags": [name], "defaults": defaults})]
     parts.append("experiments:")
-    names = set(taken)
     for item in proposed:
         if item.experiments:
             cost = hours_words(item.gpu_hours, [item])
             parts += _comment(f"{_title(item)}: {item.reason} {cost}", "  ")
         for experiment in item.experiments:
             origin = origin_of(experiment.reference)
-            asked = _asked(experiment)
-            own = {key: value for key, value in asked.items() if key not in common}
-            entry: dict[str, Any] = {"name": _fresh(f"{name}-{_slug(experiment)}", names)}
-            entry |= origin if origin != usual else {}
-            entry |= {"hypothesis": experiment.reason}
-            entry |= {"hyperparameters": own | dict(experiment.changes)}
+            asked = _asked(experiment).items()
+            own = {key: value for key, value in asked if key not in common}
+            entry: dict[str, Any] = {
+                "name": _fresh(f"{name}-{_slug(experiment)}", names),
+                **(origin if origin != usual else {}),
+                "hypothesis": experiment.reason,
+                "hyperparameters": own | dict(experiment.changes),
+            }
             parts += [textwrap.indent(sweep_yaml([entry]), "  ").rstrip("\n"), ""]
     return "\n".join(parts).rstrip("\n") + "\n"
 
@@ -136,9 +133,7 @@ def hours_words(hours: float | None, proposed: Iterable[Proposal]) -> str:
     """What proposals cost, in a sentence."""
     if hours is None:
         return "GPU-hours unknown: no run like it has a speed."
-    runs = _references(proposed)
-    on_cpu = bool(runs) and all(run.gpu_hours == 0 for run in runs)
-    return f"About {hours:.2g} {'hours of a CPU' if on_cpu else 'GPU-hours'}."
+    return f"About {hours:.2g} {hours_unit(_references(proposed))}."
 
 
 def _references(proposed: Iterable[Proposal]) -> list[Run]:
@@ -200,9 +195,8 @@ def _slug(experiment: ProposedExperiment) -> str:
 
 def _fresh(name: str, names: set[str]) -> str:
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).replace("..", "._")[: MAX_LENGTH - 4]
-    fresh, number = plain, 2
-    while fresh in names:
-        fresh, number = f"{plain}-{number}", number + 1
+    numbered = (f"{plain}-{number}" for number in count(2))
+    fresh = plain if plain not in names else next(item for item in numbered if item not in names)
     names.add(fresh)
     return fresh
 

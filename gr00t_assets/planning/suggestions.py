@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-STARTUP = 5
-"""Finished runs that the model of the losses needs."""
-
+STARTUP = 5  # Finished runs that the model of the losses needs
 _TRIES = 200
 
 _RANDOM = """\
@@ -48,14 +46,11 @@ State = Literal["finished", "pruned", "running", "failed"]
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """The searched hyperparameters of a sweep, and the others, which stay ``fixed``.
-
-    ``content`` is the sweep's file as it was read, ``raw`` as YAML gives it.
-    """
+    """The searched hyperparameters of a sweep, and the others, which stay ``fixed``."""
 
     sweep: Sweep
-    content: SweepFile
-    raw: Mapping[str, Any]
+    content: SweepFile  # The sweep's file as it was read
+    raw: Mapping[str, Any]  # The same as YAML gives it
     choices: Mapping[str, Choice]
     fixed: Mapping[str, Any]
 
@@ -274,9 +269,8 @@ def _fits(run: Run, space: SearchSpace) -> bool:
 
 
 def _objective(run: Run, store: Store, objective: Objective) -> float | None:
-    if objective == "loss" or not run.finished:
+    if objective == "loss" or not run.finished or run.stored is None:
         return run.loss.mean if run.loss else None
-    assert run.stored is not None
     directory = store.run_directory(run.name, run.stored.config_hash or "")
     evaluation = readable_evaluation(directory)
     return evaluation.held_out.error.mean if evaluation and evaluation.held_out else None

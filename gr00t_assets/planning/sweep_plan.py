@@ -1,19 +1,30 @@
-"""What a sweep would run: its partitions, which of them are done, and what the rest costs."""
+"""What a sweep would run, what is done of it, what the rest costs, and what follows ``until``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gr00t_assets.comparison.all_runs import from_store
+from gr00t_assets.comparison.answers.answers import answer
+from gr00t_assets.comparison.answers.headline import class_headline
+from gr00t_assets.comparison.proposals.control_runs import Proposal
+from gr00t_assets.comparison.proposals.proposals import proposals
+from gr00t_assets.comparison.proposals.rounds import best_is_settled, is_settled, look_level
+from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.speed import Estimate, Speeds, manifests
+from gr00t_assets.comparison.statistics.factor_tests import all_effects
+from gr00t_assets.comparison.statistics.ranking import comparability_classes
+from gr00t_assets.comparison.wording import factor_words, names_in_words
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.units import counted
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.project_files import read_project
+from gr00t_assets.experiments.sweep_file import BEST, Until
+from gr00t_assets.experiments.sweep_rounds import MOST_SEEDS
 from gr00t_assets.experiments.sweeps import Sweep, find_sweep, load_sweep
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.mixture import epoch_samples, sampling_shares
-from gr00t_assets.planning.next_step import NextStep, next_step
 from gr00t_assets.runs.spec import SPEC, hash_of_spec
 from gr00t_assets.runs.stored_run import Status, StoredRun, read_runs
 from gr00t_assets.runs.training_data import RunDataset
@@ -33,26 +44,16 @@ ACTIONS: dict[Status, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class PlanRow:
-    """One partition of a plan, with the status of its newest run.
-
-    Attributes:
-        samples: Of the whole run, over all GPUs; ``samples_left`` are still to be done.
-        epochs: ``samples`` over those of an epoch; None where the dataset is not there.
-        estimate: The speed that is expected; None where no run resembles it.
-        equal_to: Another experiment with a run of the very same configuration; training this one
-            would repeat that one digit by digit.
-        shares: Of all samples, by dataset of a mixture; empty for a single one, and where a dataset
-            is not there.
-    """
+    """One partition of a plan, with the status of its newest run."""
 
     experiment: Experiment
     status: Status
-    samples: int
-    samples_left: int
-    epochs: float | None
-    estimate: Estimate | None
-    equal_to: str | None = None
-    shares: Mapping[str, float] = field(default_factory=dict)
+    samples: int  # Of the whole run, over all GPUs
+    samples_left: int  # Still to be done
+    epochs: float | None  # None where the dataset is not there
+    estimate: Estimate | None  # None where no run resembles it
+    equal_to: str | None = None  # An experiment with a run of the very same configuration
+    shares: Mapping[str, float] = field(default_factory=dict)  # Of samples, by dataset of a mixture
 
     @property
     def mixture(self) -> str:
@@ -69,15 +70,23 @@ class PlanRow:
 
 
 @dataclass(frozen=True)
-class SweepPlan:
-    """What a sweep would run, with a row for each of its experiments in its order.
+class NextStep:
+    """What is done next."""
 
-    ``next_step`` is what one with ``until`` does when these have finished.
-    """
+    question: str
+    words: str  # What it waits for, what it asks for, or why it has stopped
+    experiments: tuple[Experiment, ...] = ()  # Of the next round; none if it waits or has stopped
+    hours: float = 0.0  # GPU-hours of these, of the CPU where there is no GPU
+    proposal: Proposal | None = None  # What they were taken from
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """What a sweep would run, with a row for each of its experiments in its order."""
 
     sweep: Sweep
     rows: tuple[PlanRow, ...]
-    next_step: NextStep | None = None
+    next_step: NextStep | None = None  # What one with ``until`` does when these have finished
 
     @property
     def gpu_hours_left(self) -> float:
@@ -108,10 +117,7 @@ def named_sweep(name: str) -> Sweep:
 
 
 def make_plan(sweep: Sweep, store: Store, device: str | None = None) -> SweepPlan:
-    """Hold a sweep against a store, whose runs also tell the speed on the named device.
-
-    Without a name it is the device of this machine.
-    """
+    """Hold a sweep against a store; its runs tell the speed on a device, this machine's if None."""
     runs: dict[str, StoredRun] = {}
     stored = read_runs(sweep.experiments, store, curves=False)
     for run in stored:
@@ -188,3 +194,93 @@ def _steps_done(experiment: Experiment, run: StoredRun) -> int:
     if run.status == "finished" or (run.status == "pruned" and experiment.pruning):
         return settings.max_steps
     return max(taken_over, run.steps // settings.save_steps * settings.save_steps)
+
+
+def next_step(sweep: Sweep, runs: Sequence[Run]) -> NextStep | None:
+    """What follows from the runs of a sweep; None of one without ``until``.
+
+    A round is asked for when every run of those before has finished.
+
+    Args:
+        sweep: With the rounds that were asked for.
+        runs: Its own, of any status, as the comparison takes them.
+    """
+    until = sweep.until
+    if until is None:
+        return None
+    names = [item.name for item in sweep.experiments]
+    own = [run for run in runs if run.name in set(names) and not run.stale]
+    ended = {run.name for run in own if run.finished or run.status == "pruned"}
+    status = {run.name: f" ({run.status})" for run in own}
+    waiting = [f"{name}{status.get(name, '')}" for name in names if name not in ended]
+    if waiting:
+        return NextStep(until.question, f"waits for {names_in_words(waiting, 5)}")
+    if settled := _settled(until, own):
+        return NextStep(until.question, f"stopped, settled: {settled}")
+    return _next_round(sweep, until, own)
+
+
+def _settled(until: Until, runs: Sequence[Run]) -> str | None:
+    """The answer, where the question is settled."""
+    if until.question == BEST:
+        ranked = [item for item in comparability_classes(runs) if len(item.ranking) > 1]
+        settled = bool(ranked) and all(best_is_settled(x, until.confidence) for x in ranked)
+        return class_headline(ranked[0]) if settled else None
+    effects = all_effects(runs).get(until.question)
+    settled = bool(effects) and is_settled(effects[0], look_level(until.confidence))
+    return answer(runs, until.question).sentence if settled else None
+
+
+def _next_round(sweep: Sweep, until: Until, runs: Sequence[Run]) -> NextStep:
+    """The round that is asked for, or why none is."""
+    question, confidence = until.question, until.confidence
+
+    def stopped(why: str) -> NextStep:
+        return NextStep(question, f"stopped, open: {why}")
+
+    asked = "which is best" if question == BEST else factor_words(question)
+    command = f"gr00t-assets sweep propose --sweep {sweep.name} --question {question}"
+    speeds = Speeds.of_runs(runs)
+    made = proposals(runs, question=question, speeds=speeds, confidence=confidence)
+    proposal = next((item for item in made if item.kind in ("replicates", "best")), None)
+    if proposal is None and made:
+        return stopped(f"it needs other runs than further seeds, see {command}")
+    if proposal is None:
+        return stopped(f"{MOST_SEEDS} seeds are not likely to settle {asked}")
+    experiments = _experiments(sweep, proposal)
+    if len(experiments) < len(proposal.experiments):
+        return stopped(f"it has not the seeds that are needed, see {command}")
+    spent, hours = [_hours(run) for run in runs], proposal.gpu_hours
+    if hours is None:
+        hours = len(experiments) * sum(spent) / len(spent)
+    count = counted(len(experiments), "run")
+    if sum(spent) + hours > until.max_gpu_hours:
+        return stopped(
+            f"the next round of {count} takes {hours:.2g} hours, {sum(spent):.2g} are spent, and "
+            f"max_gpu_hours is {until.max_gpu_hours:g}"
+        )
+    words = f"asks for {count}, about {hours:.2g} hours: {proposal.reason}"
+    return NextStep(question, words, experiments, hours, proposal)
+
+
+def _hours(run: Run) -> float:
+    """GPU-hours, of the CPU where it had no GPU."""
+    return run.gpu_hours or (run.wall_seconds or 0.0) / 3600
+
+
+def _experiments(sweep: Sweep, proposal: Proposal) -> tuple[Experiment, ...]:
+    """Those of the sweep's further experiments that a proposal asks for."""
+    by_name = {item.name: item for item in sweep.experiments}
+    further = {_identity(item): item for item in sweep.further}
+    found = []
+    for asked in proposal.experiments:
+        like = by_name[asked.reference.name]
+        settings = like.hyperparameters.model_copy(update=dict(asked.changes))
+        item = further.get(_identity(like.model_copy(update={"hyperparameters": settings})))
+        if item is not None:
+            found.append(item)
+    return tuple(found)
+
+
+def _identity(item: Experiment) -> str:
+    return item.model_dump_json(exclude={"name", "hypothesis", "tags", "priority"})

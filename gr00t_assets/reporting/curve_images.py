@@ -24,11 +24,7 @@ _MATPLOTLIB_DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 
 
 def curve_panels(runs: Sequence[Run]) -> list[tuple[str, list[Run]]]:
-    """The runs to draw on shared axes, with a title: one panel a comparability class.
-
-    Stale runs and runs without a logged loss are left out. Within a panel ranked runs come first,
-    in order of rank. Of more than ``MOST_DRAWN`` the first are drawn, and the title says so.
-    """
+    """The runs to draw, but stale ones, by rank, with a title: one panel a comparability class."""
     drawn = [run for run in runs if not run.stale and run.curve is not None]
     classes = comparability_classes(drawn)
     panels = []
@@ -127,13 +123,9 @@ def inline_curve(metrics: MetricTable, limit: int) -> str:
     template = template_environment().get_template("curve.svg.j2")
     for points in range(90, 1, -4):
         thinned = line.thinned(points)
-        svg = template.render(
-            path=_path(thinned, last),
-            low=thinned.losses.min(),
-            high=thinned.losses.max(),
-            last=last,
-            color=PALETTE[0],
-        )
+        low, high = thinned.losses.min(), thinned.losses.max()
+        path = _path(thinned, last)
+        svg = template.render(path=path, low=low, high=high, last=last, color=PALETTE[0])
         drawn = f"![training loss](<data:image/svg+xml,{svg.translate(_ESCAPES)}>)"
         if len(drawn) < limit:
             break

@@ -6,20 +6,13 @@ from typing import NamedTuple
 
 from gr00t_assets.comparison.answers.answers import Answer
 from gr00t_assets.comparison.statistics.effects import Effect, LevelEstimate, SimpleEffect, Verdict
-from gr00t_assets.comparison.statistics.factor_tests import factors_of_members
-from gr00t_assets.comparison.statistics.questions import ClassModel, QuestionModel
+from gr00t_assets.comparison.statistics.questions import additive_question
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass
-from gr00t_assets.comparison.statistics.spread import Spread
 from gr00t_assets.comparison.wording import factor_words, label, percent_words, said_once
 
-MOST_LEVELS = 12
-"""Values of a factor that are drawn; of more, so many that are evenly apart in their order."""
-
-MOST_CLASSES = 6
-"""Classes of one question on the page; the others are in ``gr00t-assets compare --json``."""
-
-WIDEST = 30.0
-"""Times above the highest and below the lowest estimate at which an axis ends at the latest."""
+MOST_LEVELS = 12  # Values of a factor that are drawn, evenly apart in their order
+MOST_CLASSES = 6  # Of one question on the page; ``gr00t-assets compare --json`` has them all
+WIDEST = 30.0  # Times beyond the outermost estimates at which an axis ends at the latest
 
 
 class VerdictBadge(NamedTuple):
@@ -68,7 +61,7 @@ def answer_limits(answers: Sequence[Answer]) -> list[str]:
 
 
 class IntervalAxis(NamedTuple):
-    """A logarithmic axis for intervals in a table's cells; ``low`` and ``high`` are its ends."""
+    """A logarithmic axis for intervals in a table's cells, between two ends."""
 
     low: float
     high: float
@@ -82,10 +75,7 @@ class IntervalAxis(NamedTuple):
 def interval_axis(
     shown: Iterable[tuple[float, tuple[float, float] | None]], *marks: float
 ) -> IntervalAxis | None:
-    """The axis of estimates and their intervals, and of other values that are marked on it.
-
-    None where they have no logarithm or one value.
-    """
+    """The axis of estimates, their intervals and marks; None without a logarithm or a width."""
     pairs = list(shown)
     means = [*(mean for mean, _ in pairs), *marks]
     if not means or not all(math.isfinite(mean) and mean > 0 for mean in means):
@@ -118,8 +108,7 @@ def ratio_text(item: Effect | SimpleEffect) -> str:
     """
     if item.ratio is None:
         return ""
-    low, high = item.interval or (None, None)
-    interval = "" if low is None else f" ({low:.3g} to {high:.3g})"
+    interval = " ({:.3g} to {:.3g})".format(*item.interval) if item.interval else ""
     return f"\N{MULTIPLICATION SIGN}{item.ratio:.3g}{interval}"
 
 
@@ -152,16 +141,12 @@ class Residual(NamedTuple):
 
 def residuals(of_class: ComparabilityClass) -> list[Residual]:
     """What the additive model of a class leaves over; empty where that is nothing."""
-    factors = factors_of_members(of_class.members)
-    if not factors:
+    question = additive_question(of_class.members)
+    model = question.additive if question else None
+    if question is None or model is None or model.residual_degrees < 1 or not any(model.residuals):
         return []
-    question = QuestionModel(ClassModel(of_class.members, factors, Spread()), factors[0])
-    model = question.additive
-    if not question.varies or model.residual_degrees < 1 or not any(model.residuals):
-        return []
+    names = [label(of_class.members[cell].first) for cell in question.cells]
     return [
-        Residual(
-            label(question.of_class.members[cell].first), math.exp(loss), 100 * math.expm1(left)
-        )
-        for loss, left, cell in zip(model.fitted, model.residuals, question.cells, strict=True)
+        Residual(name, math.exp(loss), 100 * math.expm1(left))
+        for name, loss, left in zip(names, model.fitted, model.residuals, strict=True)
     ]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -26,28 +27,18 @@ from gr00t_assets.evaluation.windows import LEAST_EPISODES
 
 NEITHER_IS_SUCCESS = "Neither a training loss nor an open-loop error is success on a robot."
 
-MOST_PAIRED = 20
-"""Configurations, the lowest errors first, of which every two are compared by episode."""
+MOST_PAIRED = 20  # Configurations, the lowest errors first, that are compared by episode
 
 
 class EvaluatedConfiguration(NamedTuple):
-    """One evaluated configuration.
-
-    Attributes:
-        evaluation: Of its first evaluated replicate.
-        error: Over all evaluated seeds.
-        by_error: Place among the evaluated ones.
-        by_loss: The same by training loss.
-        against_first: Its error over that of the one with the lowest, on the same episodes, or why
-            the two cannot be compared so; None for that one itself and far down the table.
-    """
+    """One evaluated configuration, with its places among the evaluated ones."""
 
     ranked: RankedConfiguration
-    evaluation: Evaluation
-    error: ConfigurationError
+    evaluation: Evaluation  # Of its first evaluated replicate
+    error: ConfigurationError  # Over all evaluated seeds
     by_error: int = 0
     by_loss: int = 0
-    against_first: PairedError | str | None = None
+    against_first: PairedError | str | None = None  # Or why not; None: itself, or far down
 
     @property
     def against_first_words(self) -> str:
@@ -57,31 +48,20 @@ class EvaluatedConfiguration(NamedTuple):
 
 
 class Agreement(NamedTuple):
-    """Loss and open-loop error of the same runs held against each other.
+    """Loss and open-loop error of the same runs held against each other."""
 
-    Attributes:
-        tau: Kendall's tau-b of the two rankings; None where there are fewer than three runs, or
-            one of the two never differs.
-        disagreeing: Pairs of names, the one with the lower loss first, that the loss orders one
-            way and the error the other, both beyond their 95 percent intervals.
-        sentence: The answer for a reader.
-    """
-
-    tau: float | None
-    disagreeing: tuple[tuple[str, str], ...]
+    tau: float | None  # Kendall's tau-b; None of fewer than three runs, or where one never differs
+    disagreeing: tuple[tuple[str, str], ...]  # Lower loss first, higher error, both beyond noise
     sentence: str
 
 
 @dataclass(frozen=True)
 class EvaluationRanking:
-    """The evaluated configurations of one class, never none, the lowest open-loop error first.
-
-    ``not_evaluated`` is how many configurations of the class are not among them.
-    """
+    """The evaluated configurations of one class, never none, the lowest open-loop error first."""
 
     rows: tuple[EvaluatedConfiguration, ...]
     agreement: Agreement
-    not_evaluated: int
+    not_evaluated: int  # Configurations of the class that are not among them
 
     @property
     def part(self) -> str:
@@ -131,16 +111,16 @@ def evaluation_ranking(
     some configurations have the first, those alone are taken. ``evaluations`` are by run id.
     """
     evaluated = [
-        (ranked, first)
+        (ranked, known)
         for ranked in ranking
-        if (first := next(filter(None, (evaluations.get(run.run_id) for run in ranked.runs)), None))
+        if (known := [evaluations[x.run_id] for x in ranked.runs if x.run_id in evaluations])
     ]
-    evaluated = [pair for pair in evaluated if pair[1].held_out] or evaluated
+    evaluated = [item for item in evaluated if item[1][0].held_out] or evaluated
     if not evaluated:
         return None
     by_loss = [
-        EvaluatedConfiguration(ranked, first, _error(ranked, evaluations), by_loss=place)
-        for place, (ranked, first) in enumerate(evaluated, start=1)
+        EvaluatedConfiguration(ranked, known[0], _error(ranked, evaluations), by_loss=place)
+        for place, (ranked, known) in enumerate(evaluated, start=1)
     ]
     by_error = sorted(by_loss, key=lambda row: row.error.mean)
     pairs = _pairs(by_error[:MOST_PAIRED])
@@ -177,7 +157,7 @@ def _pairs(rows: Sequence[EvaluatedConfiguration]) -> dict[tuple[int, int], Pair
 
 def agreement(
     rows: Sequence[tuple[str, Loss, Estimate | ConfigurationError]],
-    pairs: Mapping[tuple[int, int], PairedError | str] | None = None,
+    pairs: Mapping[tuple[int, int], PairedError | str] = MappingProxyType({}),
 ) -> Agreement:
     """Compare the order by loss with the order by open-loop error.
 
@@ -188,33 +168,32 @@ def agreement(
     """
     from scipy.stats import kendalltau
 
-    names, losses, errors = zip(*rows, strict=True)
     if len(rows) == 1:
         sentence = f"One run was evaluated: there is no order to compare. {NOT_SUCCESS}"
         return Agreement(None, (), sentence)
-    means = [loss.mean for loss in losses], [error.mean for error in errors]
-    tau = None
+    means = [loss.mean for _, loss, _ in rows], [error.mean for *_, error in rows]
+    tau, order = None, ""
     if len(rows) > 2 and all(len(set(values)) > 1 for values in means):
         tau = float(np.asarray(kendalltau(*means), dtype=float)[0])
+        order = f" (Kendall's tau {tau:.2f} over {counted(len(rows), 'run')})"
 
-    def errors_differ(one: int, other: int) -> bool:
-        pair = (pairs or {}).get((min(one, other), max(one, other)))
-        if isinstance(pair, PairedError):
-            return pair.told_apart
-        return _differ(errors[one], errors[other])
+    def disagree(one: int, other: int) -> bool:
+        """Whether the one with the lower loss has the higher error, both beyond noise."""
+        (_, loss, error), (_, other_loss, other_error) = rows[one], rows[other]
+        if error.mean <= other_error.mean or not _differ(loss, other_loss):
+            return False
+        pair = pairs.get((min(one, other), max(one, other)))
+        return pair.told_apart if isinstance(pair, PairedError) else _differ(error, other_error)
 
-    by_loss = sorted(range(len(rows)), key=lambda place: losses[place].mean)
+    by_loss = sorted(range(len(rows)), key=lambda place: means[0][place])
     disagreeing = tuple(
-        (names[one], names[other])
+        (rows[one][0], rows[other][0])
         for one, other in combinations(by_loss, 2)
-        if errors[one].mean > errors[other].mean
-        and _differ(losses[one], losses[other])
-        and errors_differ(one, other)
+        if disagree(one, other)
     )
-    lowest_loss = names[by_loss[0]]
+    lowest_loss = rows[by_loss[0]][0]
     lowest_error, *_ = min(rows, key=lambda row: row[2].mean)
     both = "Training loss and open-loop error"
-    order = "" if tau is None else f" (Kendall's tau {tau:.2f} over {counted(len(rows), 'run')})"
     if disagreeing:
         (first, second), *others = disagreeing
         more = f", and {counted(len(others), 'more pair')}" if others else ""
@@ -235,10 +214,7 @@ def agreement(
 def _differ(
     first: Loss | Estimate | ConfigurationError, second: Loss | Estimate | ConfigurationError
 ) -> bool:
-    """Whether two means with independent errors differ at 95 percent.
-
-    Errors on the same rows go together, so that this says no rather too often.
-    """
+    """Whether two means differ at 95 percent, their errors taken for independent."""
     if first.standard_error is None or second.standard_error is None:
         return False
     noise = math.hypot(first.standard_error, second.standard_error)

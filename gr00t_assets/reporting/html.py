@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from gr00t_assets.comparison import wording
 from gr00t_assets.comparison.answers import headline
@@ -29,29 +29,24 @@ from gr00t_assets.comparison.statistics.ranking import (
 from gr00t_assets.comparison.statistics.success_agreement import Answer, SuccessAgreement
 from gr00t_assets.comparison.success_ranking import SuccessRanking
 from gr00t_assets.reporting import (
-    costs,
     effect_table,
     evaluation_ranking,
     markdown,
     plots,
     ranking_table,
-    sweep_summary,
+    summaries,
 )
 from gr00t_assets.reporting.effect_table import BADGES, IntervalAxis, VerdictBadge, interval_axis
-from gr00t_assets.reporting.sweep_summary import SweepSummary, status_counts
+from gr00t_assets.reporting.summaries import SweepSummary, status_counts
 from gr00t_assets.runs.stored_run import STATUS_WORDS
 
 if TYPE_CHECKING:
     import jinja2
 
-STORE = "store"
-"""Key of the comparison of the store's runs; every other one is of imported runs."""
-
-CARDS = 3
-"""Classes on the first screen; the others are ranked below."""
-
-UNRANKED = 200
-"""Runs without a rank that are listed one by one at most."""
+STORE = "store"  # Key of the comparison of the store's runs; every other one is of imported runs
+CARDS = 3  # Classes on the first screen; the others are ranked below
+_VERDICTS: tuple[Verdict, ...] = ("controlled", "confounded", "inconclusive")
+UNRANKED = 200  # Runs without a rank that are listed one by one at most
 
 
 class PercentAxis:
@@ -81,7 +76,7 @@ def render_page(
     comparisons: Sequence[Comparison],
     sweeps: Sequence[SweepSummary],
     sweep_names: Sequence[str],
-    price: costs.Price | None = None,
+    price: summaries.Price | None = None,
     problems: Sequence[str] = (),
     videos: Mapping[str, Sequence[Video]] | None = None,
 ) -> str:
@@ -102,7 +97,7 @@ def render_page(
         summary=summary(comparisons, sweeps),
         sweeps=sweeps,
         without_runs=[name for name in sweep_names if name not in reported],
-        costs={item.key: costs.configuration_costs(item.runs, price) for item in comparisons},
+        costs={item.key: summaries.configuration_costs(item.runs, price) for item in comparisons},
         unranked=not_ranked,
         price=price,
         problems=problems,
@@ -118,8 +113,8 @@ def render_page(
 def page_environment() -> "jinja2.Environment":
     """Templates of the page."""
     return markdown.template_environment(
-        wording, headline, costs, effect_table, evaluation_ranking, markdown, plots, ranking_table,
-        sweep_summary, sys.modules[__name__], autoescape=True,
+        wording, headline, effect_table, evaluation_ranking, markdown, plots, ranking_table,
+        summaries, sys.modules[__name__], autoescape=True,
     )  # fmt: skip
 
 
@@ -142,22 +137,18 @@ def heading(comparisons: Sequence[Comparison]) -> str:
 
 def loss_heading(first: Comparison) -> str:
     """What is best by loss, and whether that is known."""
-    text = first.headline
-    if (count := len(first.ranked_classes)) > 1:
-        known = sum(item.best is not None for item in first.ranked_classes)
-        text = (
-            f"The lowest loss of each of {count} kinds of runs; "
-            f"{known or 'none'} of them known to be the best."
-        )
-    return text
+    if (count := len(first.ranked_classes)) < 2:
+        return first.headline
+    known = sum(item.best is not None for item in first.ranked_classes) or "none"
+    return (
+        f"The lowest loss of each of {count} kinds of runs; {known} of them known to be the best."
+    )
 
 
 def answer_badge(answer: Answer, words: Sequence[str]) -> VerdictBadge:
     """Yes, no or cannot be told, each in its own words, as a verdict."""
-    verdicts: dict[Answer, Verdict] = {
-        "yes": "controlled", "no": "confounded", "cannot be told": "inconclusive",
-    }  # fmt: skip
-    return BADGES[verdicts[answer]]._replace(word=words[[*verdicts].index(answer)])
+    place = get_args(Answer).index(answer)
+    return BADGES[_VERDICTS[place]]._replace(word=words[place])
 
 
 def agreement_badge(item: SuccessAgreement) -> VerdictBadge:
@@ -181,9 +172,8 @@ def best_badge(item: ComparabilityClass) -> VerdictBadge:
     if item.best is not None:
         return BADGES["controlled"]._replace(word="the best by more than noise")
     noise = item.spread.deviation is not None and any(place.tied for place in item.ranking)
-    return BADGES["within_noise" if noise else "inconclusive"]._replace(
-        word="not known to be the best"
-    )
+    badge = BADGES["within_noise" if noise else "inconclusive"]
+    return badge._replace(word="not known to be the best")
 
 
 def summary(comparisons: Sequence[Comparison], sweeps: Sequence[SweepSummary]) -> str:
@@ -195,9 +185,7 @@ def summary(comparisons: Sequence[Comparison], sweeps: Sequence[SweepSummary]) -
 
 def unranked_reason(run: Run) -> str:
     """Why a run has no rank."""
-    if run.stored is None:
-        return ranking_table.record_note([run])
-    return row_remark(RankedRun(run)) or ""
+    return row_remark(RankedRun(run)) or "" if run.stored else ranking_table.record_note([run])
 
 
 def compressed(content: bytes) -> str:
@@ -206,11 +194,7 @@ def compressed(content: bytes) -> str:
 
 
 def compressed_json(value: Any) -> str:
-    """A value as JSON, compressed.
-
-    Raises:
-        ValueError: A number in it is not finite; JSON has no word for it.
-    """
+    """A value as JSON, compressed; ValueError where a number in it is not finite."""
     return compressed(json.dumps(value, separators=(",", ":"), allow_nan=False).encode())
 
 

@@ -13,27 +13,23 @@ from gr00t_assets.comparison.comparison import Comparison
 from gr00t_assets.comparison.proposals.control_runs import Proposal
 from gr00t_assets.comparison.statistics.factors import IMMATERIAL
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass
-from gr00t_assets.comparison.wording import chance_words, factor_words, label, names_in_words
+from gr00t_assets.comparison.wording import (
+    chance_words,
+    factor_words,
+    hours_unit,
+    label,
+    names_in_words,
+)
 from gr00t_assets.core.text import markdown
 from gr00t_assets.core.units import counted, shown_setting
-from gr00t_assets.reporting import (
-    costs,
-    effect_table,
-    evaluation_ranking,
-    ranking_table,
-    sweep_summary,
-)
-from gr00t_assets.reporting.costs import hours_unit
+from gr00t_assets.reporting import effect_table, evaluation_ranking, ranking_table, summaries
 from gr00t_assets.reporting.ranking_table import RankingTable, class_title, frames_warning
 
 if TYPE_CHECKING:
     import jinja2
 
-MOST_ROWS = 50
-"""Rows of one ranking; the page has them all."""
-
-MOST_SETTINGS = 4
-"""Columns of varying settings; the page has them all."""
+MOST_ROWS = 50  # Rows of one ranking; the page has them all
+MOST_SETTINGS = 4  # Columns of varying settings; the page has them all
 
 
 def comparison_markdown(comparison: Comparison) -> str:
@@ -70,11 +66,7 @@ def proposal_question(proposal: Proposal) -> str:
 
 
 def proposal_cost(proposal: Proposal, chance: bool = False) -> str:
-    """Number of runs and hours in brackets; '' where a begun run is to be continued.
-
-    The reason says the ``chance`` that it settles the question in words; it is said here where the
-    reason is not shown.
-    """
+    """Runs, hours and ``chance`` to settle it, in brackets; '' where a begun run is continued."""
     count, hours = len(proposal.experiments), proposal.gpu_hours
     if not count:
         return ""
@@ -88,8 +80,7 @@ def proposal_cost(proposal: Proposal, chance: bool = False) -> str:
 
 
 def proposal_runs(proposal: Proposal) -> list[str]:
-    """Each run in words; in a line those that differ in one value of one factor, such as seeds, and
-    those that differ from several runs in the same."""
+    """Each run in words; those that differ in one value, or in the same, in a line."""
     values_of: dict[tuple[str, str], list[str]] = {}
     for experiment in proposal.experiments:
         changes = [
@@ -107,10 +98,7 @@ def proposal_runs(proposal: Proposal) -> list[str]:
 
 
 def template_environment(*modules: ModuleType, autoescape: bool = False) -> "jinja2.Environment":
-    """Templates of this package.
-
-    They have the functions and constants of the modules by their names, and functions as filters.
-    """
+    """Templates of this package, with the functions and constants of modules, and as filters."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -136,7 +124,7 @@ def template_environment(*modules: ModuleType, autoescape: bool = False) -> "jin
 def markdown_environment() -> "jinja2.Environment":
     """Templates of Markdown; ``escaped`` is to be used on everything that comes from files."""
     return template_environment(
-        wording, headline, costs, effect_table, evaluation_ranking, ranking_table, sweep_summary,
+        wording, headline, effect_table, evaluation_ranking, ranking_table, summaries,
         sys.modules[__name__],
     )  # fmt: skip
 

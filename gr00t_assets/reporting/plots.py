@@ -22,26 +22,12 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 """Okabe and Ito's colours for the colour-blind without black and yellow, and one brown."""
 
 DASHES = ("solid", "dash", "dot", "dashdot")
-"""Line styles that tell apart experiments that share a colour."""
-
-MOST_DRAWN = 60
-"""Curves on shared axes at most; no one can tell more of them apart."""
-
-FIGURE_POINTS = 20_000
-"""Points of all lines of one figure; more would make the page slow and show nothing more."""
-
-LINE_POINTS = 400
-"""Points of one run's line at most."""
-
-STEP_POINTS = 200
-"""Single steps drawn of one run at most."""
-
-MOST_RUNS_WITH_STEPS = 12
-"""Single steps are drawn, and runs named in a legend, where there are no more runs than this."""
-
-MOST_ERRORS = 40
-"""Configurations in the plot of open-loop errors; the table has them all."""
-
+MOST_DRAWN = 60  # Curves on shared axes at most; no one can tell more of them apart
+FIGURE_POINTS = 20_000  # Of all lines of one figure; more would make the page slow
+LINE_POINTS = 400  # Points of one run's line at most
+STEP_POINTS = 200  # Single steps drawn of one run at most
+MOST_RUNS_WITH_STEPS = 12  # Of no more single steps are drawn, and names in a legend
+MOST_ERRORS = 40  # Configurations in the plot of open-loop errors; the table has them all
 MOST_TRAJECTORIES = 3
 _TRAJECTORY_POINTS = 600
 _BASELINE_LINES = (
@@ -75,31 +61,26 @@ def curves_figure(
     swap the two. Of replicates the first is drawn. None where no run has a curve.
     """
     curves = [
-        (ranked, curve)
-        for ranked in ranking
+        (place, ranked, curve)
+        for place, ranked in enumerate(ranking, start=1)
         if ranked.run.run_id in styles and (curve := schedule_curve(ranked.run)) is not None
     ]
     if not curves:
         return None
-    share = FIGURE_POINTS // len(curves)
-    few = len(curves) <= MOST_RUNS_WITH_STEPS
+    share, few = FIGURE_POINTS // len(curves), len(curves) <= MOST_RUNS_WITH_STEPS
     steps = min(STEP_POINTS, share // 3) if few else 0
     traces: list[dict[str, Any]] = []
-    places = {id(ranked): place for place, ranked in enumerate(ranking, start=1)}
-    for ranked, curve in curves:
-        run, style = ranked.run, styles[ranked.run.run_id]
+    for place, ranked, curve in curves:
+        run, style, name = ranked.run, styles[ranked.run.run_id], _plain(ranked.run.name)
         if steps:
             marker = {"color": style.color, "size": 3, "opacity": 0.25}
-            traces.append(
-                _points(curve.thinned(steps), run)
-                | {"mode": "markers", "marker": marker, "hoverinfo": "skip", "showlegend": False}
-            )
+            look = {"mode": "markers", "marker": marker, "hoverinfo": "skip", "showlegend": False}
+            traces.append(_points(curve.thinned(steps), run) | look)
         line = curve.smoothed().thinned(min(LINE_POINTS, share - steps))
-        name = _plain(run.name)
         traces.append(
             _points(line, run)
             | _line(style.color, 2.2, style.dash)
-            | {"name": f"{places[id(ranked)]}. {name}", "meta": loss_words(ranked.runs)}
+            | {"name": f"{place}. {name}", "meta": loss_words(ranked.runs)}
             | {"hovertemplate": f"%{{y:.4g}}<extra>{name}</extra>"}
         )
     return _figure(
@@ -116,14 +97,14 @@ def schedule_curve(run: Run) -> Curve | None:
     """Finite losses of a run; ``steps`` is the share of its schedule, in percent."""
     if run.curve is None:
         return None
-    losses = np.asarray(run.curve.losses, dtype=float)
-    samples = np.asarray(run.curve.samples, dtype=float)
+    losses, samples = (np.asarray(x, dtype=float) for x in (run.curve.losses, run.curve.samples))
     finite = np.isfinite(losses)
     if not finite.any():
         return None
     done = (run.steps or 0) / run.max_steps if run.max_steps else 1.0
-    last = samples[-1] or 1.0
-    return Curve(100 * done * samples[finite] / last, samples[finite], losses[finite])
+    return Curve(
+        100 * done * samples[finite] / (samples[-1] or 1.0), samples[finite], losses[finite]
+    )
 
 
 def error_figure(ranking: EvaluationRanking) -> dict[str, Any]:
@@ -145,17 +126,16 @@ def error_figure(ranking: EvaluationRanking) -> dict[str, Any]:
         "marker": {"size": 9, "color": PALETTE[0]},
         "hovertemplate": "%{y}: %{x:.4g}<extra></extra>",
     }
-    baselines = []
+    traces = [policy]
     of_first = ranking.rows[0].evaluation.main.baselines
     for baseline, (color, dash) in zip(of_first, _BASELINE_LINES, strict=False):
         name, mean = _plain(baseline.name), _five_digits([baseline.error.mean])
         trace = _trace(mean * len(rows), names, f"baseline: {name}") | _line(color, 2, dash)
-        trace["hovertemplate"] = f"{name}: %{{x:.4g}}<extra></extra>"
-        if len(rows) == 1:
-            trace["mode"] = "lines+markers"
-        baselines.append(trace)
+        mode = "lines+markers" if len(rows) == 1 else "lines"
+        hover = f"{name}: %{{x:.4g}}<extra></extra>"
+        traces.append(trace | {"mode": mode, "hovertemplate": hover})
     return _figure(
-        [policy, *baselines],
+        traces,
         {"title": {"text": "open-loop error, normalised"}, "rangemode": "tozero"},
         {"autorange": "reversed", "automargin": True, "type": "category"},
         height=170 + 30 * len(rows),
@@ -187,14 +167,9 @@ def _trajectory_figure(trajectory: Trajectory, line: TrajectoryLine) -> dict[str
     seconds, predicted = _with_gaps(trajectory.chunk_seconds), _with_gaps(line.predicted)
     outline = _with_gaps([*times, *times[::-1]] for times in trajectory.chunk_seconds)
     band = _with_gaps([*high, *low[::-1]] for low, high in zip(line.low, line.high, strict=True))
-    spread = {
-        **_trace(outline, band, "spread of the draws"),
-        "mode": "lines",
-        "line": {"width": 0},
-        "fill": "toself",
-        "fillcolor": "rgba(213,94,0,0.22)",
-        "hoverinfo": "skip",
-    }
+    fill = {"fill": "toself", "fillcolor": "rgba(213,94,0,0.22)", "hoverinfo": "skip"}
+    spread = _trace(outline, band, "spread of the draws")
+    spread |= {"mode": "lines", "line": {"width": 0}, **fill}
     times, values = (_five_digits(x[::every]) for x in (trajectory.seconds, line.recorded))
     recorded = _trace(times, values, "recorded") | _line(PALETTE[0], 2.4)
     drawn = _trace(seconds, predicted, "predicted") | _line(PALETTE[1], 1.6, "dash")

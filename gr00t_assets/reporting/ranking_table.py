@@ -18,35 +18,19 @@ from gr00t_assets.comparison.statistics.ranking import (
     RankedConfiguration,
     RankedRun,
 )
-from gr00t_assets.comparison.statistics.success_pairs import against_first
+from gr00t_assets.comparison.statistics.success import against_first
 from gr00t_assets.comparison.success_ranking import RolledConfiguration, SuccessRanking
-from gr00t_assets.comparison.wording import (
-    factor_words,
-    first_label,
-    loss_text,
-    loss_words,
-    plain,
-    shown,
-)
+from gr00t_assets.comparison.wording import factor_words, first_label, loss_text, plain, shown
 from gr00t_assets.core.units import shown_setting
 from gr00t_assets.evaluation.result import Evaluation
 from gr00t_assets.reporting.effect_table import IntervalAxis, interval_axis
 from gr00t_assets.reporting.evaluation_ranking import EvaluatedConfiguration, evaluation_ranking
 
-SETTINGS_ON_PAGE = 8
-"""Columns of varying settings at most; a class with more has them in the runs' own lists."""
-
-MOST_TIMES = 10.0
-"""An interval whose high end is more times its low end says nothing."""
-
+SETTINGS_ON_PAGE = 8  # Columns of varying settings; the runs' own lists have them all
 _LAST_COLUMNS = frozenset({"loss_halfway", "trend", "samples_per_second"})
 
-MOST_FIRST = 5
-"""Columns of settings that stand before those of what was measured."""
-
-MOST_COLUMNS = 9
-"""Columns that a page has room for; the others are behind the fold of each row."""
-
+MOST_FIRST = 5  # Columns of settings that stand before those of what was measured
+MOST_COLUMNS = 9  # Columns that a page has room for; the others are behind the fold of each row
 _OPEN_LOOP_ERROR = Column(
     "open_loop_error", "Float64", "", "On held-out episodes, in normalised units",
     lambda row: None, "open-loop error",
@@ -56,8 +40,7 @@ _SUCCESS = Column("success", "Float64", "", "Over all episodes, with its 95 perc
                   lambda row: None, "success")  # fmt: skip
 _BY_LOSS = Column("by_loss", "Int64", "", "Place by loss", lambda row: None, "by loss")
 
-MOST_RATES = 12
-"""Learning rates that have a column of their own in the grid; of more, neighbours share one."""
+MOST_RATES = 12  # Learning rates with a column of their own; of more, neighbours share one
 
 
 def class_title(comparability_class: ComparabilityClass) -> str:
@@ -72,14 +55,6 @@ def frames_warning(frames: str) -> str:
     return {"known wrong": "trained on wrong frames", "not verified": "frames not verified"}.get(
         frames, ""
     )
-
-
-def loss_and_interval(ranked: RankedConfiguration) -> tuple[str, str]:
-    """The loss and its interval between runs; where that says nothing, the loss ± its error."""
-    if ranked.interval is None or ranked.interval[1] > MOST_TIMES * ranked.interval[0]:
-        return loss_words(ranked.runs), ""
-    low, high = (f"{end:.3g}" for end in ranked.interval)
-    return f"{ranked.loss.mean:.3g}", f"{low} to {high}"
 
 
 def evaluation_sentence(
@@ -126,16 +101,12 @@ class Cell(NamedTuple):
 
 
 class RankingTable(NamedTuple):
-    """The columns beside rank, experiment and loss; a row a configuration.
-
-    ``ranks`` has for each row its place, and whether it cannot be told from the first one; ``by``
-    says what the order is by.
-    """
+    """The columns beside rank, experiment and loss; a row a configuration."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[RankedConfiguration, tuple[Cell, ...]], ...]
-    ranks: tuple[tuple[int, bool], ...]
-    by: str
+    ranks: tuple[tuple[int, bool], ...]  # Of each row, and whether it cannot be told from the first
+    by: str  # What the order is by
 
 
 def ranking_table(
@@ -153,42 +124,37 @@ def ranking_table(
     """
     chance = column_names()["chance_best"]
     varying = varying_settings([run for ranked in ranking for run in ranked.runs])
-    settings = [
-        setting_column(name, factor_words(name))
-        for name in (*SHOWN_SETTINGS, *varying[:most_settings])
-    ]
+    names = (*SHOWN_SETTINGS, *varying[:most_settings])
+    settings = [setting_column(name, factor_words(name)) for name in names]
     measured = [
         column
         for column in COLUMNS
         if column.heading and column is not chance and (wide or not column.wide)
     ]
     measured.sort(key=lambda column: column.name in _LAST_COLUMNS)
-    first, rest = (chance, *settings[:MOST_FIRST]), settings[MOST_FIRST:]
+    columns = [chance, *settings[:MOST_FIRST], *measured, *settings[MOST_FIRST:]]
     evaluated = evaluation_ranking(ranking, evaluations) if evaluations else None
     errors = {id(row.ranked): row for row in evaluated.rows} if evaluated else {}
     environment = max(success, key=lambda item: len(_rolled(item, ranking)), default=None)
     rolled = _rolled(environment, ranking) if environment else {}
-    by = "training loss"
+    by, ranks = "training loss", [(ranked.place, ranked.tied) for ranked in ranking]
     if environment and rolled:
         by = f"success in {environment.environment}"
         if len(rolled) < len(ranking):
             by += ", those without rollouts by open-loop error on held-out episodes, then by loss"
         ranking = sorted(ranking, key=lambda item: _order(item, rolled, errors))
-    configurations = [[RankedRun(run, ranked) for run in ranked.runs] for ranked in ranking]
-    table = [
-        (column, [_cell(column, rows) for rows in configurations])
-        for column in (*first, *measured, *rest)
-    ]
-    if wide and evaluations:
-        table.insert(1, (_OPEN_LOOP_ERROR, [_error_cell(errors.get(id(item))) for item in ranking]))
-    ranks = [(ranked.place, ranked.tied) for ranked in ranking]
-    if rolled:
-        places = [Cell(f"{ranked.place}", ranked.place) for ranked in ranking]
-        cells = [_success_cell(rolled.get(id(ranked))) for ranked in ranking]
-        table = [(_SUCCESS, cells), (_BY_LOSS, places), *table]
         shown_success = [row.success for ranked in ranking if (row := rolled.get(id(ranked)))]
         tied = [False, *(not pair.told_apart for pair in against_first(shown_success))]
         ranks = list(enumerate([*tied, *[False] * (len(ranking) - len(tied))], start=1))
+    configurations = [[RankedRun(run, ranked) for run in ranked.runs] for ranked in ranking]
+    table = [(column, [_cell(column, rows) for rows in configurations]) for column in columns]
+    if wide and evaluations:
+        table.insert(1, (_OPEN_LOOP_ERROR, [_error_cell(errors.get(id(item))) for item in ranking]))
+    if rolled:
+        found = [rolled.get(id(ranked)) for ranked in ranking]
+        cells = [Cell(row.words, row.success.rate) if row else Cell("") for row in found]
+        places = [Cell(f"{ranked.place}", ranked.place) for ranked in ranking]
+        table = [(_SUCCESS, cells), (_BY_LOSS, places), *table]
     table = [(column, cells) for column, cells in table if any(cell.text for cell in cells)]
     rows = zip(*(cells for _, cells in table), strict=True)
     return RankingTable(
@@ -240,22 +206,13 @@ def _error_cell(row: EvaluatedConfiguration | None) -> Cell:
     return Cell(loss_text(row.error.mean, row.error.standard_error) + seen, row.error.mean)
 
 
-def _success_cell(row: RolledConfiguration | None) -> Cell:
-    return Cell("") if row is None else Cell(row.words, row.success.rate)
-
-
 class LossGrid(NamedTuple):
-    """Configurations by batch size and learning rate, in each cell the lowest loss first.
+    """Configurations by batch size and learning rate, in each cell the lowest loss first."""
 
-    ``rates`` are the columns, ``axis`` is that of the lowest losses of the cells, None where they
-    are equal. ``other_settings`` differ between the runs too, so that neighbours may differ in more
-    than two.
-    """
-
-    rates: tuple[str, ...]
+    rates: tuple[str, ...]  # The columns
     cells: dict[tuple[int, str], list[RankedConfiguration]]
-    axis: IntervalAxis | None
-    other_settings: tuple[str, ...]
+    axis: IntervalAxis | None  # Of the lowest losses of the cells; None where they are equal
+    other_settings: tuple[str, ...]  # Differ too, so that neighbours may differ in more than two
 
 
 def loss_grid(ranking: Sequence[RankedConfiguration]) -> LossGrid | None:

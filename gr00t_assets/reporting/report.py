@@ -10,8 +10,9 @@ from urllib.parse import quote
 from gr00t_assets.comparison.all_runs import JOURNAL, from_store, imported_runs
 from gr00t_assets.comparison.comparison import Comparison, compare
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.statistics.ranking import BAND
+from gr00t_assets.comparison.statistics.ranking import BAND, ComparabilityClass
 from gr00t_assets.comparison.tables.wandb_import import imports_folder
+from gr00t_assets.comparison.wording import first_label, loss_and_interval
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.project import Store, data_files
@@ -20,34 +21,27 @@ from gr00t_assets.evaluation.result import Evaluation, load_evaluation
 from gr00t_assets.evaluation.rollouts.result import Rollouts, load_rollouts
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.sweeps import Sweep
-from gr00t_assets.reporting.costs import price_per_gpu_hour
 from gr00t_assets.reporting.html import STORE, Video, first_ranked, render_page
-from gr00t_assets.reporting.markdown import comparison_markdown
-from gr00t_assets.reporting.sweep_summary import SweepSummary, sweep_summary
+from gr00t_assets.reporting.markdown import comparison_markdown, narrow_table
+from gr00t_assets.reporting.summaries import SweepSummary, price_per_gpu_hour, sweep_summary
 from gr00t_assets.runs.stored_run import StoredRun, read_runs
 
 FILE = "loss_comparison.html"
 IMPORTED = "imported"
-VIDEO_BYTES = 4_000_000
-"""Of all videos inside the page together."""
-
+VIDEO_BYTES = 4_000_000  # Of all videos inside the page together
 SEE_IMPORTED = "Runs made elsewhere are not shown: gr00t-assets compare --imported shows them."
 
 
 @dataclass(frozen=True)
 class Report:
-    """A report: the ``page`` and the HTML file that it goes to, and what it was made from.
+    """A report, and what it was made from."""
 
-    ``sweeps`` are those in it, ``stored`` has the runs of every sweep by its name, ``problems`` say
-    what kept something from it.
-    """
-
-    path: Path
+    path: Path  # The HTML file that the ``page`` goes to
     page: str
-    sweeps: tuple[SweepSummary, ...]
-    stored: Mapping[str, Sequence[StoredRun]]
+    sweeps: tuple[SweepSummary, ...]  # Those in it
+    stored: Mapping[str, Sequence[StoredRun]]  # The runs of every sweep by its name
     comparisons: tuple[Comparison, ...]
-    problems: tuple[str, ...]
+    problems: tuple[str, ...]  # What kept something from it
 
     @property
     def verdict(self) -> str:
@@ -136,17 +130,16 @@ def compare_everything(
         except Gr00tAssetsError as error:
             problems.append(f"Imported runs are left out: {error}")
     groups = (
-        (STORE, "Runs of the store", runs, "From the run directories in the store."),
-        (IMPORTED, "Imported runs", others, _origin(others)),
+        (runs, STORE, "Runs of the store", "From the run directories in the store."),
+        (others, IMPORTED, "Imported runs", _origin(others)),
     )
-    comparisons = [
+    return [
         compare(
             in_order(members), evaluations, rollouts, band=band, key=key, title=title, origin=origin
         )
-        for key, title, members, origin in groups
+        for members, key, title, origin in groups
         if members
-    ]
-    return comparisons, problems
+    ], problems
 
 
 def in_order(runs: Sequence[Run]) -> list[Run]:
@@ -159,14 +152,13 @@ def _measured(
 ) -> tuple[dict[str, Evaluation], dict[str, list[Rollouts]]]:
     """Open-loop evaluations and rollouts by run id."""
     evaluations, rollouts = {}, {}
+    kinds = (("The evaluation", load_evaluation, evaluations),
+             ("Every rollout", load_rollouts, rollouts))  # fmt: skip
     for run in runs:
         if not (run.finished and run.stored and run.stored.config_hash):
             continue
         folder = store.run_directory(run.name, run.stored.config_hash)
-        for name, load, measured in (
-            ("The evaluation", load_evaluation, evaluations),
-            ("Every rollout", load_rollouts, rollouts),
-        ):
+        for name, load, measured in kinds:
             try:
                 if item := load(folder):
                     measured[run.run_id] = item
@@ -203,3 +195,32 @@ def _origin(runs: Sequence[Run]) -> str:
         f"Runs that this store did not make: {' and '.join(origins)}. Without a curve a loss is "
         "one logged value, so it is widely uncertain."
     )
+
+
+MOST_ROWS = 10  # Of a table; ``gr00t-assets compare`` has them all
+
+
+def sweep_message(sweep: Sweep, store: Store, most_rows: int = MOST_ROWS) -> list[str]:
+    """What is best, then a line a configuration, at most so many; and what could not be read."""
+    stored, lines = read_runs(sweep.experiments, store), []
+    comparisons, problems = compare_everything(in_order(from_store(stored)), store, imported=())
+    for comparison in comparisons:
+        lines.append(comparison.verdict)
+        for item in comparison.ranked_classes if most_rows else ():
+            lines += _table(comparison, item, most_rows)
+    return [*lines, *problems]
+
+
+def _table(comparison: Comparison, item: ComparabilityClass, most_rows: int) -> list[str]:
+    """A line a configuration: place, name, loss with its interval, success where it is known."""
+    table = narrow_table(comparison, item)
+    names, lines = [column.name for column in table.columns], []
+    for (ranked, cells), (number, tied) in zip(table.rows[:most_rows], table.ranks, strict=False):
+        loss, interval = loss_and_interval(ranked)
+        line = f"{number}{' ≈' * tied} {first_label(ranked.runs)}: loss {loss}"
+        line += f" ({interval})" if interval else ""
+        success = dict(zip(names, cells, strict=True)).get("success")
+        lines.append(line + (f", success {success.text}" if success and success.text else ""))
+    if more := len(table.rows) - len(lines):
+        lines.append(f"and {more} more: gr00t-assets compare")
+    return lines

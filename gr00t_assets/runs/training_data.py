@@ -185,7 +185,7 @@ def check_stored_data(
         DatasetError: Something has changed; with what makes it anew.
     """
     from gr00t_assets.datasets.frames.frame_cache import FrameCache
-    from gr00t_assets.datasets.sources.version_files import check_rows_and_meta
+    from gr00t_assets.datasets.sources.versions import check_rows_and_meta
 
     for dataset in data.datasets:
         if not dataset.directory.is_dir():

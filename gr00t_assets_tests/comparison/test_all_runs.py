@@ -5,8 +5,8 @@ import pytest
 
 from gr00t_assets.comparison.all_runs import from_store
 from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.effects import Pair
 from gr00t_assets.comparison.statistics.factor_tests import all_effects
-from gr00t_assets.comparison.statistics.pairs import Pair
 from gr00t_assets.core.project import Store
 from gr00t_assets.runs.metrics import METRICS
 from gr00t_assets.runs.stored_run import read_runs

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from gr00t_assets.cli.compare import print_ranking
 from gr00t_assets.comparison.all_runs import from_store
-from gr00t_assets.comparison.answers.limits import cautions
+from gr00t_assets.comparison.answers.headline import cautions
 from gr00t_assets.comparison.columns import COLUMNS, Column
 from gr00t_assets.comparison.comparison import compare
 from gr00t_assets.comparison.run import Run
@@ -16,7 +16,7 @@ from gr00t_assets.comparison.tables.runs_table import export_table, runs_table
 from gr00t_assets.comparison.wording import loss_text
 from gr00t_assets.reporting.markdown import comparison_markdown
 from gr00t_assets.reporting.report import make_report
-from gr00t_assets.reporting.sweep_summary import sweep_summary
+from gr00t_assets.reporting.summaries import sweep_summary
 from gr00t_assets.runs.final_loss import LossWindow
 from gr00t_assets.runs.stored_run import read_runs
 from gr00t_assets_tests.comparison.run_factory import experiment, losses, sweep, write_run

@@ -3,7 +3,7 @@
 import pytest
 
 from gr00t_assets.comparison.all_runs import from_store
-from gr00t_assets.comparison.answers.limits import cautions
+from gr00t_assets.comparison.answers.headline import cautions
 from gr00t_assets.comparison.statistics.ranking import comparability_classes, ranked_runs
 from gr00t_assets.comparison.tables.runs_table import runs_table
 from gr00t_assets.runs.final_loss import LossWindow

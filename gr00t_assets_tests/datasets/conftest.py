@@ -8,11 +8,11 @@ import pytest
 
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
+from gr00t_assets.datasets.source_kinds import SyntheticSource
 from gr00t_assets.datasets.synthetic.generator import generate
-from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets_tests.datasets.sources.hub_server import COMMIT, LATER, Hub, serving
 
-SMALL = SyntheticSpec(episodes=2, min_frames=40, max_frames=44, width=96, height=96)
+SMALL = SyntheticSource(episodes=2, min_frames=40, max_frames=44, width=96, height=96)
 
 
 @pytest.fixture(scope="session")

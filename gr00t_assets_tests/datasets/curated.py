@@ -12,13 +12,13 @@ import yaml
 
 from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.source_kinds import SyntheticSource
 from gr00t_assets.datasets.synthetic.generator import generate
-from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets_tests.datasets.checks.edits import CAMERA, data_file, edit_rows, renew_statistics
 from gr00t_assets_tests.datasets.lerobot.v3.hand_made import frames_of
 
 FPS = 20
-SPEC = SyntheticSpec(episodes=5, min_frames=70, max_frames=80, width=64, height=64)
+SPEC = SyntheticSource(episodes=5, min_frames=70, max_frames=80, width=64, height=64)
 RESTING, RESTING_END = 30, 20
 """Rows at rest at the start and the end of episode 1."""
 

@@ -13,8 +13,8 @@ from gr00t_assets.datasets.fit.modality_configs import build_modality_config
 from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
 from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.record import DatasetRecord
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
+from gr00t_assets.datasets.sources.versions import DatasetRecord
 from gr00t_assets.modality.camera_images import ImageRecipe
 from gr00t_assets_tests.small_dataset import small_dataset
 

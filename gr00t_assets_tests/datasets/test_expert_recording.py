@@ -16,8 +16,8 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.statistics import array_statistics
 from gr00t_assets.datasets.lerobot.v3.convert import convert_to_v21
 from gr00t_assets.datasets.source_kinds import EnvironmentSource
-from gr00t_assets.datasets.sources.content import content_hash
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
+from gr00t_assets.datasets.sources.versions import content_hash
 from gr00t_assets.environments.environment_file import load_environments
 from gr00t_assets.environments.synthetic.pick import FOLLOWS, So101Pick
 from gr00t_assets_tests.datasets.conftest import entry_of

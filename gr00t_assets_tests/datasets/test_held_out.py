@@ -10,6 +10,7 @@ import pytest
 from gr00t_assets.core.errors import CatalogError, DatasetError
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
+from gr00t_assets.datasets.curation import held_out_episodes
 from gr00t_assets.datasets.fit.modality_configs import (
     build_modality_config,
     resolve_modality_config,
@@ -17,11 +18,10 @@ from gr00t_assets.datasets.fit.modality_configs import (
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
-from gr00t_assets.datasets.held_out import held_out_episodes
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.source_kinds import SyntheticSource
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets.datasets.synthetic.generator import generate
-from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets.modality.config import ModalityConfig
 
 SOURCE = {
@@ -35,7 +35,7 @@ FIELDS = {"name": "five", "description": "Five", "source": SOURCE, "embodiment_t
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> LeRobotDataset:
     folder = tmp_path_factory.mktemp("held-out") / "five"
     fields = {name: value for name, value in SOURCE.items() if name != "kind"}
-    generate(SyntheticSpec.model_validate(fields), folder)
+    generate(SyntheticSource.model_validate(fields), folder)
     return LeRobotDataset.open(folder)
 
 

@@ -10,7 +10,7 @@ import yaml
 from gr00t_assets.datasets.fit.dataset_check import check_dataset
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
-from gr00t_assets.datasets.record import load_record
+from gr00t_assets.datasets.sources.versions import load_record
 from gr00t_assets.modality.config import ModalityConfig, load_modality_config
 from gr00t_assets.modality.data_config import BUILT_IN
 from gr00t_assets.runs.manifest import load_manifest

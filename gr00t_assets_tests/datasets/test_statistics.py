@@ -4,9 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gr00t_assets.datasets.fit.key_statistics import ColumnStatistics
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.lerobot.statistics import array_statistics
+from gr00t_assets.datasets.lerobot.statistics import ColumnStatistics, array_statistics
 
 
 @pytest.mark.parametrize("column", ["observation.state", "action"])

@@ -4,13 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gr00t_assets.datasets.fit.key_statistics import ColumnStatistics
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.sources.content import content_hash
+from gr00t_assets.datasets.lerobot.statistics import ColumnStatistics
+from gr00t_assets.datasets.source_kinds import SyntheticSource
+from gr00t_assets.datasets.sources.versions import content_hash
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.datasets.synthetic.motion import demonstrate, shuffled_things
-from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
-from gr00t_assets.datasets.video_decoding import decode
+from gr00t_assets.datasets.videos import decode
 from gr00t_assets.environments.synthetic.robots import ROBOTS
 from gr00t_assets_tests.datasets.conftest import SMALL
 
@@ -48,7 +48,7 @@ def test_the_state_follows_the_action_of_the_frame_before(small_dataset: Path) -
 
 
 def test_images_show_the_state_of_their_own_row(tmp_path: Path) -> None:
-    spec = SyntheticSpec(episodes=1, min_frames=60, max_frames=60)
+    spec = SyntheticSource(episodes=1, min_frames=60, max_frames=60)
     generate(spec, tmp_path)
     dataset, robot = LeRobotDataset.open(tmp_path), ROBOTS["gr1_arms"]()
     states = dataset.vector(0, "observation.state")
@@ -92,7 +92,7 @@ def test_statistics_are_those_of_isaac_gr00t(demo_dataset: Path) -> None:
 
 
 def test_so101_has_two_cameras_and_six_numbers(tmp_path: Path) -> None:
-    spec = SyntheticSpec(
+    spec = SyntheticSource(
         robot="so101", episodes=1, min_frames=40, max_frames=40, width=160, height=120
     )
     generate(spec, tmp_path)

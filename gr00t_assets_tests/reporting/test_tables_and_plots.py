@@ -12,14 +12,8 @@ import pytest
 
 from gr00t_assets.comparison.columns import COLUMNS, Column
 from gr00t_assets.comparison.curves import Loss
-from gr00t_assets.comparison.wording import first_label
+from gr00t_assets.comparison.wording import first_label, loss_and_interval
 from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.reporting.costs import (
-    Price,
-    configuration_costs,
-    hours_sentence,
-    price_per_gpu_hour,
-)
 from gr00t_assets.reporting.evaluation_ranking import evaluation_ranking
 from gr00t_assets.reporting.html import (
     best_badge,
@@ -42,9 +36,14 @@ from gr00t_assets.reporting.ranking_table import (
     MOST_RATES,
     evaluation_sentence,
     frames_warning,
-    loss_and_interval,
     loss_grid,
     ranking_table,
+)
+from gr00t_assets.reporting.summaries import (
+    Price,
+    configuration_costs,
+    hours_sentence,
+    price_per_gpu_hour,
 )
 from gr00t_assets_tests.reporting.report_runs import compared, evaluation, finished_run, replicated
 

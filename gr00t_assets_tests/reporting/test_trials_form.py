@@ -17,7 +17,7 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.defs.page_guard import PageGuard
 from gr00t_assets.evaluation.trials.plan import TrialPlan
 from gr00t_assets.evaluation.trials.sheet import read_outcomes
-from gr00t_assets.reporting.trials_form import form_app, next_trial
+from gr00t_assets.reporting.trials import form_app, next_trial
 from gr00t_assets_tests.evaluation.trials.conftest import PlanMaker, planned, store
 from gr00t_assets_tests.reporting.test_html import BROWSERS
 

@@ -9,7 +9,7 @@ import pytest
 from gr00t_assets.comparison.statistics.success import mcnemar, rollouts_needed, sequential_p
 from gr00t_assets.evaluation.trials.plan import Trial, TrialPlan
 from gr00t_assets.evaluation.trials.sheet import Outcomes, TrialOutcome
-from gr00t_assets.reporting.trials_report import PolicyOutcome, PolicyPair, trials_report
+from gr00t_assets.reporting.trials import PolicyOutcome, PolicyPair, trials_report
 from gr00t_assets_tests.evaluation.trials.conftest import PlanMaker, planned, store
 
 __all__ = ["planned", "store"]

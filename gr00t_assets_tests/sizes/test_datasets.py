@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 from av.video.stream import VideoStream
 
+from gr00t_assets.datasets.source_kinds import SyntheticSource
 from gr00t_assets.datasets.synthetic.generator import generate
-from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets_tests.harness.limited import Result, run_limited
 
 Spoil = Callable[[Path], object]
 
-SMALL = SyntheticSpec(episodes=2, min_frames=40, max_frames=44, width=96, height=96)
+SMALL = SyntheticSource(episodes=2, min_frames=40, max_frames=44, width=96, height=96)
 ROWS = "data/chunk-000/episode_000000.parquet"
 
 
@@ -172,7 +172,7 @@ from gr00t_assets.cli.main import main
 
 DECODE = """
 from pathlib import Path
-from gr00t_assets.datasets.video_decoding import VideoError, decode
+from gr00t_assets.datasets.videos import VideoError, decode
 try:
     print(sum(1 for _ in decode(Path({path!r}))), "frames")
 except VideoError as error:

@@ -8,20 +8,20 @@ from typing import Annotated, Any
 
 from pydantic import Field, computed_field
 
-from gr00t_assets.comparison.answers.limits import failures, limits
+from gr00t_assets.comparison.answers.headline import failures, limits
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.statistics.effects import Effect, Verdict
+from gr00t_assets.comparison.statistics.effects import Effect, Pair, Verdict
 from gr00t_assets.comparison.statistics.factor_tests import all_effects
 from gr00t_assets.comparison.statistics.factors import (
     QUESTIONS,
+    Spread,
     configurations,
     factor_named,
     factor_value,
     material_settings,
     order_of,
+    repeated_spread,
 )
-from gr00t_assets.comparison.statistics.pairs import Pair
-from gr00t_assets.comparison.statistics.spread import Spread, repeated_spread
 from gr00t_assets.comparison.wording import (
     SENTENCES,
     group_label,
@@ -36,42 +36,31 @@ from gr00t_assets.comparison.wording import (
     value_words,
 )
 
-WIDEST = 1e4
-"""A ratio of an interval's ends beyond which it says nothing, and is left out."""
-
-_SERIES = 8
-"""Runs of a series that a sentence lists at most."""
-
+WIDEST = 1e4  # A ratio of an interval's ends beyond which it says nothing, and is left out
+_SERIES = 8  # Runs of a series that a sentence lists at most
 _SENTENCES = SENTENCES["answers"]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What may be said of one factor, and what not.
-
-    Attributes:
-        sentence: The answer in one sentence, with the runs and the losses that it rests on.
-        verdict: That of the class that says most; ``not_comparable`` where no two finished runs of
-            one class differ in the factor, which is to say, there is nothing to compare.
-        effects: What each class says, the one that the sentence is about first.
-        limits: What the answer does not cover, one sentence each.
-    """
+    """What may be said of one factor, and what not."""
 
     factor: str
     question: str
-    sentence: Annotated[str, Field(serialization_alias="answer")]
-    verdict: Verdict
-    effects: tuple[Effect, ...] = ()
-    limits: tuple[str, ...] = ()
+    sentence: Annotated[str, Field(serialization_alias="answer")]  # Of the class that says most
+    verdict: Verdict  # Of the same
+    effects: tuple[Effect, ...] = ()  # Of each class, the same first
+    limits: tuple[str, ...] = ()  # What it does not cover, one sentence each
 
     @computed_field
     @property
     def estimate(self) -> dict[str, Any] | None:
         """The effect in the class that says most; None where nothing can be estimated."""
-        if not self.effects or self.effects[0].ratio is None:
+        effect = self.effects[0] if self.effects else None
+        if effect is None or effect.ratio is None:
             return None
         names = ("low", "high", "ratio", "percent", "interval")
-        return {name: getattr(self.effects[0], name) for name in names}
+        return {name: getattr(effect, name) for name in names}
 
     @computed_field
     @property
@@ -215,10 +204,7 @@ def _pair_words(pair: Pair) -> str:
 
 
 def _series_words(effect: Effect) -> str:
-    """Factors that move together over three values or more, the run of the lowest loss first.
-
-    The runs are those that are equal in all else; '' where they are fewer.
-    """
+    """Factors that move together over three values or more, all else equal, lowest loss first."""
     pair = effect.pair
     names = [effect.factor, *(pair.confounders if pair else effect.confounders)]
     first = pair.low[0] if pair else effect.runs[0]
@@ -231,10 +217,10 @@ def _series_words(effect: Effect) -> str:
     runs.sort(key=lambda run: run.loss.mean if run.loss else 0.0)
     if len({factor_value(run, effect.factor) for run in runs}) < 3:
         return ""
-    columns = []
-    for name in names:
-        values = ", ".join(value_words(factor_value(run, name)) for run in runs[:_SERIES])
-        columns.append(f"{name} ({values})")
+    columns = [
+        f"{name} ({', '.join(value_words(factor_value(run, name)) for run in runs[:_SERIES])})"
+        for name in names
+    ]
     named = ", ".join(f"{label(run)} {loss_words([run])}" for run in runs[:_SERIES])
     return f"; {listed(columns)} move together over {named}, lowest loss first"
 

@@ -1,28 +1,183 @@
-"""What is best, and whether that is known."""
+"""What is best, whether that is known, and what a reader must know beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from gr00t_assets.comparison.statistics.effects import FEWEST_DEGREES
-from gr00t_assets.comparison.statistics.factors import configurations
-from gr00t_assets.comparison.statistics.pairs import nearest_pairs
+from gr00t_assets.comparison.run import SETTINGS_OF_A_STEP, Run
+from gr00t_assets.comparison.statistics.effects import FEWEST_DEGREES, Effect, nearest_pairs
+from gr00t_assets.comparison.statistics.factors import QUESTIONS, configurations, factor_value
 from gr00t_assets.comparison.statistics.ranking import (
     ComparabilityClass,
-    RankedConfiguration,
+    class_spread,
+    comparability_classes,
     differing,
 )
 from gr00t_assets.comparison.wording import (
+    SENTENCES,
     factor_words,
     first_label,
     group_label,
+    label,
     listed,
-    loss_words,
+    loss_and_interval,
     names_in_words,
+    spread_words,
+    status_words,
     value_words,
 )
 
-_CLASSES = 4
-"""Classes that are told one by one."""
+_SENTENCES = SENTENCES["cautions"]
 
+
+def cautions(runs: Sequence[Run]) -> list[str]:
+    """Sentences that a reader needs before calling one ranked run better than another."""
+    ranked = [item for item in comparability_classes(runs) if item.finished]
+    if len(ranked) < 2:
+        return [caution for item in ranked for caution in _class_cautions(item.finished)]
+    differ = f"they differ in {', '.join(differing(ranked))}."
+    losses = f"Losses of the {len(ranked)} comparability classes are not compared with each other"
+    return [
+        f"{losses}: {differ}",
+        *(f"Class {x.id}: {caution}" for x in ranked for caution in _class_cautions(x.finished)),
+    ]
+
+
+def limits(runs: Sequence[Run], evidence: Sequence[Effect], factor: str) -> tuple[str, ...]:
+    """What a reader needs beside an answer: limits of its evidence, and runs that are left out."""
+    behind = [run for effect in evidence for run in effect.runs]
+    return (*_of_any_runs(behind), *_not_told(behind), *_memory(runs, factor), *_left_out(runs))
+
+
+def failures(effect: Effect, runs: Sequence[Run]) -> str:
+    """Values of which runs failed, so that only the lucky ones may be left."""
+    same = [run for run in runs if run.class_id == effect.class_id]
+    parts = []
+    for level in effect.levels:
+        of_value = [run for run in same if factor_value(run, effect.factor) == level.value]
+        if any(run.status == "failed" for run in of_value):
+            done = sum(run.finished for run in of_value)
+            named = f"{effect.factor} {value_words(level.value)}"
+            parts.append(f"of {len(of_value)} runs with {named} only {done} finished")
+    return f"; but {listed(parts)}" if parts else ""
+
+
+def _of_any_runs(runs: Sequence[Run]) -> Iterator[str]:
+    yield from (*_frames(runs), *_logged_values(runs), *_single_seeds(runs))
+    lengths = {run.max_steps for run in runs if run.max_steps and not run.constant_schedule}
+    if len(lengths) > 1:
+        shown = [f"{length:,}" for length in sorted(lengths)]
+        yield _SENTENCES["schedules"].format(names_in_words(shown, 6))
+    yield from _epochs(runs)
+
+
+def _class_cautions(runs: Sequence[Run]) -> Iterator[str]:
+    yield from _of_any_runs(runs)
+    seen = {run.samples_seen for run in runs if run.samples_seen is not None}
+    if len(seen) > 1:
+        yield _SENTENCES["samples"].format(min(seen), max(seen))
+    continued = [
+        f"{run.name} (from {run.stored.experiment.continue_from} at step {run.continued_steps[-1]})"
+        for run in runs
+        if run.stored and run.continued_steps and not run.constant_schedule
+    ]
+    if continued:
+        yield _SENTENCES["continued"].format(names_in_words(continued))
+    if len({run.settings.get("augmentation") for run in runs}) > 1:
+        yield _SENTENCES["augmentation"]
+    if unknown := [label(run) for run in runs if run.loss and run.loss.standard_error is None]:
+        yield _SENTENCES["unknown_errors"].format(names_in_words(unknown, 6))
+    failed = [f"{run.name} ({', '.join(run.failed_checks)})" for run in runs if run.failed_checks]
+    if failed:
+        yield f"Ranked although a check failed: {'; '.join(failed)}."
+
+
+def _frames(runs: Sequence[Run]) -> Iterator[str]:
+    kinds = (("known wrong", "wrong_frames", "These"), ("not verified", "frames", "these"))
+    for frames, sentence, these in kinds:
+        if names := [label(run) for run in runs if run.frames == frames]:
+            which = f"{these} runs" if len(names) == len(runs) else names_in_words(names, 6)
+            yield _SENTENCES[sentence].format(which)
+
+
+def _epochs(runs: Sequence[Run]) -> Iterator[str]:
+    """Runs that have not seen the whole dataset once."""
+    below = [(run.epochs, run) for run in runs if run.epochs is not None and run.epochs < 1]
+    if below:
+        below.sort(key=lambda pair: pair[0])
+        epochs = names_in_words([f"{label(run)} {epochs:.2g}" for epochs, run in below], 6)
+        frames = {run.dataset_frames for _, run in below}
+        of = f" of {frames.pop():,} frames" if len(frames) == 1 else ""
+        some = f"{len(below)} of {len(runs)} runs have not"
+        which = some if len(below) < len(runs) else "No run has"
+        yield f"{which} seen every frame of the dataset once (epochs{of}: {epochs})."
+
+
+def _logged_values(runs: Sequence[Run]) -> Iterator[str]:
+    single = [run for run in runs if run.loss and run.loss.kind == "one logged value"]
+    if samples := {run.loss.samples for run in single if run.loss}:
+        which = "Each loss" if len(single) == len(runs) else f"The loss of {group_label(single)}"
+        ends = dict.fromkeys((f"{min(samples):,}", f"{max(samples):,}"))
+        yield _SENTENCES["logged_values"].format(which, " to ".join(ends))
+
+
+def _single_seeds(runs: Sequence[Run]) -> Iterator[str]:
+    """Configurations that ran once, and seeds that change nothing."""
+    members = configurations(runs)
+    single = [item.first for item in members if len(item.by_seed) < 2]
+    if len(runs) > 1 and len(single) == len(members):
+        yield _SENTENCES["not_repeated"].format(spread=spread_words(class_spread(members)))
+    elif len(runs) > 1 and single:
+        yield _SENTENCES["some_repeated"].format(names=group_label(single))
+    equal = [
+        label(run)
+        for item in members
+        for run in item.runs
+        if len(item.by_seed) > 1
+        and len({other.loss.mean for other in item.runs if other.loss}) < len(item.by_seed)
+        and sum(other.loss == run.loss for other in item.runs) > 1
+    ]
+    if equal:
+        yield _SENTENCES["equal_losses"].format(names=names_in_words(equal, 6))
+
+
+def _not_told(runs: Sequence[Run]) -> Iterator[str]:
+    """Settings that no table says, so that they may differ unseen."""
+    if not runs or any(run.source == "store" for run in runs):
+        return
+    names = [
+        factor_words(name)
+        for name in QUESTIONS
+        if name != "seed" and all(factor_value(run, name) in (None, "none known") for run in runs)
+    ]
+    if names:
+        yield _SENTENCES["not_told"].format(names=listed(names))
+
+
+def _memory(runs: Sequence[Run], factor: str) -> Iterator[str]:
+    """GPU memory, where it bears on the factor; it belongs to the runs that it was measured of."""
+    if factor not in ("batch_size", "trainable_parts"):
+        return
+    measured = [run for run in runs if run.peak_memory_bytes and run.source != "store"]
+    for run in measured[:4]:
+        settings = [
+            f"{name} {value_words(run.settings[name])}"
+            for name in SETTINGS_OF_A_STEP
+            if name in run.settings and (name == "batch_size" or run.settings[name] != 1)
+        ]
+        yield (
+            f"{(run.peak_memory_bytes or 0) / 1e9:.1f} GB of GPU memory is that of {label(run)} "
+            f"with {listed(settings)}, and of no other settings."
+        )
+    if factor == "trainable_parts" and measured:
+        yield "Training other parts to save memory trains another model, in another class."
+
+
+def _left_out(runs: Sequence[Run]) -> Iterator[str]:
+    """Runs that take no part in any contrast."""
+    if names := [f"{label(run)} ({status_words(run)})" for run in runs if not run.finished]:
+        yield f"Left out: {names_in_words(names, 6)}."
+
+
+_CLASSES = 4  # Classes that are told one by one
 _FRAMES = {
     "known wrong": "they trained on wrong images",
     "not verified": "their frames are not verified",
@@ -47,8 +202,7 @@ def headline(classes: Sequence[ComparabilityClass]) -> str:
     parts = [f"{_name(item, varying)}: {class_headline(item)}" for item in ranked[:_CLASSES]]
     if len(ranked) > _CLASSES:
         parts.append(f"And {len(ranked) - _CLASSES} more classes.")
-    bare = [_name(item, varying) for item in separate if not item.finished]
-    if bare:
+    if bare := [_name(item, varying) for item in separate if not item.finished]:
         parts.append(f"Without a finished run: {names_in_words(bare, _CLASSES)}.")
     head = f"{len(separate)} classes, never ranked against each other: they differ in "
     return f"{head}{listed(varying)}. {' '.join(parts)}"
@@ -57,10 +211,9 @@ def headline(classes: Sequence[ComparabilityClass]) -> str:
 def class_headline(item: ComparabilityClass) -> str:
     """What is best in one class with a finished run, and whether that is known."""
     ranking, first, best = item.ranking, item.ranking[0], item.best
-    name, loss = group_label(first.runs), _loss_words(first)
-    reasons = doubts(item)
-    reasons += [_FRAMES[item.frames]] if item.frames in _FRAMES else []
-    words = "; ".join(reasons)
+    name, (loss, interval) = group_label(first.runs), loss_and_interval(first)
+    loss += f" ({interval} between runs at 95 percent)" if interval else ""
+    words = "; ".join(filter(None, [*doubts(item), _FRAMES.get(item.frames)]))
     if len(ranking) == 1:
         count = "run" if len(item.finished) == 1 else "configuration"
         doubt = f" ({words})" if words else ""
@@ -77,22 +230,13 @@ def class_headline(item: ComparabilityClass) -> str:
     return text
 
 
-def _loss_words(place: RankedConfiguration) -> str:
-    """A configuration's loss with its interval between runs, where that is known."""
-    if place.interval is None or place.interval[1] > 10 * place.interval[0]:
-        return loss_words(place.runs)
-    low, high = (f"{end:.3g}" for end in place.interval)
-    return f"{place.loss.mean:.3g} ({low} to {high} between runs at 95 percent)"
-
-
 def _too_low(item: ComparabilityClass) -> str:
     """That the lowest of many losses is lower than the same configuration's next run will be."""
     first, count = item.ranking[0], len(item.ranking)
-    interval = first.expected_interval
-    if first.expected is None or interval is None or item.spread.degrees < FEWEST_DEGREES:
+    interval, known = first.expected_interval, item.spread.degrees >= FEWEST_DEGREES
+    if first.expected is None or interval is None or not known or count < 3:
         return ""
-    percent = 100 * (first.expected / first.loss.mean - 1)
-    if count < 3 or percent < 1:
+    if (percent := 100 * (first.expected / first.loss.mean - 1)) < 1:
         return ""
     low, high = (f"{end:.3g}" for end in interval)
     return (
@@ -134,8 +278,7 @@ def _changed_together(item: ComparabilityClass) -> list[str]:
     firsts = [configurations(place.runs)[0] for place in item.ranking[:2]]
     names = [name for name in firsts[0].material if firsts[0].value(name) != firsts[1].value(name)]
     pairs = [pair for name in names for pair in nearest_pairs(firsts, name)]
-    together = [[pair.factor, *pair.confounders] for pair in pairs]
-    fewest = min(together, key=len, default=[])
+    fewest = min(([pair.factor, *pair.confounders] for pair in pairs), key=len, default=[])
     return fewest if len(fewest) > 1 else []
 
 
@@ -149,7 +292,5 @@ def _may_belong_to(item: ComparabilityClass, other: ComparabilityClass) -> bool:
 
 
 def _name(item: ComparabilityClass, varying: Sequence[str]) -> str:
-    values = [
-        value_words(item.comparability[name]) for name in varying if name in item.comparability
-    ]
-    return f"{', '.join(values)} [{item.id}]"
+    known = [item.comparability[name] for name in varying if name in item.comparability]
+    return f"{', '.join(map(value_words, known))} [{item.id}]"

@@ -1,13 +1,15 @@
-"""Proposals, and the single runs that would make a confounded pair a controlled one."""
+"""Proposals, and single runs that make a confounded pair a controlled one."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from pydantic import computed_field
 
+from gr00t_assets.comparison.differences import equal_run
 from gr00t_assets.comparison.run import (
+    SETTINGS_OF_A_STEP,
     TRAINABLE_PARTS,
     Run,
     RunId,
@@ -17,33 +19,24 @@ from gr00t_assets.comparison.run import (
     upstream_trainer,
 )
 from gr00t_assets.comparison.speed import Speeds
-from gr00t_assets.comparison.statistics.factors import configuration_key
-from gr00t_assets.comparison.statistics.pairs import Pair
+from gr00t_assets.comparison.statistics.effects import Effect, Pair, nearest_pairs
+from gr00t_assets.comparison.statistics.factors import configuration_key, configurations
 from gr00t_assets.comparison.wording import factor_words, listed, value_words
 from gr00t_assets.experiments.registry import trainer_named, trainer_names
 from gr00t_assets.experiments.sweep_file import BEST
 
-SETTINGS_OF = {
-    "trainable_parts": TRAINABLE_PARTS,
-    "batch_size": ("batch_size", "gradient_accumulation_steps", "num_gpus", "num_nodes"),
-}
+SETTINGS_OF = {"trainable_parts": TRAINABLE_PARTS, "batch_size": SETTINGS_OF_A_STEP}
 """The settings that make up a factor; of any other factor it is the setting of its name."""
 
 
 @dataclass(frozen=True)
 class ProposedExperiment:
-    """One run that is to be made, like a reference but for some hyperparameters.
-
-    Attributes:
-        reason: What it tells, in one sentence; it becomes the hypothesis of the sweep file.
-        hours: GPU-hours that it is expected to take, hours of a CPU where it runs on one; None
-            where no run tells.
-    """
+    """One run that is to be made, like a reference but for some hyperparameters."""
 
     reference: RunId
     changes: Mapping[str, Any]
-    reason: str = ""
-    hours: float | None = None
+    reason: str = ""  # What it tells, in one sentence; the hypothesis of the sweep file
+    hours: float | None = None  # GPU-hours, or hours of a CPU where it runs on one; None: not known
 
     @computed_field
     @property
@@ -62,25 +55,18 @@ class ProposedExperiment:
 class Proposal:
     """The next experiments towards the answer of a question.
 
-    Attributes:
-        questions: The factors that are asked about, the first one the reason of the proposal;
-            ``best`` asks which configuration has the lowest loss.
-        kind: ``control`` for a run that a confounded answer lacks, ``replicates`` for the whole
-            design once more, ``best`` for its leaders once more, ``continue`` where the runs that
-            are needed have been begun.
-        reason: Why the answer is open and what these runs would change about it.
-        runs: Ids of the runs that the answer rests on now.
-        chance: That these runs settle every one of the questions; None where it is not known.
-        runs_after: Finished runs that the answer will rest on.
+    ``kind`` is ``control`` for a run that a confounded answer lacks, ``replicates`` for the whole
+    design once more, ``best`` for its leaders once more, ``continue`` where the runs that are
+    needed have been begun. The first one of ``questions``, factors or ``best``, is the reason.
     """
 
     questions: tuple[str, ...]
     kind: Literal["control", "replicates", "best", "continue"]
-    reason: str
+    reason: str  # Why the answer is open and what these runs would change about it
     experiments: tuple[ProposedExperiment, ...]
-    runs: tuple[str, ...] = ()
-    chance: float | None = None
-    runs_after: int = 0
+    runs: tuple[str, ...] = ()  # Ids of the runs that the answer rests on now
+    chance: float | None = None  # That these runs settle every question; None: not known
+    runs_after: int = 0  # Finished runs that the answer will rest on
 
     @property
     def topics(self) -> list[str]:
@@ -122,7 +108,50 @@ def origin_of(run: Run) -> dict[str, Any]:
     return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
 
-def control_runs(confounded: Mapping[str, Iterable[Pair]]) -> list[ControlRun]:
+def control_proposals(
+    effects: Mapping[str, Sequence[Effect]],
+    factors: Sequence[str],
+    runs: Sequence[Run],
+    speeds: Speeds,
+) -> list[Proposal]:
+    """Greedily the runs that settle most of what is confounded, until each factor has one."""
+    by_class: dict[object, dict[str, list[Pair]]] = {}
+    for factor in factors:
+        effect = effects[factor][0]
+        if effect.verdict == "confounded" and effect.pair is not None:
+            pairs = nearest_pairs(configurations(effect.runs), factor)
+            fewest = min(map(_distance, pairs))
+            group = by_class.setdefault(effect.runs[0].comparable, {})
+            group[factor] = [pair for pair in pairs if _distance(pair) == fewest]
+    proposals = []
+    for key, confounded in by_class.items():
+        members = [run for run in runs if run.comparable == key]
+        possible, left = _control_runs(confounded), list(confounded)
+        while able := [item for item in possible if not item.settles.keys().isdisjoint(left)]:
+            best = max(able, key=lambda item: _worth(item, left))
+            possible.remove(best)
+            equal = equal_run(best.run.settings, members)
+            if equal is None or not equal.finished:
+                questions = tuple(factor for factor in left if factor in best.settles)
+                proposals.append(_proposal(best, questions, equal, speeds))
+                left = [factor for factor in left if factor not in questions]
+    return proposals
+
+
+def _proposal(
+    control: ControlRun, questions: tuple[str, ...], equal: Run | None, speeds: Speeds
+) -> Proposal:
+    pairs = [item for factor in questions for item in control.settles[factor]]
+    ids = tuple(dict.fromkeys(run for pair in pairs for run in pair.runs))
+    reason = _control_reason(control, questions)
+    if equal is not None:
+        reason = f"{reason} {equal.name} ({equal.run_id}) is that run and is {equal.status}."
+        return Proposal(questions, "continue", reason, (), ids, runs_after=len(ids) + 1)
+    experiment = control.run.told(_run_reason(control.run, questions), speeds)
+    return Proposal(questions, "control", reason, (experiment,), ids, runs_after=len(ids) + 1)
+
+
+def _control_runs(confounded: Mapping[str, Iterable[Pair]]) -> list[ControlRun]:
     """Every run that differs from one side of a pair in the asked factor only.
 
     A run that two pairs ask for is there once; the side with the lower loss comes first, so
@@ -131,21 +160,37 @@ def control_runs(confounded: Mapping[str, Iterable[Pair]]) -> list[ControlRun]:
     by_settings: dict[tuple[object, ...], ControlRun] = {}
     for factor, pairs in confounded.items():
         for pair in pairs:
-            for control in _either_side(factor, pair):
-                run = replace(control.reference, settings=control.settings)
-                of_run = by_settings.setdefault(configuration_key(run), ControlRun(control, {}))
-                settled = of_run.settles.setdefault(factor, [])
-                if not any(pair is other for other in settled):
-                    settled.append(pair)
+            sides = sorted((pair.low[0], pair.high[0]), key=_mean_loss)
+            for reference, other in (sides, sides[::-1]):
+                if changes := _changed_settings(factor, reference, other):
+                    control = ProposedExperiment(reference, changes)
+                    key = configuration_key(replace(reference, settings=control.settings))
+                    of_run = by_settings.setdefault(key, ControlRun(control, {}))
+                    settled = of_run.settles.setdefault(factor, [])
+                    if not any(pair is other for other in settled):
+                        settled.append(pair)
     return list(by_settings.values())
 
 
-def distance(pair: Pair) -> float:
+def _worth(control: ControlRun, unsettled: Sequence[str]) -> tuple[float, ...]:
+    """Questions first, then pairs, then the width of the change on the log, then what it costs."""
+    settles = [group for name, group in control.settles.items() if name in unsettled]
+    widths = [pair.changes[0].width or 0.0 for group in control.settles.values() for pair in group]
+    return (
+        len(settles),
+        sum(map(len, settles)),
+        round(max(widths), 6),
+        -(samples_of(control.run.settings) or 0),
+        -_mean_loss(control.run.reference),
+    )
+
+
+def _distance(pair: Pair) -> float:
     """Factors that would have to be undone; samples that follow from another one do not count."""
     return sum(name != "samples_seen" for name in pair.confounders) or 0.5
 
 
-def changed_settings(factor: str, reference: Run, other: Run) -> dict[str, Any]:
+def _changed_settings(factor: str, reference: Run, other: Run) -> dict[str, Any]:
     """What makes of the reference a run with the other's value of one factor, and nothing else.
 
     For batch size the number of steps follows, so that both runs see as many samples. Nothing
@@ -169,15 +214,15 @@ def changed_settings(factor: str, reference: Run, other: Run) -> dict[str, Any]:
     return changes
 
 
-def mean_loss(run: Run) -> float:
+def _mean_loss(run: Run) -> float:
     """Its loss; infinite where it has none."""
     return run.loss.mean if run.loss else math.inf
 
 
-def control_reason(control: ControlRun, questions: Sequence[str]) -> str:
+def _control_reason(control: ControlRun, questions: Sequence[str]) -> str:
     """Why the question is open and what one run changes about it."""
     pairs = control.settles[questions[0]]
-    between_best = min(pairs, key=lambda pair: sum(map(mean_loss, (*pair.low, *pair.high))))
+    between_best = min(pairs, key=lambda pair: sum(map(_mean_loss, (*pair.low, *pair.high))))
     names = listed([factor_words(name) for name in between_best.confounders])
     sides = [dict.fromkeys(run.name for run in x) for x in (between_best.low, between_best.high)]
     low, high = (listed(list(side)) for side in sides)
@@ -189,28 +234,19 @@ def control_reason(control: ControlRun, questions: Sequence[str]) -> str:
     )
 
 
-def run_reason(run: ProposedExperiment, questions: Sequence[str]) -> str:
+def _run_reason(run: ProposedExperiment, questions: Sequence[str]) -> str:
     """The hypothesis of the run, a question that it answers either way."""
     reference, asked = run.reference, factor_words(questions[0])
     others = _others(questions, "It also")
-    if not reference.loss:
-        return f"Against {reference.name} only {asked} changes.{others}"
     return (
         f"Against {reference.name} ({reference.run_id}) only {asked} changes{_equal_samples(run)}: "
-        f"if {asked} matters, its loss is another than {reference.loss.mean:.4g}.{others}"
+        f"if {asked} matters, its loss is another than {_mean_loss(reference):.4g}.{others}"
     )
 
 
 def _others(questions: Sequence[str], which: str) -> str:
     names = listed([factor_words(name) for name in questions[1:]])
     return f" {which} tells of {names}." if names else ""
-
-
-def _either_side(factor: str, pair: Pair) -> Iterator[ProposedExperiment]:
-    sides = sorted((pair.low[0], pair.high[0]), key=mean_loss)
-    for reference, other in (sides, sides[::-1]):
-        if changes := changed_settings(factor, reference, other):
-            yield ProposedExperiment(reference, changes)
 
 
 def _changes_words(run: ProposedExperiment) -> str:

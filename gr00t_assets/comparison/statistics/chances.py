@@ -5,21 +5,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gr00t_assets.comparison.statistics.design import independent, seed_columns
 from gr00t_assets.comparison.statistics.effects import holm
-from gr00t_assets.comparison.statistics.spread import SMALLEST_SPREAD, Observation, Spread
+from gr00t_assets.comparison.statistics.factors import SMALLEST_SPREAD, Observation, Spread
+from gr00t_assets.comparison.statistics.linear_model import independent, seed_columns
 
-NAMED = 0.03
-"""Chance that one of two equally good configurations is named the best."""
-
-GRID = 60
-"""Standard deviations between configurations that are drawn from."""
-
-DRAWS = 4000
-"""Of the losses that the configurations may really have."""
-
-ENOUGH_REPEATS = 3
-"""Degrees of freedom from which a variance is taken for known."""
+NAMED = 0.03  # Chance that one of two equally good configurations is named the best
+GRID = 60  # Standard deviations between configurations that are drawn from
+DRAWS = 4000  # Of the losses that the configurations may really have
+ENOUGH_REPEATS = 3  # Degrees of freedom from which a variance is taken for known
 
 CLASS_DEGREES = 1.5
 """So many degrees of freedom the spread of a class is worth for that of one configuration in it;
@@ -54,10 +47,7 @@ class AdjustedMeans:
             self.residuals -= self._of_seeds
 
     def paired_spread(self, spread: Spread) -> Spread:
-        """That of differences between configurations: without what seeds add to all of them.
-
-        ``spread`` where there are no common seeds, or too few degrees of freedom.
-        """
+        """That of differences, without what seeds add; ``spread`` where too little tells it."""
         degrees = len(self.cells) - len(self.means) - self.seeds.shape[1]
         if not self.seeds.shape[1] or degrees < ENOUGH_REPEATS:
             return spread
@@ -65,10 +55,7 @@ class AdjustedMeans:
         return Spread(max(SMALLEST_SPREAD, deviation), degrees, spread.source, spread.runs)
 
     def with_seeds(self, draws: np.ndarray, paired: Spread) -> np.ndarray:
-        """Drawn losses with what the common seeds may have added to all of them alike.
-
-        It is the mean of so many seeds, whose variance has one degree of freedom less.
-        """
+        """Drawn losses with what the common seeds may have added to all of them alike."""
         degrees = self.seeds.shape[1]
         mean_square = float(self._of_seeds @ self._of_seeds) / degrees
         share = degrees / (len(self.cells) - len(self.means)) / (degrees + 1)
@@ -77,10 +64,7 @@ class AdjustedMeans:
         return draws + deviation * drawn
 
     def degrees_of_mean(self, spread: Spread, paired: Spread) -> float:
-        """Degrees of freedom of the spread of one configuration's mean (Satterthwaite's).
-
-        Where seeds have much in common, many configurations tell no more of it than one.
-        """
+        """Degrees of freedom of the spread of one configuration's mean (Satterthwaite's)."""
         if paired is spread:
             return spread.degrees
         squares = np.array([x @ x for x in (self._of_seeds, self.residuals)])

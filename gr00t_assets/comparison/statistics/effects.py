@@ -1,22 +1,152 @@
-"""Effects: what the runs of one class say of one factor, and how sure that is."""
+"""What the runs of one class say of a factor: pairs that differ in it, effects, verdicts."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, product
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import computed_field
 
-from gr00t_assets.comparison.run import RunIds
+from gr00t_assets.comparison.run import TRAINABLE_PARTS, Change, RunIds
+from gr00t_assets.comparison.statistics.factors import (
+    Configuration,
+    Spread,
+    known_factors,
+    order_of,
+    samples_are_equal,
+)
 from gr00t_assets.comparison.statistics.linear_model import LEVEL
-from gr00t_assets.comparison.statistics.pairs import Pair
-from gr00t_assets.comparison.statistics.spread import Spread
 
-ALPHA = 1 - LEVEL
-"""Chance of one false effect that is put up with in a whole report."""
+MOST_CANDIDATES = 4000  # Pairs that are looked at for the nearest ones
 
-FEWEST_DEGREES = 3
-"""With fewer degrees of freedom an effect that is not shown is open, not small."""
+
+@dataclass(frozen=True)
+class Pair:
+    """Two configurations that differ in the factor that is asked about."""
+
+    factor: str
+    low: RunIds  # Of the lower value, or of the first one where values have no order
+    high: RunIds
+    changes: tuple[Change, ...]  # All that differs, the factor first, then the other material ones
+    ratio: float  # Loss of ``high`` over that of ``low``
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """Ids of all runs, low ones first."""
+        return tuple(run.run_id for run in (*self.low, *self.high))
+
+    @property
+    def within_noise(self) -> bool:
+        """Whether the noise within the runs alone explains the difference."""
+        error = 0.0
+        for runs in (self.low, self.high):
+            losses = [run.loss for run in runs if run.loss]
+            errors = [x.standard_error / x.mean for x in losses if x.standard_error is not None]
+            if len(errors) < len(losses):
+                return False
+            error = math.hypot(error, *(item / len(errors) for item in errors))
+        return abs(math.log(self.ratio)) <= 1.96 * error
+
+    @property
+    def equal_samples(self) -> tuple[int, float] | None:
+        """Samples that both had seen and the losses' ratio there; None if equal at their end."""
+        if not any(change.factor == "samples_seen" for change in self.changes):
+            return None
+        seen = min((run.samples_seen or 0 for run in (*self.low, *self.high)), default=0)
+        means = []
+        for runs in (self.low, self.high):
+            losses = [loss.mean for run in runs if (loss := run.loss_at(seen)) is not None]
+            if not seen or len(losses) < len(runs):
+                return None
+            means.append(sum(map(math.log, losses)) / len(losses))
+        return seen, math.exp(means[1] - means[0])
+
+    @computed_field
+    @property
+    def confounders(self) -> tuple[str, ...]:
+        """Material factors that changed besides the one asked about, and are not implied."""
+        others = (item for item in self.changes if item.material and not item.implied)
+        return tuple(item.factor for item in others if item.factor != self.factor)
+
+
+def nearest_pair(members: Sequence[Configuration], factor: str) -> Pair | None:
+    """The first of ``nearest_pairs``; None where the factor does not vary."""
+    return next(iter(nearest_pairs(members, factor)), None)
+
+
+def nearest_pairs(members: Sequence[Configuration], factor: str) -> list[Pair]:
+    """The pairs of two values with the fewest other changes, nearest first, then furthest apart.
+
+    Pairs that differ in trained parts come last. Of many values only neighbours are paired.
+    """
+    by_value: dict[object, list[Configuration]] = {}
+    for item in members:
+        if (value := item.value(factor)) is not None:
+            by_value.setdefault(value, []).append(item)
+    values = sorted(by_value, key=lambda value: order_of(factor, value))
+    names = [
+        name
+        for name in _names(members)
+        if any(item.value(name) != members[0].value(name) for item in members)
+    ]
+    pairs = []
+    for place, value in enumerate(values):
+        for other in values[place + 1 : None if len(values) <= 12 else place + 2]:
+            sides = islice(product(by_value[value], by_value[other]), MOST_CANDIDATES)
+            candidates = [
+                Pair(
+                    factor,
+                    low.runs,
+                    high.runs,
+                    changes(low, high, factor, names),
+                    math.exp(high.log_loss - low.log_loss),
+                )
+                for low, high in sides
+            ]
+            pairs.append(min(candidates, key=_distance))
+    return sorted(pairs, key=_distance)
+
+
+def _names(members: Iterable[Configuration]) -> list[str]:
+    """Names of everything that may differ between configurations, samples seen left out."""
+    every = (name for item in members for name in (*item.material, *item.first.settings))
+    return [name for name in dict.fromkeys(every) if name not in TRAINABLE_PARTS]
+
+
+def _distance(pair: Pair) -> tuple[bool, int, float, float]:
+    others = [change for change in pair.changes if change.factor in pair.confounders]
+    width = sum(1.0 if change.width is None else change.width for change in others)
+    return ("trainable_parts" in pair.confounders, len(others), width, -abs(math.log(pair.ratio)))
+
+
+def changes(
+    low: Configuration, high: Configuration, factor: str, names: Iterable[str] | None = None
+) -> tuple[Change, ...]:
+    """All that differs between two configurations, in ``names`` or any, the factor first."""
+    equal = samples_are_equal(low, high)
+    implied = {"max_steps": "samples_seen", "samples_seen": "max_steps"}.get(factor)
+    if factor == "batch_size" and equal:
+        implied = "max_steps"
+    names = _names([low, high]) if names is None else names
+    differing = [name for name in names if low.value(name) != high.value(name)]
+    material = {factor, "samples_seen", *low.material, *high.material}
+    found = [
+        Change(name, low.value(name), high.value(name), name in material, name == implied)
+        for name in (*differing, *(() if equal else ("samples_seen",)))
+    ]
+    order = {name: place for place, name in enumerate(known_factors())}
+
+    def rank(item: Change) -> tuple[object, ...]:
+        place = order.get(item.factor, len(order))
+        return item.factor != factor, not item.material, item.implied, place, item.factor
+
+    return tuple(sorted(found, key=rank))
+
+
+ALPHA = 1 - LEVEL  # Chance of one false effect that is put up with in a whole report
+FEWEST_DEGREES = 3  # With fewer degrees of freedom an effect that is not shown is open, not small
 
 Verdict = Literal["controlled", "within_noise", "inconclusive", "confounded", "not_comparable"]
 """What the runs say of a factor: that it has an effect beyond noise with all else equal, that
@@ -26,31 +156,22 @@ else changed with it, or that no two finished runs of one class differ in it."""
 
 @dataclass(frozen=True)
 class LevelEstimate:
-    """The loss at one value of a factor, the other factors at their average.
-
-    Attributes:
-        interval: At 95 percent, between runs; None where no spread is known.
-    """
+    """The loss at one value of a factor, the other factors at their average."""
 
     value: object
     loss: float
-    interval: tuple[float, float] | None
+    interval: tuple[float, float] | None  # At 95 percent, between runs; None: no spread is known
     runs: RunIds
 
 
 @dataclass(frozen=True)
 class SimpleEffect:
-    """The effect of a factor at one value of the factor that it depends on.
-
-    Attributes:
-        ratio: Loss at the highest value of the factor over that at the lowest.
-        p_adjusted: By Holm's procedure over the values.
-    """
+    """The effect of a factor at one value of the factor that it depends on."""
 
     value: object
-    ratio: float
+    ratio: float  # Loss at the highest value of the factor over that at the lowest
     interval: tuple[float, float]
-    p_adjusted: float
+    p_adjusted: float  # By Holm's procedure over the values
 
     @property
     def shown(self) -> bool:
@@ -60,48 +181,28 @@ class SimpleEffect:
 
 @dataclass(frozen=True)
 class Effect:
-    """What one class says of one factor.
-
-    Attributes:
-        low: The lowest value of the factor among the runs that could be compared, and ``high`` the
-            highest; of words the first and the last in their order.
-        ratio: Loss at ``high`` over loss at ``low``, with its interval at 95 percent; None where
-            nothing can be estimated.
-        p: Of the hypothesis that the factor does nothing; ``p_adjusted`` by Holm's procedure over
-            the whole report, and the smaller one of it and of the interaction that is shown.
-        levels: The losses at each value.
-        lower: By value of the factor the values whose loss is higher by more than noise.
-        depends_on: The factor that its effect depends on, with the effects ``at`` its values.
-        interaction_p: Of the hypothesis that it does not, adjusted.
-        confounders: Factors that changed with it.
-        pair: Two configurations that differ in it and in as little else as there is.
-        needed: Where no spread is known: the effect would count if two runs of one configuration
-            differed by less than this, as a log ratio.
-        clean: Whether all its levels were compared at equal values of every other factor, so that
-            nothing rests on the form of the model.
-        single: Values that ran once where others were repeated, and took no part.
-    """
+    """What one class says of one factor."""
 
     factor: str
     class_id: str
     verdict: Verdict
     spread: Spread
-    low: object = None
-    high: object = None
-    ratio: float | None = None
-    interval: tuple[float, float] | None = None
-    p: float | None = None
-    p_adjusted: float | None = None
-    levels: tuple[LevelEstimate, ...] = ()
-    lower: Mapping[Any, tuple[object, ...]] = field(default_factory=dict)
-    depends_on: str | None = None
-    interaction_p: float | None = None
-    at: tuple[SimpleEffect, ...] = ()
-    confounders: tuple[str, ...] = ()
-    pair: Pair | None = None
-    needed: float | None = None
-    clean: bool = False
-    single: tuple[object, ...] = ()
+    low: object = None  # Lowest value that could be compared, of words the first
+    high: object = None  # Highest value, of words the last
+    ratio: float | None = None  # Loss at ``high`` over loss at ``low``; None: not estimated
+    interval: tuple[float, float] | None = None  # Of it at 95 percent
+    p: float | None = None  # Of the hypothesis that the factor does nothing
+    p_adjusted: float | None = None  # By Holm over the whole report; the interaction's if smaller
+    levels: tuple[LevelEstimate, ...] = ()  # The losses at each value
+    lower: Mapping[Any, tuple[object, ...]] = field(default_factory=dict)  # Values with more loss
+    depends_on: str | None = None  # The factor that its effect depends on
+    interaction_p: float | None = None  # Of the hypothesis that it does not, adjusted
+    at: tuple[SimpleEffect, ...] = ()  # The effects at its values
+    confounders: tuple[str, ...] = ()  # Factors that changed with it
+    pair: Pair | None = None  # Configurations that differ in it and as little else as there is
+    needed: float | None = None  # Without a spread: it would count below this one, a log ratio
+    clean: bool = False  # All levels met at equal values of all else: no form of a model counts
+    single: tuple[object, ...] = ()  # Values that ran once where others were repeated, left out
     runs: RunIds = ()
 
     @computed_field

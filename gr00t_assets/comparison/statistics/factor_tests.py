@@ -15,20 +15,23 @@ from gr00t_assets.comparison.statistics.effects import (
     FEWEST_DEGREES,
     Effect,
     LevelEstimate,
+    Pair,
     SimpleEffect,
     Verdict,
     holm,
+    nearest_pair,
 )
 from gr00t_assets.comparison.statistics.factors import (
     Configuration,
     configurations,
     factors_of,
+    factors_of_members,
     order_of,
+    pooled,
+    repeated_spread,
 )
 from gr00t_assets.comparison.statistics.linear_model import LinearModel
-from gr00t_assets.comparison.statistics.pairs import Pair, nearest_pair
 from gr00t_assets.comparison.statistics.questions import ClassModel, QuestionModel
-from gr00t_assets.comparison.statistics.spread import pooled, repeated_spread
 
 
 def all_effects(runs: Sequence[Run], factors: Sequence[str] = ()) -> dict[str, list[Effect]]:
@@ -72,12 +75,6 @@ def all_effects(runs: Sequence[Run], factors: Sequence[str] = ()) -> dict[str, l
     return {name: effects[name] for name in [*factors_of(runs), *factors] if name in effects}
 
 
-def factors_of_members(members: Sequence[Configuration]) -> list[str]:
-    """Material factors but the seed with several known values among members of one class."""
-    names = factors_of([run for item in members for run in item.runs])
-    return [name for name in names if name != "seed"]
-
-
 def _kind(members: Sequence[Configuration]) -> list[str]:
     """Trainer and base model: runs of two classes that share them scatter alike."""
     data = members[0].first.data
@@ -101,16 +98,15 @@ def _draft(model: ClassModel, factor: str) -> _Draft | None:
     effect = Effect(
         factor=factor,
         class_id=runs[0].class_id,
-        verdict="inconclusive",
+        verdict="confounded" if question.varies and question.confounders else "inconclusive",
         spread=model.own_spread,
         single=tuple(sorted(question.single, key=partial(order_of, factor))),
         runs=runs,
     )
     if not question.varies or question.confounders:
-        effect = replace(effect, pair=nearest_pair(model.members, factor))
-        if question.varies:
-            effect = replace(effect, verdict="confounded", confounders=question.confounders)
-        return _Draft(effect, question)
+        also = question.confounders if question.varies else ()
+        pair = nearest_pair(model.members, factor)
+        return _Draft(replace(effect, confounders=also, pair=pair), question)
     levels, fitted = question.columns.levels, question.additive
     difference = question.difference(levels[0], levels[-1])
     effect = replace(
@@ -120,7 +116,7 @@ def _draft(model: ClassModel, factor: str) -> _Draft | None:
         ratio=math.exp(fitted.estimate(difference)),
         spread=fitted.spread,
         clean=question.clean,
-        levels=tuple(_level(question, fitted, value) for value in levels),
+        levels=tuple(_level(question, value) for value in levels),
     )
     test, contrast = fitted.test_term((factor,)), fitted.test(difference)
     if test is None or contrast is None:
@@ -129,13 +125,13 @@ def _draft(model: ClassModel, factor: str) -> _Draft | None:
     return _Draft(effect, question, _interactions(question))
 
 
-def _level(question: QuestionModel, fitted: LinearModel, value: object) -> LevelEstimate:
-    factor, codes = question.factor, question.columns.code(value)
-    weights = fitted.vector({(factor,): codes}, constant=1.0)
+def _level(question: QuestionModel, value: object) -> LevelEstimate:
+    factor, fitted = question.factor, question.additive
+    weights = fitted.vector({(factor,): question.columns.code(value)}, constant=1.0)
     test = fitted.test(weights)
-    interval = _exp(test.interval()) if test else None
     members = [question.of_class.members[cell] for cell in dict.fromkeys(question.cells)]
     runs = tuple(run for item in members if item.value(factor) == value for run in item.runs)
+    interval = _exp(test.interval()) if test else None
     return LevelEstimate(value, math.exp(fitted.estimate(weights)), interval, runs)
 
 
@@ -157,22 +153,26 @@ def _without_spread(effect: Effect, pair: Pair | None) -> Effect:
     from scipy.special import stdtrit
 
     if pair is None or pair.confounders:
-        also = pair.confounders if pair else ()
-        effect = replace(effect, ratio=None, low=None, high=None, levels=())
-        return replace(effect, verdict="confounded", confounders=also, pair=pair)
-    verdict: Verdict = "within_noise" if pair.within_noise else "inconclusive"
-    needed = abs(math.log(pair.ratio)) * math.sqrt(2) / float(stdtrit(2, 1 - ALPHA / 2))
-    low, high = pair.changes[0].low, pair.changes[0].high
-    effect = replace(effect, ratio=pair.ratio, low=low, high=high)
-    return replace(effect, verdict=verdict, needed=needed, pair=pair)
+        return replace(
+            effect, ratio=None, low=None, high=None, levels=(), verdict="confounded", pair=pair,
+            confounders=pair.confounders if pair else (),
+        )  # fmt: skip
+    return replace(
+        effect,
+        verdict="within_noise" if pair.within_noise else "inconclusive",
+        needed=abs(math.log(pair.ratio)) * math.sqrt(2) / float(stdtrit(2, 1 - ALPHA / 2)),
+        ratio=pair.ratio,
+        low=pair.changes[0].low,
+        high=pair.changes[0].high,
+        pair=pair,
+    )
 
 
 def _judged(draft: _Draft, adjusted: Mapping[tuple[object, ...], float]) -> Effect:
     """The effect with its verdict."""
     effect, question = draft.effect, draft.question
     key, factor = effect.runs[0].comparable, effect.factor
-    p = adjusted.get((key, factor))
-    if p is None:
+    if (p := adjusted.get((key, factor))) is None:
         return effect
     verdict: Verdict = "within_noise" if effect.spread.degrees >= FEWEST_DEGREES else "inconclusive"
     effect = replace(effect, verdict=verdict, p_adjusted=p)
@@ -180,16 +180,14 @@ def _judged(draft: _Draft, adjusted: Mapping[tuple[object, ...], float]) -> Effe
         effect = replace(effect, verdict="controlled", lower=_lower(question))
     pairs = {other: adjusted[key, *sorted((factor, other))] for other in draft.interactions}
     other = min(pairs, key=lambda name: pairs[name], default="")
-    if pairs.get(other, 1.0) > ALPHA:
+    fitted = question.with_interactions if pairs.get(other, 1.0) <= ALPHA else None
+    at = _simple_effects(question, fitted, other) if fitted else ()
+    if fitted is None or not any(item.shown for item in at):
         return effect
-    at = _simple_effects(question, other)
-    if not any(item.shown for item in at):
-        return effect
-    fitted = question.with_interactions
     return replace(
         effect,
         verdict="controlled",
-        spread=fitted.spread if fitted else effect.spread,
+        spread=fitted.spread,
         p_adjusted=min(p, pairs[other]),
         depends_on=other,
         interaction_p=pairs[other],
@@ -198,10 +196,7 @@ def _judged(draft: _Draft, adjusted: Mapping[tuple[object, ...], float]) -> Effe
 
 
 def _lower(question: QuestionModel) -> dict[Any, tuple[object, ...]]:
-    """By value those whose loss is higher by more than noise, adjusted among all pairs.
-
-    Of a curve only the ends and its lowest place are held against each other.
-    """
+    """By value those with a higher loss, adjusted; of a curve of its ends and its lowest place."""
     levels, fitted = question.columns.levels, question.additive
     if question.columns.curve:
         losses = [fitted.estimate(question.difference(levels[0], value)) for value in levels]
@@ -217,15 +212,14 @@ def _lower(question: QuestionModel) -> dict[Any, tuple[object, ...]]:
     return lower
 
 
-def _simple_effects(question: QuestionModel, other: str) -> tuple[SimpleEffect, ...]:
+def _simple_effects(
+    question: QuestionModel, fitted: LinearModel, other: str
+) -> tuple[SimpleEffect, ...]:
     """The effect of the factor at each value of another one; of a curve at its ends."""
-    fitted = question.with_interactions
-    assert fitted is not None
-    columns, second = question.columns, question.other_columns[other]
+    columns, second, name = question.columns, question.other_columns[other], question.factor
 
     def weights(value: object, at: object) -> np.ndarray:
         products = np.outer(columns.linear.code(value), second.linear.code(at)).ravel()
-        name = question.factor
         return fitted.vector({(name,): columns.code(value), (name, other): products})
 
     low, high = columns.levels[0], columns.levels[-1]

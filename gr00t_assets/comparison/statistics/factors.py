@@ -1,28 +1,29 @@
-"""Factors, and configurations: all factors of a run but its seed. Equal ones are replicates."""
+"""Factors, configurations of runs that are equal in all of them but the seed, and their spread."""
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal, NamedTuple
+
+import numpy as np
 
 from gr00t_assets.comparison.run import TRAINABLE_PARTS, Run, samples_per_step, trainable_parts
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.experiments.registry import all_hyperparameters, trainer_named, trainer_names
 
-QUESTIONS = (
-    "learning_rate", "batch_size", "max_steps", "warmup_ratio", "weight_decay", "trainable_parts",
-    "lr_scheduler_type", "seed",
-)  # fmt: skip
+QUESTIONS = ("learning_rate", "batch_size", "max_steps", "warmup_ratio", "weight_decay",
+             "trainable_parts", "lr_scheduler_type", "seed")  # fmt: skip
 """Factors that people ask about, in the order in which they are answered."""
 
-SHARES_OF_A_STEP = {"num_gpus", "num_nodes", "gradient_accumulation_steps"}
-"""How the samples of a step are shared out."""
+SHARES_OF_A_STEP = frozenset({"num_gpus", "num_nodes", "gradient_accumulation_steps"})
 
-IMMATERIAL = frozenset((
+IMMATERIAL = SHARES_OF_A_STEP | {
     "save_steps", "save_total_limit", "logging_steps", "dataloader_num_workers", "report_to",
-    *SHARES_OF_A_STEP, "gradient_checkpointing", "compile", "eval_steps", "frozen_features",
-))  # fmt: skip
+    "gradient_checkpointing", "compile", "eval_steps", "frozen_features",
+}  # fmt: skip
 """Settings that do not change what is learned. Number of GPUs and accumulation count only through
 the samples of one step, which are the factor ``batch_size``."""
 
@@ -41,24 +42,17 @@ _OTHER_WORDS = {
     "num_gpus": "gpus",
 }
 ALIASES = {word: factor for factor, words in _OTHER_WORDS.items() for word in words.split()}
-"""Other words for factors."""
-
-SAME_SAMPLES = 0.02
-"""Samples seen count as equal where they differ by no more than this share: the nearest whole
-number of steps."""
-
+SAME_SAMPLES = 0.02  # Share that samples seen may differ by and be equal, to the nearest step
+SMALLEST_SPREAD = 1e-6  # Standard deviations of a log loss below it are rounding
 _SCHEDULERS = ("cosine", "linear", "constant", "constant_with_warmup")
 
 
 @dataclass(frozen=True, eq=False)
 class Configuration:
-    """Finished runs that are equal in all that can change what is learned, but for the seed.
-
-    ``material`` has the value of every material factor that is known.
-    """
+    """Finished runs that are equal in all that can change what is learned, but for the seed."""
 
     runs: tuple[Run, ...]
-    material: dict[str, object]
+    material: dict[str, object]  # The value of every material factor that is known
 
     @property
     def first(self) -> Run:
@@ -72,15 +66,13 @@ class Configuration:
         for place, run in enumerate(self.runs):
             seed = run.settings.get("seed")
             seeds.setdefault(("unknown", place) if seed is None else seed, []).append(run)
-        return tuple(tuple(runs) for runs in seeds.values())
+        return tuple(map(tuple, seeds.values()))
 
     @property
     def log_losses(self) -> list[float]:
         """The log loss of each seed, the mean over its runs."""
-        return [
-            sum(math.log(run.loss.mean) for run in same if run.loss) / len(same)
-            for same in self.by_seed
-        ]
+        logs = [[math.log(run.loss.mean) for run in same if run.loss] for same in self.by_seed]
+        return [sum(of_seed) / len(of_seed) for of_seed in logs]
 
     @property
     def log_loss(self) -> float:
@@ -110,21 +102,19 @@ def factor_named(text: str) -> str:
         >>> factor_named("steps"), factor_named("Warm-up"), factor_named("lr")
         ('max_steps', 'warmup_ratio', 'learning_rate')
     """
-    word = text.strip().lower().replace("-", "_").replace(" ", "_")
-    known = known_factors()
+    word, known = re.sub("[- ]", "_", text.strip().lower()), known_factors()
     if word in known or word in ALIASES:
         return word if word in known else ALIASES[word]
     near = difflib.get_close_matches(word, [*known, *ALIASES], n=1)
-    details = [f"did you mean {ALIASES.get(near[0], near[0])}?"] if near else []
-    details.append(f"factors: {', '.join(known)}")
-    raise ComparisonError(text, "this is not a factor.", details)
+    details = [f"did you mean {ALIASES.get(name, name)}?" for name in near]
+    raise ComparisonError(text, "this is not a factor.", [*details, f"factors: {', '.join(known)}"])
 
 
 def factor_value(run: Run, factor: str) -> object:
-    """The value that a run has of a factor; None where its source does not know it.
+    """The value that a run has of a factor, a setting or a word of ``data``; None where unknown.
 
     ``batch_size`` is the samples of one optimizer step over all GPUs and accumulated batches, and
-    ``trainable_parts`` is in words. Any other name is a setting, or a word of ``data``.
+    ``trainable_parts`` is in words.
     """
     if factor in _VALUES:
         return _VALUES[factor](run)
@@ -132,7 +122,7 @@ def factor_value(run: Run, factor: str) -> object:
 
 
 def samples_seen(run: Run) -> int | None:
-    """Samples of all steps done; from steps and batch size where the source does not say."""
+    """Of all steps done; from steps and batch size where the source does not say."""
     if run.samples_seen is not None:
         return run.samples_seen
     per_step = samples_per_step(run.settings)
@@ -147,24 +137,20 @@ _VALUES: dict[str, Callable[[Run], object]] = {
     "continued_steps": lambda run: run.continued_steps,
     "frames": lambda run: run.frames,
 }
-"""Factors that are no setting of their own."""
 
 
 def order_of(factor: str, value: object) -> tuple[int, float, str]:
-    """What a factor's values are sorted by: numbers by size, words from the usual one on.
-
-    The fewer parts are trained the lower; the scheduler that GR00T uses is the lowest.
-    """
+    """What a factor's values are sorted by: numbers by size, words from the usual one on."""
     if value is None:
         return (0, 0.0, "")
     if isinstance(value, int | float):
         return (1, float(value), "")
-    text = str(value)
+    text, place = str(value), 0
     if factor == "trainable_parts":
-        return (2, len(text.split(",")), text)
-    if factor == "lr_scheduler_type" and text in _SCHEDULERS:
-        return (2, _SCHEDULERS.index(text), text)
-    return (2, 0.0, text)
+        place = len(text.split(","))
+    elif factor == "lr_scheduler_type" and text in _SCHEDULERS:
+        place = _SCHEDULERS.index(text)
+    return (2, float(place), text)
 
 
 def material_settings(run: Run) -> dict[str, object]:
@@ -173,15 +159,14 @@ def material_settings(run: Run) -> dict[str, object]:
     Left out besides the immaterial ones: LoRA's scale and dropout without LoRA; warm-up of a
     constant schedule, which has none; where frames come from, when they are the right ones.
     """
-    settings = run.settings
     left_out = {"seed", *IMMATERIAL, *TRAINABLE_PARTS}
-    if not settings.get("lora_rank"):
+    if not run.settings.get("lora_rank"):
         left_out |= {"lora_alpha", "lora_dropout"}
-    if settings.get("lr_scheduler_type") == "constant":
+    if run.settings.get("lr_scheduler_type") == "constant":
         left_out.add("warmup_ratio")
     if frames_are_equal(run):
         left_out |= {"video_backend", "frame_source"}
-    material = {name: value for name, value in settings.items() if name not in left_out}
+    material = {name: value for name, value in run.settings.items() if name not in left_out}
     for name in ("trainable_parts", "batch_size", "max_steps"):
         material[name] = factor_value(run, name)
     if run.continued_steps and not run.constant_schedule:
@@ -190,10 +175,7 @@ def material_settings(run: Run) -> dict[str, object]:
 
 
 def frames_are_equal(run: Run) -> bool:
-    """Whether the images do not depend on the video backend.
-
-    They do not where they are verified, or where the trainer reads the frame cache.
-    """
+    """Whether the images do not depend on the video backend: verified, or of the frame cache."""
     if run.frames == "verified" or run.settings.get("frame_source") == "cache":
         return True
     name = run.data.get("trainer", "").partition(" ")[0]
@@ -210,15 +192,12 @@ def configurations(runs: Sequence[Run]) -> list[Configuration]:
 
 
 def configuration_key(run: Run) -> tuple[object, ...]:
-    """What replicates share: data and frames, and every material setting but the seed."""
+    """What replicates share: data, frames and every material setting but the seed."""
     return run.comparable, tuple(sorted(material_settings(run).items()))
 
 
 def factors_of(runs: Sequence[Run]) -> list[str]:
-    """Material factors with more than one value among finished runs of the same data and frames.
-
-    Those of ``QUESTIONS`` come first, in their order.
-    """
+    """Material factors that differ among finished runs of the same data, ``QUESTIONS`` first."""
     values: dict[tuple[object, str], set[object]] = {}
     for run in runs:
         if run.finished:
@@ -226,14 +205,13 @@ def factors_of(runs: Sequence[Run]) -> list[str]:
             for name, value in settings.items():
                 values.setdefault((run.comparable, name), set()).add(value)
     varying = {name for (_, name), present in values.items() if len(present - {None}) > 1}
-    order = [*known_factors(), *sorted(varying)]
-    return [name for name in dict.fromkeys(order) if name in varying]
+    return [name for name in dict.fromkeys([*known_factors(), *sorted(varying)]) if name in varying]
 
 
-def setting_names(members: Iterable[Configuration]) -> list[str]:
-    """Names of everything that may differ between configurations, samples seen left out."""
-    every = (name for item in members for name in (*item.material, *item.first.settings))
-    return [name for name in dict.fromkeys(every) if name not in TRAINABLE_PARTS]
+def factors_of_members(members: Sequence[Configuration]) -> list[str]:
+    """Material factors but the seed with several known values among members of one class."""
+    names = factors_of([run for item in members for run in item.runs])
+    return [name for name in names if name != "seed"]
 
 
 def samples_are_equal(low: Configuration, high: Configuration) -> bool:
@@ -242,3 +220,65 @@ def samples_are_equal(low: Configuration, high: Configuration) -> bool:
     if fewer is None or more is None:
         return fewer == more
     return abs(fewer - more) <= SAME_SAMPLES * max(fewer, more)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How much two runs of one configuration differ, and where that is known from."""
+
+    deviation: float | None = None  # Standard deviation of the log loss; None where nothing tells
+    degrees: int = 0  # Of freedom
+    source: Literal["repeated seeds", "residual", "similar classes", "none"] = "none"
+    runs: int = 0  # It was estimated from so many
+
+    @property
+    def variance(self) -> float:
+        """The square of the deviation; 0 where nothing tells."""
+        return (self.deviation or 0.0) ** 2
+
+    @property
+    def percent(self) -> float | None:
+        """The deviation as a share of the loss, in percent."""
+        return None if self.deviation is None else 100 * math.expm1(self.deviation)
+
+
+class Observation(NamedTuple):
+    """Runs of one configuration that count once: equal seeds, or losses equal to the last digit."""
+
+    cell: int
+    seed: object
+    log_loss: float
+
+
+def observations(members: Sequence[Configuration]) -> list[Observation]:
+    """What the model is fitted to, configuration by configuration."""
+    rows = []
+    for cell, item in enumerate(members):
+        seed_of: dict[float, object] = {}
+        for number, (runs, loss) in enumerate(zip(item.by_seed, item.log_losses, strict=True)):
+            seed = runs[0].settings.get("seed")
+            seed_of.setdefault(loss, ("unknown", cell, number) if seed is None else seed)
+        rows += [Observation(cell, seed, loss) for loss, seed in seed_of.items()]
+    return rows
+
+
+def repeated_spread(members: Sequence[Configuration]) -> Spread:
+    """The spread between the seeds of configurations, pooled; a seed's own effect is in it."""
+    groups: dict[int, list[float]] = {}
+    for row in observations(members):
+        groups.setdefault(row.cell, []).append(row.log_loss)
+    repeated = [losses for losses in groups.values() if len(losses) > 1]
+    if not (degrees := sum(len(losses) - 1 for losses in repeated)):
+        return Spread()
+    squares = sum((len(losses) - 1) * float(np.var(losses, ddof=1)) for losses in repeated)
+    deviation = max(SMALLEST_SPREAD, math.sqrt(squares / degrees))
+    return Spread(deviation, degrees, "repeated seeds", sum(map(len, repeated)))
+
+
+def pooled(spreads: Iterable[Spread]) -> Spread:
+    """The spread of similar classes: variances weighted by their degrees of freedom."""
+    known = [item for item in spreads if item.deviation is not None]
+    if not (degrees := sum(item.degrees for item in known)):
+        return Spread()
+    deviation = math.sqrt(sum(item.degrees * item.variance for item in known) / degrees)
+    return Spread(deviation, degrees, "similar classes", sum(item.runs for item in known))

@@ -11,41 +11,133 @@ where variances clearly differ.
 """
 
 import math
-from collections.abc import Sequence
-from functools import cached_property
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gr00t_assets.comparison.statistics.design import independent
-from gr00t_assets.comparison.statistics.spread import SMALLEST_SPREAD, Spread
+from gr00t_assets.comparison.statistics.factors import SMALLEST_SPREAD, Spread, order_of
 
-ROBUST_DEGREES = 4
-"""From so many residual degrees of freedom on the variance may differ from run to run."""
+MOST_LEVELS = 4  # A numeric factor with more values is a quadratic in its logarithm
+ALIASED = 0.1  # Share of a factor's variance that others must leave for it to be told apart
 
-HC3_DEGREES = 8
-"""With fewer HC3, which errs on the large side, would show next to nothing."""
 
-UNEQUAL = 0.25
-"""Level of the test whether variances differ."""
+@dataclass(frozen=True)
+class FactorColumns:
+    """The columns of one factor over ``n`` observations; those of a curve have the mean zero."""
 
-LEVEL = 0.95
-"""Of every interval."""
+    levels: tuple[object, ...]  # In their order; the unknown value, None, comes first
+    curve: bool  # A quadratic in the logarithm; in the value where one is not above zero
+    codes: np.ndarray  # One row for each level, shape ``(levels, k)``
+    columns: np.ndarray  # Shape ``(n, k)``
 
-Term = tuple[str, ...]
-"""A factor, or two of an interaction."""
+    def code(self, value: object) -> np.ndarray:
+        """The columns' values at one level, shape ``(k,)``."""
+        return self.codes[self.levels.index(value)]
+
+    @property
+    def linear(self) -> "FactorColumns":
+        """A curve without its quadratic part; anything else as it is."""
+        if not self.curve:
+            return self
+        return replace(self, codes=self.codes[:, :1], columns=self.columns[:, :1])
+
+
+def factor_columns(factor: str, values: Sequence[object]) -> FactorColumns:
+    """The columns of a factor from its value in each observation.
+
+    Levels are coded so that their effects sum to zero: the effect of a factor is then its average
+    over the levels of the others.
+    """
+    levels = tuple(sorted(set(values), key=partial(order_of, factor)))
+    place = {value: index for index, value in enumerate(levels)}
+    rows = np.array([place[value] for value in values])
+    numbers = [value for value in levels if isinstance(value, int | float)]
+    curve = len(levels) > MOST_LEVELS and len(numbers) == len(levels)
+    if curve:
+        scale = np.array([math.log(x) for x in numbers] if min(numbers) > 0 else numbers, float)
+        scale = (scale - scale[rows].mean()) / (np.ptp(scale) / 2)
+        square = scale**2
+        codes = np.column_stack([scale, square - square[rows].mean()])
+    else:
+        codes = _sum_to_zero(len(levels))
+    return FactorColumns(levels, curve, codes, codes[rows])
+
+
+def interaction(one: FactorColumns, other: FactorColumns) -> np.ndarray:
+    """Products of the columns of two factors, of curves the linear ones, shape ``(n, k)``."""
+    products = one.linear.columns[:, :, None] * other.linear.columns[:, None, :]
+    return products.reshape(len(products), -1)
+
+
+def seed_columns(seeds: Sequence[Hashable], cells: Sequence[int]) -> np.ndarray:
+    """Columns of the seeds that several configurations share, shape ``(n, seeds - 1)``.
+
+    What a seed adds to every configuration is taken out of the comparison; an observation whose
+    seed nobody else has is at the mean of the others. Without two common seeds there are none.
+    """
+    shared = Counter(seed for seed, _ in dict.fromkeys(zip(seeds, cells, strict=True)))
+    common = [seed for seed, count in shared.items() if count > 1]
+    if len(common) < 2:
+        return np.zeros((len(seeds), 0))
+    of_seed = dict(zip(common, _sum_to_zero(len(common)), strict=True))
+    none = np.zeros(len(common) - 1)
+    return np.array([of_seed.get(seed, none) for seed in seeds])
+
+
+def _sum_to_zero(levels: int) -> np.ndarray:
+    return np.vstack([np.eye(levels - 1), -np.ones(levels - 1)])
+
+
+def independent(columns: np.ndarray, of: np.ndarray | None = None) -> np.ndarray:
+    """As many columns as span the same space, beside those of ``of``; shape ``(n, rank)``."""
+    from scipy.linalg import qr
+
+    if not columns.shape[1]:
+        return columns
+    rest = columns
+    if of is not None:
+        basis, _ = np.linalg.qr(of)
+        rest = columns - basis @ (basis.T @ columns)
+    decomposed: Any = qr(rest, mode="r", pivoting=True)
+    triangle, order = decomposed
+    sizes = np.abs(np.diag(triangle))
+    scale = max(1e-300, float(np.linalg.norm(columns, axis=0).max()))
+    return columns[:, np.sort(order[: int((sizes > 1e-8 * scale).sum())])]
+
+
+def share_left(columns: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Shares of a factor's variance that do not follow from others, one for each direction.
+
+    They are the squared sines of the angles between the two spaces, in rising order: 0 where a
+    direction can be written with the others, 1 where it has nothing to do with them. The shapes are
+    ``(n, k)`` and ``(n, m)``; the constant is taken to be among the others.
+    """
+    basis, _ = np.linalg.qr(columns - columns.mean(axis=0))
+    q, _ = np.linalg.qr(independent(np.hstack([np.ones((len(columns), 1)), others])))
+    left = basis - q @ (q.T @ basis)
+    return np.sort(np.clip(np.linalg.svd(left, compute_uv=False), 0.0, 1.0) ** 2)
+
+
+ROBUST_DEGREES = 4  # Residual degrees from which on the variance may differ from run to run
+
+HC3_DEGREES = 8  # With fewer HC3, which errs on the large side, would show next to nothing
+
+UNEQUAL = 0.25  # Level of the test whether variances differ
+LEVEL = 0.95  # Of every interval
+
+Term = tuple[str, ...]  # A factor, or two of an interaction
 
 
 class Test(NamedTuple):
-    """A contrast of the model: one number, or several that are tested together.
-
-    ``estimate`` and ``error`` are of the first one; ``error`` is that of one variance for all runs,
-    or where variances clearly differ, the robust one.
-    """
+    """A contrast of the model: one number, or several that are tested together."""
 
     p: float
-    estimate: float
-    error: float
+    estimate: float  # Of the first one
+    error: float  # Of it; the robust one where variances clearly differ
     degrees: int
 
     def interval(self) -> tuple[float, float]:
@@ -66,10 +158,6 @@ class LinearModel:
         cells: The configuration of each observation.
         curved: Whether a term is a curve.
         outside: The spread that is taken where the runs themselves have none to tell.
-
-    Attributes:
-        residuals: Log losses less the ``fitted`` ones, shape ``(n,)``.
-        residual_degrees: Degrees of freedom that the model leaves over.
     """
 
     def __init__(
@@ -125,18 +213,14 @@ class LinearModel:
         """Whether the variance clearly depends on the settings (Breusch and Pagan's test)."""
         from statsmodels.stats.diagnostic import het_breuschpagan
 
-        if self._robust is None:
-            return False
-        if self._tested < 2 or float(self._fit.scale) < SMALLEST_SPREAD**2:
+        noise = float(self._fit.scale)
+        if self._robust is None or self._tested < 2 or noise < SMALLEST_SPREAD**2:
             return False
         design = self._fit.model.exog[:, : self._tested]
         return bool(het_breuschpagan(self.residuals, design)[1] < UNEQUAL)
 
     def vector(self, codes: dict[Term, np.ndarray], constant: float = 0.0) -> np.ndarray:
-        """A contrast's weights from those of some terms, shape ``(parameters,)``.
-
-        With a constant of 1 it is the log loss at some levels, the other factors at their average.
-        """
+        """Weights of a contrast, ``(parameters,)``; of a log loss with a constant of 1."""
         weights = np.zeros(len(self._parameters))
         weights[0] = constant
         for name, code in codes.items():
@@ -144,10 +228,7 @@ class LinearModel:
         return weights
 
     def test(self, weights: np.ndarray) -> Test | None:
-        """Wald's F test that contrasts are zero; None where no spread is known.
-
-        The weights' shape is ``(contrasts, parameters)``, or ``(parameters,)`` of one.
-        """
+        """Wald's F test that contrasts, ``(k, parameters)``, are zero; None: no spread known."""
         weights = np.atleast_2d(weights)
         if self.spread.deviation is None:
             return None

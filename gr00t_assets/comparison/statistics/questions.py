@@ -7,24 +7,28 @@ from itertools import combinations
 
 import numpy as np
 
-from gr00t_assets.comparison.statistics.design import (
+from gr00t_assets.comparison.statistics.factors import (
+    Configuration,
+    Spread,
+    factors_of_members,
+    observations,
+    repeated_spread,
+    samples_are_equal,
+)
+from gr00t_assets.comparison.statistics.linear_model import (
     ALIASED,
     MOST_LEVELS,
     FactorColumns,
+    LinearModel,
+    Term,
     factor_columns,
     interaction,
     seed_columns,
     share_left,
 )
-from gr00t_assets.comparison.statistics.factors import Configuration, samples_are_equal
-from gr00t_assets.comparison.statistics.linear_model import LinearModel, Term
-from gr00t_assets.comparison.statistics.spread import Spread, observations, repeated_spread
 
-SEED_DEGREES = 4
-"""Residual degrees of freedom that must be left beside common seeds."""
-
-FOLLOWS = 1e-9
-"""Share of a factor's variance below which it follows from others."""
+SEED_DEGREES = 4  # Residual degrees of freedom that must be left beside common seeds
+FOLLOWS = 1e-9  # Share of a factor's variance below which it follows from others
 
 
 class ClassModel:
@@ -46,11 +50,13 @@ class ClassModel:
     def others(self, factor: str) -> list[str]:
         """The factors that must be equal for a fair comparison of this one.
 
-        Of batch size, number of steps and samples seen two settle the third: the batch size is
-        compared at equal samples seen, the number of steps at equal batch size.
+        The batch size is compared at equal samples seen, the number of steps at equal batch size:
+        of the three two settle the third.
         """
-        implied = {"batch_size": "max_steps", "samples_seen": "max_steps"}.get(factor)
-        names = [name for name in self.factors if name not in (factor, implied, "samples_seen")]
+        left_out = {factor, "samples_seen"}
+        if factor in ("batch_size", "samples_seen"):
+            left_out.add("max_steps")
+        names = [name for name in self.factors if name not in left_out]
         first, *rest = self.members
         if factor == "batch_size" and not all(samples_are_equal(first, other) for other in rest):
             names.append("samples_seen")
@@ -93,7 +99,7 @@ class QuestionModel:
         """Levels with the most observations among those that the other factors leave comparable.
 
         The difference of two levels can be estimated where the null space of the design has as
-        much of the one as of the other, which holds for either of two that share a third.
+        much of the one as of the other.
         """
         levels = self.columns.levels
         dummies = np.array([[value == level for level in levels] for value in self.values], float)
@@ -116,10 +122,7 @@ class QuestionModel:
 
     @cached_property
     def other_columns(self) -> dict[str, FactorColumns]:
-        """Those of the factors that it must be told apart from, where they vary.
-
-        A factor that follows from those before it is left out: it says nothing of its own.
-        """
+        """Those of the other factors that vary and do not follow from those before them."""
         others: dict[str, FactorColumns] = {}
         for name in self.of_class.others(self.factor):
             values = self._values_of(name)
@@ -132,11 +135,7 @@ class QuestionModel:
 
     @cached_property
     def seeds(self) -> np.ndarray:
-        """Columns of common seeds, where enough degrees of freedom are left beside them.
-
-        With fewer the spread has in it what a seed does to every configuration alike: a test is as
-        valid then, and shows less only where seeds have much in common.
-        """
+        """Columns of common seeds; none where too few degrees of freedom would be left."""
         columns = seed_columns([row.seed for row in self.rows], self.cells)
         used = np.hstack([self.columns.columns, *self._quadratic, columns])
         left = len(self.rows) - 1 - np.linalg.matrix_rank(used)
@@ -214,3 +213,12 @@ class QuestionModel:
         """Weights of the log loss at one level less that at another, in the additive model."""
         codes = self.columns.code(high) - self.columns.code(low)
         return self.additive.vector({(self.factor,): codes})
+
+
+def additive_question(members: Sequence[Configuration]) -> QuestionModel | None:
+    """The first factor's question, whose additive model has all; None where nothing varies."""
+    factors = factors_of_members(members)
+    if not factors:
+        return None
+    question = QuestionModel(ClassModel(members, factors, Spread()), factors[0])
+    return question if question.varies else None

@@ -2,62 +2,46 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.run import Frames, Run, RunIds, trainable_parts
 from gr00t_assets.comparison.statistics.chances import ENOUGH_REPEATS, AdjustedMeans, drawn_losses
-from gr00t_assets.comparison.statistics.factor_tests import factors_of_members
 from gr00t_assets.comparison.statistics.factors import (
     Configuration,
+    Spread,
     configuration_key,
     configurations,
+    observations,
+    repeated_spread,
 )
 from gr00t_assets.comparison.statistics.linear_model import LEVEL
-from gr00t_assets.comparison.statistics.questions import ClassModel, QuestionModel
-from gr00t_assets.comparison.statistics.spread import Spread, observations, repeated_spread
+from gr00t_assets.comparison.statistics.questions import additive_question
 
-BAND = 0.05
-"""Losses no further apart than this share are equally good for most purposes."""
-
-LARGEST_HALF = 600.0
-"""Of an interval of log losses; with more of them nothing is known, and ``exp`` overflows."""
+BAND = 0.05  # Losses no further apart than this share are equally good for most purposes
+LARGEST_HALF = 600.0  # Of an interval of log losses: beyond it ``exp`` overflows
 
 
 @dataclass(frozen=True)
 class RankedConfiguration:
-    """A configuration's place in its class.
-
-    Attributes:
-        place: From 1; the lowest loss.
-        loss: Geometric mean over seeds; its standard error is that between runs, of a class without
-            a known spread that within the runs.
-        interval: Of the loss at 95 percent, between runs; None where no spread is known.
-        expected: The loss that it would have in new runs, with its interval: the lowest of many
-            losses is lower than that, so it is drawn towards the others, the noisier the more.
-        chance_best: That no configuration of the class has a lower loss.
-        chance_good: That its loss is at most the band above the lowest.
-        finished: Number of its runs that finished, ``started`` of those that were begun.
-        failed: Number of its runs that failed: with any it is not called the best.
-        tied_with_best: Whether it cannot be told from the configuration in the first place, which
-            is always so for that one.
-    """
+    """A configuration's place in its class, from 1 for the lowest loss."""
 
     place: int
     runs: RunIds
-    loss: Loss
-    interval: tuple[float, float] | None = None
-    expected: float | None = None
+    loss: Loss  # Geometric mean over seeds; its error is that between runs, else that within them
+    interval: tuple[float, float] | None = None  # Of the loss at 95 percent, between runs
+    expected: float | None = None  # In new runs, drawn towards the others: the lowest is lucky
     expected_interval: tuple[float, float] | None = None
-    chance_best: float | None = None
-    chance_good: float | None = None
-    finished: int = 1
-    started: int = 1
-    failed: int = 0
-    tied_with_best: bool = True
+    chance_best: float | None = None  # That no configuration of the class has a lower loss
+    chance_good: float | None = None  # That its loss is at most the band above the lowest
+    finished: int = 1  # Number of its runs that finished
+    started: int = 1  # Of those that were begun
+    failed: int = 0  # With any it is not called the best
+    tied_with_best: bool = True  # Whether it cannot be told from the first; so for that one
 
     @property
     def run(self) -> Run:
@@ -77,13 +61,10 @@ class RankedConfiguration:
 
 @dataclass(frozen=True)
 class ComparabilityClass:
-    """Runs whose losses may be set side by side: equal data, frames and trainable parts.
-
-    ``band`` is the share by which losses may differ and still be equally good.
-    """
+    """Runs whose losses may be set side by side: equal data, frames and trainable parts."""
 
     runs: tuple[Run, ...]
-    band: float = BAND
+    band: float = BAND  # Share by which losses may differ and still be equally good
 
     @property
     def comparability(self) -> dict[str, str]:
@@ -131,11 +112,7 @@ class ComparabilityClass:
 
     @property
     def best(self) -> RankedConfiguration | None:
-        """The configuration that is the best by more than noise; None where that is not known.
-
-        One that ran once is not it, for what was luck shows in nothing else; nor is one of which a
-        run failed.
-        """
+        """The best by more than noise, if known; none that ran once, or of which a run failed."""
         if len(self.ranking) < 2 or self.ranking[0].failed:
             return None
         first = self.ranking[0]
@@ -194,86 +171,71 @@ def differing(classes: Sequence[ComparabilityClass]) -> list[str]:
 def class_spread(members: Sequence[Configuration]) -> Spread:
     """Of repeated seeds; where they are few or none, of what the model of all factors leaves."""
     repeated = repeated_spread(members)
-    factors = factors_of_members(members)
-    if repeated.degrees >= ENOUGH_REPEATS or not factors:
+    if repeated.degrees >= ENOUGH_REPEATS or (question := additive_question(members)) is None:
         return repeated
-    question = QuestionModel(ClassModel(members, factors, Spread()), factors[0])
-    if not question.varies or question.additive.residual_degrees <= repeated.degrees:
-        return repeated
-    return question.additive.spread
+    of_model = question.additive
+    return of_model.spread if of_model.residual_degrees > repeated.degrees else repeated
 
 
 def _ranking(of_class: ComparabilityClass) -> list[RankedConfiguration]:
+    from scipy.special import stdtrit
+
     members, spread = of_class.members, of_class.spread
     if not members:
         return []
     adjusted = AdjustedMeans(observations(members), len(members))
-    means, counts = adjusted.means, adjusted.counts
-    order = np.argsort(means, kind="stable")
+    order = np.argsort(adjusted.means, kind="stable")
     paired = adjusted.paired_spread(spread)
     degrees = adjusted.degrees_of_mean(spread, paired)
-    places = [
-        _place(of_class, members[cell], int(counts[cell]), degrees, number)
-        for number, cell in enumerate(order, 1)
-    ]
-    if spread.deviation is not None:
-        draws = drawn_losses(means, paired.variance / counts, paired.degrees)
-        lowest = draws.min(axis=1, keepdims=True)
-        first = draws <= lowest
-        best = (first / first.sum(axis=1, keepdims=True)).mean(axis=0)
-        good = (draws <= lowest + math.log1p(of_class.band)).mean(axis=0)
-        expected = np.exp(draws.mean(axis=0))
-        ends = _quantiles(draws if paired is spread else adjusted.with_seeds(draws, paired))
-        tied = adjusted.tied_with_first(paired, order)
-        places = [
-            replace(
-                place,
-                chance_best=float(best[cell]),
-                chance_good=float(good[cell]),
-                expected=float(expected[cell]),
-                expected_interval=ends[cell],
-                tied_with_best=tied_here,
+    chances = _chances(adjusted, spread, paired, order, of_class.band)
+    ranking = []
+    for place, cell in enumerate(order, 1):
+        item = members[cell]
+        losses = [run.loss for run in item.runs if run.loss]
+        mean, interval = math.exp(item.log_loss), None
+        errors = [loss.standard_error for loss in losses if loss.standard_error is not None]
+        error = math.hypot(*errors) / len(losses) if len(errors) == len(losses) else None
+        if spread.deviation is not None:
+            between = spread.deviation / math.sqrt(adjusted.counts[cell])
+            half = float(stdtrit(degrees, (1 + LEVEL) / 2)) * between
+            error = mean * between
+            if half < LARGEST_HALF:
+                interval = mean * math.exp(-half), mean * math.exp(half)
+        begun = of_class.begun[configuration_key(item.first)]
+        ranking.append(
+            RankedConfiguration(
+                place=place,
+                runs=item.runs,
+                loss=Loss(mean, error, sum(loss.samples for loss in losses), losses[0].kind),
+                interval=interval,
+                finished=len(item.runs),
+                started=len(begun),
+                failed=begun.count("failed"),
+                **{name: values[cell] for name, values in chances.items()},
             )
-            for place, cell, tied_here in zip(places, order, tied, strict=True)
-        ]
-    return places
+        )
+    return ranking
 
 
-def _quantiles(draws: np.ndarray) -> list[tuple[float, float] | None]:
-    low, high = np.quantile(draws, ((1 - LEVEL) / 2, (1 + LEVEL) / 2), axis=0)
-    return [
-        (math.exp(a), math.exp(b)) if b - a < LARGEST_HALF else None
-        for a, b in zip(low.tolist(), high.tolist(), strict=True)
-    ]
-
-
-def _place(
-    of_class: ComparabilityClass, item: Configuration, count: int, degrees: float, number: int
-) -> RankedConfiguration:
-    """The place ``number`` of a configuration with so many observations, without its chances.
-
-    The spread of its mean has so many ``degrees`` of freedom.
-    """
-    from scipy.special import stdtrit
-
-    spread = of_class.spread
-    losses = [run.loss for run in item.runs if run.loss]
-    mean, interval = math.exp(item.log_loss), None
-    errors = [loss.standard_error for loss in losses if loss.standard_error is not None]
-    error = math.hypot(*errors) / len(losses) if len(errors) == len(losses) else None
-    if spread.deviation is not None:
-        between = spread.deviation / math.sqrt(count)
-        half = float(stdtrit(degrees, (1 + LEVEL) / 2)) * between
-        error = mean * between
-        if half < LARGEST_HALF:
-            interval = mean * math.exp(-half), mean * math.exp(half)
-    begun = of_class.begun[configuration_key(item.first)]
-    return RankedConfiguration(
-        place=number,
-        runs=item.runs,
-        loss=Loss(mean, error, sum(loss.samples for loss in losses), losses[0].kind),
-        interval=interval,
-        finished=len(item.runs),
-        started=len(begun),
-        failed=begun.count("failed"),
-    )
+def _chances(
+    adjusted: AdjustedMeans, spread: Spread, paired: Spread, order: np.ndarray, band: float
+) -> dict[str, Sequence[Any]]:
+    """Fields of each configuration by its cell; none where no spread is known."""
+    if spread.deviation is None:
+        return {}
+    draws = drawn_losses(adjusted.means, paired.variance / adjusted.counts, paired.degrees)
+    lowest = draws.min(axis=1, keepdims=True)
+    first = draws <= lowest
+    new = draws if paired is spread else adjusted.with_seeds(draws, paired)
+    ends = np.quantile(new, ((1 - LEVEL) / 2, (1 + LEVEL) / 2), axis=0)
+    tied = adjusted.tied_with_first(paired, order)
+    return {
+        "chance_best": (first / first.sum(axis=1, keepdims=True)).mean(axis=0).tolist(),
+        "chance_good": (draws <= lowest + math.log1p(band)).mean(axis=0).tolist(),
+        "expected": np.exp(draws.mean(axis=0)).tolist(),
+        "expected_interval": [
+            (math.exp(low), math.exp(high)) if high - low < LARGEST_HALF else None
+            for low, high in ends.T.tolist()
+        ],
+        "tied_with_best": [tied[place] for place in np.argsort(order)],
+    }

@@ -4,31 +4,23 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
-from gr00t_assets.comparison.statistics.success_pairs import SuccessEstimate, compared
+from gr00t_assets.comparison.statistics.success import SuccessEstimate, compared
 
 Answer = Literal["yes", "no", "cannot be told"]
 Measure = Literal["loss", "open-loop error"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 
-FEWEST = 5
-"""Configurations whose orders can be compared."""
+FEWEST = 5  # Configurations whose orders can be compared
 
 
 class SuccessAgreement(NamedTuple):
-    """Whether a lower loss, or open-loop error, meant more success in one class.
-
-    Attributes:
-        class_id: Of the comparability class: losses of two are never set side by side.
-        correlation: Spearman's, of low values and high success; None with fewer than ``FEWEST``
-            configurations, or where one of the two never differs.
-        interval: Of it at 95 percent.
-    """
+    """Whether a lower loss, or open-loop error, meant more success in one class."""
 
     measure: Measure
     class_id: str
     answer: Answer
-    correlation: float | None
-    interval: tuple[float, float] | None
+    correlation: float | None  # Spearman's; None of fewer than ``FEWEST``, or if one never differs
+    interval: tuple[float, float] | None  # Of it at 95 percent
     sentence: str
 
 

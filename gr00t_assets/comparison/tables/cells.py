@@ -1,16 +1,133 @@
-"""Cells of a table of runs: numbers, truth values and texts as people write them."""
+"""What the columns and the cells of a table of runs mean, as people write them."""
 
+import difflib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
 from pydantic import ValidationError
 
-from gr00t_assets.comparison.columns import Dtype, column_names, setting_dtype
+from gr00t_assets.comparison.columns import COLUMNS, Dtype, column_names, setting_dtype
+from gr00t_assets.core.names import nearest
 from gr00t_assets.core.text import from_spreadsheet
-from gr00t_assets.experiments.registry import combined_hyperparameters
+from gr00t_assets.experiments.registry import all_hyperparameters, combined_hyperparameters
+
+_OTHER_NAMES = {
+    "run_id": "id",
+    "name": "experiment experiment_name",
+    "status": "state",
+    "note": "notes comment",
+    "started_at": "created created_at start_time",
+    "base_model": "base_model_path model_name_or_path",
+    "dataset": "dataset_name",
+    "loss": "train/loss training/loss training_loss final_loss",
+    "logged_step": "train/global_step global_step",
+    "learning_rate": "lr",
+    "batch_size": "bs batch per_device_train_batch_size per_device_batch_size",
+    "max_steps": "steps training_steps max_train_steps num_training_steps",
+    "weight_decay": "wd",
+    "lr_scheduler_type": "lr_scheduler scheduler",
+    "gradient_accumulation_steps": "grad_accum accumulate_grad_batches",
+    "num_gpus": "gpus world_size",
+    "num_train_epochs": "num_epochs",
+    "loss_se": "loss_sem loss_stderr",
+}
+"""Names of W&B, ``transformers.TrainingArguments`` and people, by those of this package."""
+
+_PREFIX = re.compile(
+    r"^(?:(?:args|config|cfg|hparams|hyperparameters|params|training_args|summary)[./])+", re.I
+)
+"""What W&B and others put before the name of a setting."""
+
+_MEASURED = re.compile(
+    r"_.*|(?:train|training|eval|val|valid|validation|test|system|perf|timing|unnamed)\s*[/:].*"
+    r"|(?:.*[_ ./-])?(?:loss|accuracy|acc|success|success_rate|reward|score|mse|mae|perplexity"
+    r"|runtime|flos|per_second)(?:[_ ](?:std|sd|var|min|max|mean|err|error|ci.*|\d+))?"
+    r"|epoch|grad_norm",
+    re.I,
+)
+"""Results, and columns that W&B and pandas add; none of them is a setting."""
+
+_OTHER = re.compile(
+    r"(?:\b|_)(?:eval|val|valid|validation|test|first|best|min|max|std|sd|var|err|ci\d*)(?:\b|_)",
+    re.I,
+)
+"""Parts of names of losses that are not the training loss at the end."""
+
+_LABELS = re.compile(
+    r"user|tags|runtime|updated|endtime|(?:host|run)?name|host|description|github|commit|path|url"
+    r"|jobtype|group|(?:output|logging)dir|os|problems|(?:python|wandb)version|[gc]pu(?:type|count)"
+    r"|run|trial|replicate|repeat|index"
+)
+"""Where, by whom and under which label a run was made, which is no setting either."""
+
+
+def _squashed(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name.lower())
+
+
+@lru_cache(64)
+def column_meanings(labels: tuple[str, ...]) -> tuple[tuple[str | None, ...], tuple[str, ...]]:
+    """The column or setting that each label stands for, and what was taken for another name.
+
+    None are columns that say nothing of how a run was made or what came out: other results,
+    labels of W&B, and what is derived when a table is exported.
+
+    Raises:
+        ValueError: No column can be the loss; the message names the closest.
+    """
+    names = [_meaning(label) for label in labels]
+    if "epochs" in labels and "remark" not in labels:  # that of an export is derived
+        names[labels.index("epochs")] = "num_train_epochs"
+    said: list[str] = []
+    known = list(dict.fromkeys(filter(None, _names().values())))
+    for place, (label, name) in enumerate(zip(labels, names, strict=True)):
+        if name is None or name in known:
+            continue
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.88)
+        if close and close[0] not in names:
+            names[place] = close[0]
+            said.append(f"Column '{label}' is read as {close[0]}.")
+    if "loss" not in names:
+        place = _likely_loss(labels)
+        names[place] = "loss"
+        said.append(f"Column '{labels[place]}' is read as loss.")
+    return tuple(names), tuple(said)
+
+
+def _likely_loss(labels: Sequence[str]) -> int:
+    """The place of the one column that can only be the training loss."""
+    losses = [label for label in labels if re.search("loss(?!_(?:se|samples|kind))", label, re.I)]
+    results = [label for label in losses if _MEASURED.fullmatch(label) and not _OTHER.search(label)]
+    for likely in ([label for label in results if "train" in label.lower()], results):
+        if len(likely) == 1:
+            return labels.index(likely[0])
+    closest = results or losses or [*filter(None, [nearest("loss", labels)])]
+    hint = f"the closest are {', '.join(closest[:9])}"
+    hint = hint if closest else f"it has {', '.join(labels[:9])}"
+    raise ValueError(
+        f"there is no column loss; {hint}; rename the one with the training loss at the end to loss"
+    )
+
+
+def _meaning(label: str) -> str | None:
+    name = _PREFIX.sub("", label.strip())
+    if (known := _names().get(_squashed(name))) is not None:
+        return known or None
+    says_nothing = not name or label.startswith("summary.") or _LABELS.fullmatch(_squashed(name))
+    return None if says_nothing or _MEASURED.fullmatch(name) else label.strip()
+
+
+@lru_cache(1)
+def _names() -> dict[str, str]:
+    """Names by all that stands for them, without case, spaces and underscores; '' if derived."""
+    others = [(name, (name, *words.split())) for name, words in _OTHER_NAMES.items()]
+    names = {_squashed(word): name for name, words in others for word in words}
+    names |= {_squashed(name): name for name in all_hyperparameters()}
+    return names | {_squashed(item.name): "" if item.derived else item.name for item in COLUMNS}
+
 
 Value = str | int | float | bool
 
@@ -35,9 +152,8 @@ def is_empty(name: str, cell: object) -> bool:
         return True  # of transformers, where the length is given in epochs
     if isinstance(cell, str):
         text = cell.strip()
-        return text == "None" or (
-            text.lower() in _EMPTY and (name, text.lower()) != ("loss", "nan")
-        )
+        is_diverged = (name, text.lower()) == ("loss", "nan")
+        return text == "None" or (text.lower() in _EMPTY and not is_diverged)
     is_of_pandas = type(cell).__name__ in ("NAType", "NaTType")
     return cell is None or is_of_pandas or (type(cell) is float and cell != cell)
 
@@ -81,16 +197,18 @@ def cell_value(name: str, cell: object, signs: str = "") -> Value:
     number = _number(value, signs, dtype == "Int64")
     if name == "loss":
         return number
+    expected = ""
     if not math.isfinite(number):
-        raise ValueError(f"expected a finite number, found {value!r}")
-    if dtype == "Int64":
-        if number % 1:
-            raise ValueError(f"expected a whole number, found {value!r}")
-        number = int(number)
+        expected = "a finite number"
+    elif dtype == "Int64" and number % 1:
+        expected = "a whole number"
+    elif not is_setting and number < 0:
+        expected = "a number that is not below zero"
+    if expected:
+        raise ValueError(f"expected {expected}, found {value!r}")
+    number = int(number) if dtype == "Int64" else number
     if is_setting:
         _check_setting(name, number)
-    elif number < 0:
-        raise ValueError(f"expected a number that is not below zero, found {value!r}")
     return number
 
 
@@ -130,9 +248,8 @@ def _with_point(text: str, signs: str, whole: bool) -> str:
         raise ValueError(f"{text!r} may be {many} or {one}; write it without mark of thousands, "
                          "with a decimal point")  # fmt: skip
     if groups := _GROUPS.fullmatch(text):
-        if groups["commas"]:
-            return text.replace(",", "")
-        return text.replace(".", "").replace(",", ".")
+        thousands, point = (",", ".") if groups["commas"] else (".", ",")
+        return text.replace(thousands, "").replace(point, ".")
     return text.replace(",", ".") if _COMMA.fullmatch(text) else text
 
 

@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from gr00t_assets.comparison.curves import LossKind
-from gr00t_assets.comparison.tables.cells import cell_value, decimal_signs, is_empty
-from gr00t_assets.comparison.tables.header import column_meanings
+from gr00t_assets.comparison.tables.cells import (
+    cell_value,
+    column_meanings,
+    decimal_signs,
+    is_empty,
+)
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.runs.stored_run import STATUS_WORDS
@@ -25,33 +29,25 @@ if TYPE_CHECKING:
 
 STATES = {
     "crashed": "failed",
-    "killed": "interrupted",
-    "preempted": "interrupted",
-    "preempting": "interrupted",
-    "running": "unfinished",
-    "pending": "unfinished",
+    **dict.fromkeys(("killed", "preempted", "preempting"), "interrupted"),
+    **dict.fromkeys(("running", "pending"), "unfinished"),
 }
 """Statuses by W&B's words for them, where they differ."""
 
 _FREE = {"name", "note", "started_at"}
 """Columns of which the first that is filled counts; of others two must not differ."""
 
-_SHOWN = 30
-"""Problems that a message lists at most."""
+_SHOWN = 30  # Problems that a message lists at most
 
 
 @dataclass
 class Row:
-    """One run: where it stands, its values by column or setting, and what cannot be read of it.
+    """One run: where it stands, its values, and what cannot be read of it."""
 
-    ``place`` is a line of a file, ``line 2``, or a label of a DataFrame, ``row 0``; ``remarks``
-    say which column was taken for another.
-    """
-
-    place: str
-    values: dict[str, Any] = field(default_factory=dict)
+    place: str  # ``line 2`` of a file, or ``row 0`` by the label of a DataFrame
+    values: dict[str, Any] = field(default_factory=dict)  # By column or setting
     problems: list[str] = field(default_factory=list)
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()  # Which column was taken for another
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -63,24 +59,22 @@ def read_rows(path: Path) -> list[Row]:
     try:
         content = path.read_bytes()
         wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
-        text = content.decode("utf-16" if wide else "utf-8-sig")
-        lines = list(_lines(text))
+        lines = list(_lines(content.decode("utf-16" if wide else "utf-8-sig")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
         raise ComparisonError(
             str(path), "this table of runs cannot be read.", [reason, "expected: a CSV file, UTF-8"]
         ) from error
     header = lines[0][1] if lines else []
-    width = len(header)
-    rows: list[Row] = []
-    cells: list[list[str]] = []
+    width, rows, cells = len(header), [], []
     for number, line in lines[1:]:
-        rows.append(Row(f"line {number}"))
-        cells.append((line + [""] * width)[:width])
+        row = Row(f"line {number}")
         if len(line) < width or any(map(str.strip, line[width:])):
-            rows[-1].problems.append(f"{len(line)} cells for {width} columns")
-    columns = [[line[place] for line in cells] for place in range(width)]
-    return _filled(rows, list(zip(header, columns, strict=True)), str(path))
+            row.problems.append(f"{len(line)} cells for {width} columns")
+        rows.append(row)
+        cells.append((line + [""] * width)[:width])
+    columns = [(label, [line[place] for line in cells]) for place, label in enumerate(header)]
+    return _filled(rows, columns, str(path))
 
 
 def frame_rows(frame: "pd.DataFrame") -> list[Row]:
@@ -105,7 +99,9 @@ def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
             yield reader.line_num, line
 
 
-def _filled(rows: list[Row], columns: list[tuple[str, Sequence[Any]]], subject: str) -> list[Row]:
+def _filled(
+    rows: list[Row], columns: Sequence[tuple[str, Sequence[Any]]], subject: str
+) -> list[Row]:
     """The rows with their values, read column by column."""
     try:
         if not rows:

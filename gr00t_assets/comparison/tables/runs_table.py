@@ -26,7 +26,7 @@ from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import spreadsheet_cell
 from gr00t_assets.datasets.catalog import project_catalog
-from gr00t_assets.datasets.record import load_record
+from gr00t_assets.datasets.sources.versions import load_record
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.runs.stored_run import STATUS_WORDS
 
@@ -35,12 +35,10 @@ if TYPE_CHECKING:
 
 _WRONG_BACKEND, _MENDED = "torchvision_av", "2025-10"
 """In Isaac-GR00T it returned the key frame before the asked time where one timestamp was asked for,
-as in training: on ``robot_sim.PickNPlace`` 2091 of 2096 frames were wrong, 112 frames late on
-average. It was mended upstream on 2025-09-18; a run from that month on may have had the mended one.
+as in training. It was mended upstream on 2025-09-18.
 """
 
-_NOTED_MEMORY = re.compile(r"(\d+(?:\.\d+)?) ?(GB|GiB) (?:of )?(?:VRAM|GPU memory)", re.IGNORECASE)
-"""Peak memory of one GPU, in a note."""
+_NOTED_MEMORY = re.compile(r"(\d+(?:\.\d+)?) ?(GB|GiB) (?:of )?(?:VRAM|GPU memory)", re.I)
 
 _NEARLY_DONE = 0.95
 """A run that says it finished has done this share of its steps, or all but its last logged ones."""
@@ -102,9 +100,7 @@ def runs_of_frame(
     otherwise. Samples seen are batch times steps done, on one GPU unless the table has num_gpus. A
     finished run with a cell that cannot be read is ``unreadable``; its ``problems`` name the cell.
 
-    Args:
-        frame: Texts, or values in their types.
-        dataset_frames: By dataset, for epochs, where the table has none.
+    ``dataset_frames`` are by dataset, for epochs, where the table has none.
 
     Raises:
         ComparisonError: It has no loss, or no row that can be read.
@@ -132,12 +128,11 @@ def runs_table(runs: Sequence[Run]) -> "pd.DataFrame":
     import pandas as pd
 
     placed = {id(row.run): row for row in ranked_runs(comparability_classes(runs), runs)}
-    rows = [placed[id(run)] for run in runs]
     settings = dict.fromkeys(["max_steps", *setting_names(runs)])
     columns = [*COLUMNS, *map(setting_column, settings)]
     values = {}
     for column in columns:
-        series = pd.Series([column.value(row) for row in rows], dtype=object)
+        series = pd.Series([column.value(placed[id(run)]) for run in runs], dtype=object)
         known = column.name in _NO_SETTINGS or setting_dtype(column.name)
         values[column.name] = series.astype(column.dtype) if known else _typed(series)
     table = pd.DataFrame(values)
@@ -150,8 +145,8 @@ def export_table(runs: Sequence[Run], path: Path) -> Path:
     """Write the table of runs, in one step.
 
     A file in ``.parquet`` has units and descriptions in its metadata; one in ``.csv`` is what
-    ``read_table`` reads again. In the latter a text that begins like a formula of a spreadsheet
-    has an apostrophe before it, which ``read_table`` takes away.
+    ``read_table`` reads again: a text that begins like a formula of a spreadsheet has an
+    apostrophe before it there, which is taken away.
 
     Raises:
         ComparisonError: The ending is another one, or there is no such folder.
@@ -159,10 +154,8 @@ def export_table(runs: Sequence[Run], path: Path) -> Path:
     """
     kind = path.suffix.removeprefix(".").lower()
     if kind not in ("parquet", "csv"):
-        raise ComparisonError(
-            str(path), "the ending says no format that a table is written in.",
-            ["expected: FILE.parquet or FILE.csv"],
-        )  # fmt: skip
+        problem = "the ending says no format that a table is written in."
+        raise ComparisonError(str(path), problem, ["expected: FILE.parquet or FILE.csv"])
     if not path.parent.is_dir():
         raise ComparisonError(str(path), "there is no such folder.", [f"make {path.parent} first"])
     table = runs_table(runs)
@@ -194,9 +187,7 @@ def _typed(values: "pd.Series") -> "pd.Series":
     return values.convert_dtypes()
 
 
-_AS_THEY_ARE = (
-    "sweep", "hypothesis", "started_at", "samples_per_second", "gpu_hours", "note",
-)  # fmt: skip
+_AS_THEY_ARE = ("sweep", "hypothesis", "started_at", "samples_per_second", "gpu_hours", "note")
 """Columns that are attributes of ``Run`` under the same name."""
 
 

@@ -23,8 +23,7 @@ STEP = "train/global_step"
 
 LOSS = "train/loss"
 
-STEP_LOSS = "train/step_loss"
-"""What the trainers of this package log besides, one value a step."""
+STEP_LOSS = "train/step_loss"  # What the trainers of this package log besides, one value a step
 
 _MOST_RUNS, _MOST_BYTES = 100_000, 128 << 20
 """Of an import; bytes of what it holds once it is read, eight million steps with their losses."""
@@ -75,10 +74,10 @@ def save_wandb_runs(runs: Sequence[WandbRun], path: Path) -> None:
     Raises:
         StoreError: The disk is full; the former file is as it was.
     """
-    rows = [run.model_dump() for run in runs]
-    rows = [row | {name: json.dumps(row[name]) for name in _JSON} for row in rows]
     import pandas as pd
 
+    rows = [run.model_dump() for run in runs]
+    rows = [row | {name: json.dumps(row[name]) for name in _JSON} for row in rows]
     write_bytes(path, parquet(pd.DataFrame(rows, columns=pd.Index(list(WandbRun.model_fields)))))
 
 
@@ -112,9 +111,7 @@ def import_wandb(
     neither is written anywhere. A former import of the same project and tag is replaced.
 
     ``path`` is ``ENTITY/PROJECT``. Only runs with ``tag`` are read; ``say`` is told of each.
-
-    Returns:
-        The parquet file, and the runs in order of their beginning.
+    Returned are the parquet file, and the runs in order of their beginning.
 
     Raises:
         ComparisonError: There is no such project or no such run, or W&B does not answer.
@@ -174,10 +171,7 @@ def _read(run: Any) -> WandbRun:
 
 
 def _history(run: Any) -> dict[str, Any]:
-    """Steps and losses, and whether each loss is of one step; the last one logged of a step.
-
-    From an exported history wandb gives rows without a key that was asked for, or with None or NaN.
-    """
+    """Steps, losses, and whether each is of one step; rows may lack a key, or have NaN for it."""
     for key in (STEP_LOSS, LOSS):
         by_step: dict[int, float] = {}
         try:

@@ -85,38 +85,38 @@ def run_of_wandb(run: WandbRun, dataset_frames: Mapping[str, int] | None = None)
     by_script = not ours and run.program == SCRIPT
     asked = script_arguments(run.arguments) if by_script and run.arguments is not None else {}
     settings = _settings(run, asked)
-    if not ours and "num_gpus" not in settings and (gpus := _gpus(run, settings)):
-        settings["num_gpus"] = gpus
-    data = _our_data(run.config) if ours else _script_data(run, asked)
-    known = ours or "dataset_path" in asked
+    if not ours and "num_gpus" not in settings and (count := _gpus(run, settings)):
+        settings["num_gpus"] = count
     status = STATES.get(run.state, run.state)
     seconds = run.summary.get("_runtime", _summary(run, "train_runtime"))
     gpus, nodes = settings.get("num_gpus", 1), settings.get("num_nodes", 1)
-    per_step = samples_per_step(settings)
-    steps, curve = [*run.steps[-1:], run.summary.get(STEP, -1)], None
+    hours = None
+    if seconds and isinstance(gpus, int) and isinstance(nodes, int):
+        hours = seconds * gpus * nodes / 3600
+    per_step, curve = samples_per_step(settings), None
     if run.steps and per_step is not None:
         done = np.array(run.steps)
         curve = Curve(done, done * per_step, np.array(run.losses))
+    last = max([*run.steps[-1:], run.summary.get(STEP, -1)])
     values = {
         "run_id": run.run_id,
         "name": run.name,
         "status": status if status in STATUS_WORDS else "unfinished",
         "started_at": run.created_at,
         "note": run.notes,
-        "logged_step": int(max(steps)) if max(steps) >= 0 else None,
+        "logged_step": int(last) if last >= 0 else None,
         "loss": run.losses[-1] if run.losses else run.summary.get(LOSS),
         "loss_samples": per_step if run.per_step else None,
         "samples_per_second": _summary(run, "train_samples_per_second"),
-        "gpu_hours": seconds * gpus * nodes / 3600
-        if seconds and isinstance(gpus, int) and isinstance(nodes, int)
-        else None,
-        **data,
+        "gpu_hours": hours,
+        **(_our_data(run.config) if ours else _script_data(run, asked)),
         **settings,
     }
     row = Row(run.name, {name: value for name, value in values.items() if value is not None})
     read = run_of_row(row, dataset_frames or {})
     loss = (curve.final_loss() if curve else None) or read.loss
-    problems = (*run.problems, *(() if known else (_NO_ARGUMENTS,)), *read.problems)
+    unknown = () if ours or "dataset_path" in asked else (_NO_ARGUMENTS,)
+    problems = (*run.problems, *unknown, *read.problems)
     return replace(read, source="wandb", loss=loss, curve=curve, problems=problems)
 
 

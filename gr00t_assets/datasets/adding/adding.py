@@ -1,33 +1,40 @@
-"""A new dataset looked at, checked and drafted for."""
+"""A new dataset looked at, checked and drafted for, and its files written to the project."""
 
 import json
+import os
+import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from textwrap import shorten
 
+import yaml
+
 from gr00t_assets.core.errors import CatalogError, DatasetError
+from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.finding import Findings
+from gr00t_assets.core.locks import LockWait
 from gr00t_assets.core.names import name_problem
+from gr00t_assets.core.processes import try_lock
 from gr00t_assets.core.project import Store, own_modality_file, project_root
 from gr00t_assets.core.units import counted
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.adding.config_choice import ConfigChoice, choose_data_config
 from gr00t_assets.datasets.adding.modality_draft import modality_draft
-from gr00t_assets.datasets.adding.source import drop_download, name_of_source, taken_source
-from gr00t_assets.datasets.catalog import CatalogEntry, project_catalog
+from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog, project_catalog
 from gr00t_assets.datasets.checks.episode_scan import Progress
 from gr00t_assets.datasets.curation import TaskNames
 from gr00t_assets.datasets.fit.dataset_check import check_dataset, of_own_file
 from gr00t_assets.datasets.lerobot.dataset import MODALITY, LeRobotDataset
 from gr00t_assets.datasets.lerobot.folder import Folder
 from gr00t_assets.datasets.lerobot.metadata import read_metadata
-from gr00t_assets.datasets.record import load_record
 from gr00t_assets.datasets.source_kinds import FolderSource, Source
-from gr00t_assets.datasets.sources.fetch import no_log
+from gr00t_assets.datasets.sources.fetch import drop_download, name_of_source, no_log, taken_source
+from gr00t_assets.datasets.sources.versions import load_record
 from gr00t_assets.modality.special_tokens import special_tokens
 
 HELD_OUT_FROM = 10
@@ -91,11 +98,7 @@ def look_at_source(
     """Take a new dataset from its source, check it, and draft what the project needs for it.
 
     A download is kept below the store for the materialisation that follows; nothing else is
-    written, and the source never.
-
-    Args:
-        name: Its name in the catalog; that of the folder or repository where left out.
-        data_config: Name of the data config that it is to fit.
+    written, and the source never. The name is that of the folder or repository where left out.
 
     Raises:
         CatalogError: The name is taken, or cannot be a dataset's.
@@ -111,7 +114,9 @@ def look_at_source(
         raise CatalogError(name, "data/datasets.yaml has a dataset of this name.", [remedy])
     entry = CatalogEntry(name=name, description="new", source=source, data_config="none")
     with taken_source(entry, store, log) as (directory, pinned):
-        entry = entry.model_copy(update={"tasks": _tasks(directory)})
+        tasks = read_metadata(Folder(directory, confined=False)).tasks or {}
+        if any(map(special_tokens, tasks.values())):
+            entry = entry.model_copy(update={"tasks": TaskNames(special_tokens="escape")})
         dataset, choice, findings = _examine(
             directory, entry, data_config, embodiment_tag, progress
         )
@@ -188,19 +193,13 @@ def _examine(
     embodiment_tag: str | None,
     progress: Progress | None,
 ) -> tuple[LeRobotDataset, ConfigChoice, Findings]:
-    """Read, draft and check a dataset; its ``modality.json`` is the project's where there is one.
-
-    Raises:
-        UnsoundDatasetError: The check has errors.
-        DatasetError: Nothing can be drafted.
-    """
+    """Read, draft and check a dataset, with the project's ``modality.json`` where there is one."""
     name, replaced = entry.name, _own_file(entry.name)
     check = partial(check_dataset, directory, progress=progress, trained_task=entry.curation.task)
     try:
         dataset = LeRobotDataset.read(Folder(directory, confined=False, replaced=replaced), name)
     except DatasetError as error:
-        findings = check(replaced=replaced)
-        if findings.ok:
+        if (findings := check(replaced=replaced)).ok:
             raise
         raise UnsoundDatasetError(name, of_own_file(findings, name)) from error
     choice = choose_data_config(dataset, modality_draft(dataset), data_config)
@@ -216,16 +215,81 @@ def _examine(
     return dataset, choice, findings
 
 
-def _tasks(directory: Path) -> TaskNames | None:
-    """What an entry says of its instructions: that special tokens in them are words."""
-    tasks = read_metadata(Folder(directory, confined=False)).tasks or {}
-    is_special = any(map(special_tokens, tasks.values()))
-    return TaskNames(special_tokens="escape") if is_special else None
-
-
 def _description(dataset: LeRobotDataset) -> str:
     """What a dataset shows, by its instructions, to be put better by a person."""
     tasks = list(dataset.tasks.values())
     more = f" and {len(tasks) - 1} more" if len(tasks) > 1 else ""
     first = shorten(tasks[0], 80, placeholder="...") if tasks else "no instruction"
     return f"{counted(len(dataset.episodes), 'episode')} of {dataset.robot_type}: {first}{more}"
+
+
+def write_project_files(files: Mapping[Path, str], entry: CatalogEntry | None) -> list[Path]:
+    """Write new files, and last an entry at the end of ``data/datasets.yaml``; the paths.
+
+    The catalog's comments and order stay; it is read with the entry before it is replaced. A file
+    that is there is kept. Where anything fails, nothing is left that was not there.
+
+    Raises:
+        CatalogError: The catalog cannot be appended to, or has the name by now.
+        StoreError: The disk is full.
+    """
+    catalog = project_root() / "data" / "datasets.yaml"
+    catalog.parent.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time(catalog.parent):
+        new = [file for file in files if not file.exists()]
+        folders = {folder for file in new for folder in file.parents if not folder.exists()}
+        try:
+            for file in new:
+                write_bytes(file, files[file].encode())
+            if entry is not None:
+                write_bytes(catalog, _with_entry(catalog, entry).encode())
+        except BaseException:
+            for file in new:
+                file.unlink(missing_ok=True)
+            for folder in sorted(folders, reverse=True):
+                with suppress(OSError):
+                    folder.rmdir()
+            raise
+    return [*files, *([catalog] if entry else [])]
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Keep two commands from appending to the same text, by a lock on the folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        waiting = LockWait(folder, str(folder), lambda line: sys.stderr.write(line + "\n"))
+        while not try_lock(descriptor):
+            waiting.look()
+            time.sleep(0.1)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _with_entry(catalog: Path, entry: CatalogEntry) -> str:
+    """The text of the catalog with an entry after all others, once it has been read."""
+    before = load_catalog(catalog) if catalog.is_file() else {}
+    if entry.name in before:
+        raise CatalogError(entry.name, "data/datasets.yaml has a dataset of this name by now.")
+    text = catalog.read_text(encoding="utf-8").rstrip("\n") if catalog.is_file() else ""
+    if not before:
+        # An empty mapping in braces takes no lines after it.
+        text = "\n".join(line for line in text.splitlines() if line.strip() not in ("{}", "---"))
+    fields = entry.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
+    fields["source"] = {"kind": entry.source.kind, **fields["source"]}
+    text += "\n\n" if text else ""
+    text += yaml.safe_dump({entry.name: fields}, sort_keys=False, allow_unicode=True, width=96)
+    after, lines = {}, ()
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Path(folder, catalog.name)
+        trial.write_text(text, encoding="utf-8")
+        try:
+            after = load_catalog(trial)
+        except CatalogError as error:
+            lines = (error.problem, *error.details)
+    if after != {**before, entry.name: entry}:
+        problem = "an entry cannot be put at its end; nothing was written."
+        remedy = "write each dataset on lines of its own, from the first column on"
+        raise CatalogError("data/datasets.yaml", problem, [*lines, remedy])
+    return text

@@ -97,8 +97,7 @@ def _is_for_robot(config: DataConfig, dataset: LeRobotDataset) -> bool:
 def _fitting(config: DataConfig, draft: ModalityDraft, renamed: bool) -> ConfigChoice | None:
     """The data config where the dataset has all that it names.
 
-    Args:
-        renamed: Whether cameras and the language may be named as it names them.
+    Where ``renamed``, cameras and the language may be named as it names them.
     """
     language, file = config.language.removeprefix("annotation."), draft.file
     annotation, names = dict(file.annotation or {}), {}

@@ -194,11 +194,7 @@ def _vector_keys(
 def _parts(
     modality: Modality, feature: Feature, robot: str, is_main: bool, notes: list[str]
 ) -> list[tuple[str, int, int]]:
-    """Slices of a column by the parts of the robot; one of all its numbers where they are unknown.
-
-    Args:
-        is_main: Whether it is the whole state or action, and not a part of it.
-    """
+    """Slices of a column by the parts of the robot; one of all its numbers where none is known."""
     names, size, column = feature.names, feature.width, feature.name
     if names and (parts := named_parts(names)):
         return parts

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gr00t_assets.datasets.checks.image_checks import check_images
+from gr00t_assets.datasets.checks.camera_checks import check_declaration, check_images, check_video
 from gr00t_assets.datasets.checks.row_checks import (
     check_episode_tasks,
     check_finite,
@@ -17,14 +17,12 @@ from gr00t_assets.datasets.checks.row_checks import (
     measured_fps,
     reporter,
 )
-from gr00t_assets.datasets.checks.video_checks import VideoFormat, check_declaration, check_video
 from gr00t_assets.datasets.lerobot.columns import LONGEST_EPISODE, FileFaults
 from gr00t_assets.datasets.lerobot.episodes import Episode
 from gr00t_assets.datasets.lerobot.features import INFO, Feature
 from gr00t_assets.datasets.lerobot.info import V30
 from gr00t_assets.datasets.lerobot.metadata import Metadata
-from gr00t_assets.datasets.lerobot.rows import Rows, read_rows
-from gr00t_assets.datasets.lerobot.shared_rows import find_rows
+from gr00t_assets.datasets.lerobot.rows import Rows, find_rows, read_rows
 from gr00t_assets.datasets.lerobot.statistics import RunningStatistics
 from gr00t_assets.datasets.lerobot.video_packets import VideoPackets, find_frames, read_packets
 
@@ -42,7 +40,7 @@ class EpisodeScanner:
         cameras: Those that have frames.
         sliced: Columns that state and action keys are slices of, in order.
         task_columns: Columns of task indices.
-        backend: One of ``video_checks.BACKENDS``.
+        backend: One of ``camera_checks.BACKENDS``.
 
     Attributes:
         widths: Numbers in a row of each column that a key is a slice of.
@@ -73,7 +71,7 @@ class EpisodeScanner:
         self._videos = [camera for camera in self.cameras if camera.is_video]
         self._images = [camera for camera in self.cameras if not camera.is_video]
         self._digests: dict[bytes, str] = {}
-        self._formats: dict[str, dict[str, VideoFormat]] = defaultdict(dict)
+        self._formats: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
         self._faults = FileFaults(self.collector)
         self._rate_checked = False
 
@@ -191,8 +189,7 @@ class EpisodeScanner:
 
     def _keep_video(self, camera: Feature, file: str, video: VideoPackets) -> None:
         self.videos.setdefault(camera.name, video)
-        form = VideoFormat(video.height, video.width, video.codec)
-        self._formats[camera.name][file] = form
+        self._formats[camera.name][file] = f"{video.height} x {video.width}", video.codec
 
     def _check_rate(self, rows: Rows | None, video_rates: Sequence[float | None]) -> None:
         """Where timestamps and videos agree against ``info.json``, it is that which is wrong."""
@@ -239,10 +236,7 @@ class EpisodeScanner:
     ) -> None:
         """Report what differs, and of three counts the one that is alone.
 
-        Args:
-            episode: As it is listed; length 0 is unknown.
-            rows: Counted; none where the file cannot be read.
-            frames: Counted, by video file.
+        ``rows`` are none where the file cannot be read; ``frames`` are by video file.
         """
         listed, report = episode.length or None, self.collector.report
         right = {count for count in (listed, rows) if count is not None}

@@ -1,19 +1,29 @@
 """The rows of one episode: finite, numbered in order, of listed tasks, and a frame apart.
 
-GR00T looks a row's image up by its timestamp, so that a wrong timestamp is a wrong image.
+GR00T looks a row's image up by its timestamp, so that a wrong timestamp is a wrong image. And
+``meta/stats.json`` held against statistics of the rows, and numbers that never change.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from gr00t_assets.core.finding import Collector, short
+from gr00t_assets.datasets.checks.meta_files import number_names
+from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.episodes import Episode
+from gr00t_assets.datasets.lerobot.features import Feature
 from gr00t_assets.datasets.lerobot.rows import Rows
+from gr00t_assets.datasets.lerobot.statistics import STATISTIC_NAMES, STATS, RunningStatistics
+from gr00t_assets.modality.modality_json import Modality, ModalityFile
 
 Report = Callable[..., None]
 """``report(fault, found, **texts)``: adds a finding of the file that is looked at."""
+
+LEROBOT_VARIANCE = 1e-6
+"""By how much of its squared mean LeRobot's variance of a number may be off, measured at 0.6.1."""
 
 
 def reporter(collector: Collector, file: str, episode: int | None) -> Report:
@@ -43,11 +53,9 @@ def measured_fps(times: np.ndarray) -> float | None:
 
 
 def check_timestamps(report: Report, times: np.ndarray, fps: float) -> None:
-    """Hold the timestamps of an episode against the rate; the first fault alone is reported.
+    """Hold the timestamps of an episode, seconds, ``(rows,)``, finite, against the rate.
 
-    Args:
-        times: Seconds, shape ``(rows,)``, finite.
-        fps: Rows a second.
+    The first fault alone is reported.
     """
     steps = np.diff(times)
     back = np.flatnonzero(steps <= 0)
@@ -121,11 +129,7 @@ def check_indices(report: Report, rows: Rows, episode: int) -> None:
 def check_task_indices(
     report: Report, rows: Rows, columns: Iterable[str], tasks: Mapping[int, str], file: str
 ) -> None:
-    """Report task indices of the rows that the list of tasks does not have.
-
-    Args:
-        file: The list of tasks.
-    """
+    """Report task indices of the rows that the list of tasks, a file, does not have."""
     for name in columns:
         values = rows.values.get(name)
         if values is None:
@@ -140,11 +144,7 @@ def check_task_indices(
 def check_episode_tasks(
     collector: Collector, file: str, episode: Episode, rows: Rows, tasks: Mapping[int, str]
 ) -> None:
-    """Report an instruction of the rows that the list of episodes does not have.
-
-    Args:
-        file: The list of episodes.
-    """
+    """Report an instruction of the rows that the list of episodes, a file, does not have."""
     values = rows.values.get("task_index")
     if values is None or not episode.tasks:
         return
@@ -165,3 +165,114 @@ def content_digest(rows: Rows, columns: Iterable[str]) -> bytes | None:
             return None
         digest.update(np.ascontiguousarray(values).tobytes())
     return digest.digest() if arrays else None
+
+
+def check_statistics(
+    collector: Collector,
+    modality: ModalityFile | None,
+    stored: Mapping[str, Any],
+    columns: Iterable[tuple[Feature, Modality, RunningStatistics | None]],
+    used: bool,
+) -> None:
+    """Hold ``stats.json`` against statistics of the rows.
+
+    In v2.x a training uses what is stored. Nothing uses what is stored in v3.0, since the store
+    computes statistics from the rows, so nothing of it is an error. LeRobot's quantiles are means
+    of those of the episodes, or read off a histogram: of all that differ one is reported.
+
+    Args:
+        columns: With the statistics of every row; none where some row could not be read.
+    """
+    of_quantiles, first = 0, ""
+    for column, kind, running in columns:
+        entry = stored.get(column.name)
+        entry = entry if isinstance(entry, dict) else {}
+        if lacking := [name for name in STATISTIC_NAMES if name not in entry]:
+            found = f"no {', '.join(lacking)} of {column.name}"
+            collector.report("stats-incomplete", STATS, found, names=", ".join(STATISTIC_NAMES))
+        truth = running.result() if running is not None and running.count else {}
+        differing: dict[str, np.ndarray] = {}
+        for name in (name for name in STATISTIC_NAMES if name in entry):
+            values = _numbers(entry[name])
+            # LeRobot merges the leading ones of several axes with the rows.
+            is_merged = column.is_flattened and column.shape[-1] != column.width
+            if is_merged and values is not None and values.size == column.shape[-1]:
+                continue
+            if values is None or values.shape != (column.width,) or not np.isfinite(values).all():
+                shown = "no list of numbers" if values is None else f"{values.size} numbers"
+                finite = values is None or np.isfinite(values).all()
+                found = f"{name} of {column.name} is {shown if finite else 'not finite'}"
+                fault = "stats-field" if used else "stats-field-unused"
+                collector.report(fault, STATS, found, width=column.width)
+            elif running is not None and name in truth:
+                errors = np.abs(values - truth[name]) / _tolerance(name, truth, running.count, used)
+                differing[name] = np.nan_to_num(errors, nan=np.inf)
+        quantiles = {} if used else {n: e for n, e in differing.items() if n[0] == "q"}
+        others = {name: errors for name, errors in differing.items() if name not in quantiles}
+        for wrong in (others, quantiles):
+            count = sum(int((values > 1).sum()) for values in wrong.values())
+            if not count:
+                continue
+            name = max(wrong, key=lambda name: wrong[name].max())
+            number = int(wrong[name].argmax())
+            where = number_names(modality, kind, column, [number])
+            found = f"{name} of {column.name}, {where}, is {np.ravel(entry[name])[number]:.6g}"
+            right = float(truth[name][number])
+            if wrong is quantiles:
+                first = first or f"{found} in place of {right:.6g}"
+                of_quantiles += count
+            else:
+                found += f"; {count - 1} more differ" if count > 1 else ""
+                fault = "stats-mismatch" if used else "stats-mismatch-unused"
+                collector.report(fault, STATS, found, right=right)
+    if of_quantiles:
+        found = f"{of_quantiles} quantiles are not those of the rows: {first}"
+        collector.report("stats-quantiles", STATS, found)
+
+
+def _tolerance(name: str, truth: Mapping[str, np.ndarray], rows: int, used: bool) -> np.ndarray:
+    """How far a number may be off: rounding in float32, and other definitions of deviation.
+
+    LeRobot's standard deviations come of ``mean(x ** 2) - mean(x) ** 2`` in float32.
+    """
+    largest = np.maximum(np.abs(truth["min"]), np.abs(truth["max"]))
+    rounding = 1e-6 + 1e-5 * largest
+    spread = truth["max"] - truth["min"]
+    if name in ("min", "max"):
+        return rounding + 1e-4 * spread
+    if name not in ("mean", "std"):
+        return rounding + 0.01 * spread
+    rounding += 0.01 * truth["std"] + 3e-8 * min(rows, 1_000_000) * largest
+    if name == "std" and not used:
+        variance = truth["std"] ** 2 + LEROBOT_VARIANCE * truth["mean"] ** 2
+        rounding += np.sqrt(variance) - truth["std"]
+    return rounding
+
+
+def check_constant(
+    collector: Collector,
+    column: Feature,
+    modality: ModalityFile | None,
+    constant: Collection[int],
+    used: Collection[int],
+    config: str | None,
+) -> None:
+    """Warn of action numbers that never change, and apart of those that a data config uses."""
+    unused = f"; data config {config} does not use them" if config else ""
+    for fault, numbers in (
+        ("constant-action-used", [number for number in constant if number in used]),
+        ("constant-action", [number for number in constant if number not in used]),
+    ):
+        if numbers:
+            names = number_names(modality, "action", column, numbers)
+            found = f"{column.name} never changes in {names}"
+            collector.report(fault, MODALITY, found, config=config, unused=unused)
+
+
+def _numbers(value: Any) -> np.ndarray | None:
+    items = np.array(value, dtype=object).ravel().tolist()
+    plain = all(isinstance(item, int | float) and not isinstance(item, bool) for item in items)
+    try:
+        return np.array(items, dtype=np.float64) if plain else None
+    except OverflowError:
+        return None

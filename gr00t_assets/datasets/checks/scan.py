@@ -19,24 +19,25 @@ from gr00t_assets.core.files import LARGEST_LIST, FrozenModel, write_json
 from gr00t_assets.core.finding import Finding, Findings
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.core.project import project_root
+from gr00t_assets.datasets.checks.camera_checks import BACKENDS, check_camera_rates
 from gr00t_assets.datasets.checks.episode_scan import EpisodeScanner, Progress
 from gr00t_assets.datasets.checks.meta_files import (
     check_episodes,
     check_features,
+    check_modality,
     check_tasks,
     check_totals,
     check_unlisted_files,
+    sliced_columns,
+    task_columns,
 )
-from gr00t_assets.datasets.checks.modality_file import check_modality, sliced_columns, task_columns
-from gr00t_assets.datasets.checks.stored_statistics import StoredStatistics
-from gr00t_assets.datasets.checks.video_checks import BACKENDS, check_camera_rates
+from gr00t_assets.datasets.checks.row_checks import check_statistics
 from gr00t_assets.datasets.lerobot.dataset import MODALITY
-from gr00t_assets.datasets.lerobot.features import INFO, Feature
+from gr00t_assets.datasets.lerobot.features import INFO, Camera, Feature
 from gr00t_assets.datasets.lerobot.folder import Folder, read_object, report_missing_files
 from gr00t_assets.datasets.lerobot.info import V30
 from gr00t_assets.datasets.lerobot.metadata import find_cameras, read_metadata
 from gr00t_assets.datasets.lerobot.statistics import STATS
-from gr00t_assets.datasets.record import Camera
 
 SCAN_VERSION = 4
 """Raised when the checks begin to find other things in the same files."""
@@ -76,15 +77,6 @@ def naming(finding: Finding, file: str) -> Finding:
     return finding.model_copy(update=update)
 
 
-class _KeptScan(FrozenModel):
-    """A scan as it is kept beside a dataset."""
-
-    scan_version: int
-    backend: str
-    files: str = Field(description="Digest of every file's path, size and time of change")
-    scan: DatasetScan
-
-
 def stored_scan(directory: Path, kept: Path, converted: bool = False) -> DatasetScan:
     """The scan of a dataset version in the store, which is made once.
 
@@ -92,18 +84,13 @@ def stored_scan(directory: Path, kept: Path, converted: bool = False) -> Dataset
     replaced, added or changed since, and where it could not be written.
 
     Args:
-        directory: The version's folder, named by its content hash.
-        kept: The JSON file beside it that keeps the scan; written atomically.
+        kept: The JSON file beside the version that keeps the scan; written atomically.
         converted: Whether its files are the converter's, which are no findings.
     """
-    files = _file_states(directory)
-    try:
-        earlier = _KeptScan.model_validate(read_sealed(kept, LARGEST_LIST))
-        of_scan = earlier.scan_version, earlier.backend, earlier.files
-        if of_scan == (SCAN_VERSION, DEFAULT_BACKEND, files):
-            return earlier.scan
-    except (OSError, ValueError):
-        pass
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
+        content = read_sealed(kept, LARGEST_LIST)
+        if content.items() >= _identity(directory).items():
+            return DatasetScan.model_validate(content["scan"])
     scan = scan_dataset(directory)
     if converted:
         kept_codes = ("task-special-token",)
@@ -117,16 +104,10 @@ def stored_scan(directory: Path, kept: Path, converted: bool = False) -> Dataset
 
 
 def keep_scan(scan: DatasetScan, directory: Path, kept: Path) -> None:
-    """Keep a scan beside a dataset version: of its own files, or of those it was made from.
-
-    Args:
-        directory: The version's folder.
-        kept: The JSON file beside it.
-    """
-    files = _file_states(directory)
-    content = _KeptScan(scan_version=SCAN_VERSION, backend=DEFAULT_BACKEND, files=files, scan=scan)
+    """Keep a scan beside a dataset version: of its own files, or of those it was made from."""
+    content = {**_identity(directory), "scan": scan.model_dump(mode="json")}
     with suppress(OSError, StoreError):
-        write_json(kept, sealed(content.model_dump(mode="json")))
+        write_json(kept, sealed(content))
 
 
 def scan_dataset(
@@ -143,7 +124,7 @@ def scan_dataset(
     decoding. Nothing is written.
 
     Args:
-        backend: What will decode the videos, one of ``video_checks.BACKENDS``.
+        backend: What will decode the videos, one of ``camera_checks.BACKENDS``.
         replaced: Files that stand in for those of the dataset, by path relative to it.
         leaves_out: Whether an episode is not looked at; all are by default.
         trained_task: The instruction that is trained on, by the dataset's.
@@ -167,11 +148,7 @@ def scan_dataset(
 def _scan(
     folder: Folder, backend: str, progress: Progress | None, trained_task: Callable[[str], str]
 ) -> dict[str, Any]:
-    """The order of the checks, and what each hands to the next; findings go to the collector.
-
-    Returns:
-        Fields of ``DatasetScan`` beside the findings.
-    """
+    """The order of the checks, and what each hands to the next; the fields beside the findings."""
     collector = folder.collector
     if backend not in BACKENDS:
         collector.report(
@@ -221,11 +198,14 @@ def _scan(
             scanned.incomplete.update(sliced)
     with collector.guard(STATS):
         if stored is not None:
-            statistics = StoredStatistics(folder, modality, stored, used=info.version != V30)
-            for name, kind in sliced.items():
-                running = None if name in scanned.incomplete else scanned.statistics.get(name)
-                statistics.check(info.features[name], kind, running)
-            statistics.report_quantiles()
+            complete = {n: s for n, s in scanned.statistics.items() if n not in scanned.incomplete}
+            check_statistics(
+                collector,
+                modality,
+                stored,
+                ((info.features[n], kind, complete.get(n)) for n, kind in sliced.items()),
+                used=info.version != V30,
+            )
     return {
         "widths": scanned.widths,
         "cameras": tuple(camera.name for camera in cameras),
@@ -257,12 +237,13 @@ def _measured_cameras(scanned: EpisodeScanner) -> tuple[Camera, ...]:
     return (*videos, *images)
 
 
-def _file_states(directory: Path) -> str:
-    """A digest of the path, size and time of change of every file below a folder."""
+def _identity(directory: Path) -> dict[str, Any]:
+    """What a scan is of: the checks, and path, size and time of change of every file."""
     digest = hashlib.blake2b(digest_size=16)
     for parent, folders, files in os.walk(directory):
         folders.sort()
         for path in (Path(parent, name) for name in sorted(files)):
             status, file = path.lstat(), os.fsencode(path.relative_to(directory))
             digest.update(file + f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+    files = digest.hexdigest()
+    return {"scan_version": SCAN_VERSION, "backend": DEFAULT_BACKEND, "files": files}

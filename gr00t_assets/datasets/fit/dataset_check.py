@@ -7,7 +7,8 @@ from gr00t_assets.core.finding import Collector, Findings
 from gr00t_assets.core.project import Store, own_modality_file
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.checks.episode_scan import Progress
-from gr00t_assets.datasets.checks.modality_file import check_modality
+from gr00t_assets.datasets.checks.meta_files import check_modality
+from gr00t_assets.datasets.checks.row_checks import check_constant
 from gr00t_assets.datasets.checks.scan import (
     DEFAULT_BACKEND,
     DatasetScan,
@@ -15,7 +16,6 @@ from gr00t_assets.datasets.checks.scan import (
     scan_dataset,
     stored_scan,
 )
-from gr00t_assets.datasets.checks.stored_statistics import check_constant
 from gr00t_assets.datasets.fit.fit_check import (
     fit_findings,
     fitting_data_configs,
@@ -27,7 +27,7 @@ from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.folder import FAULTS, Folder
 from gr00t_assets.datasets.lerobot.info import read_info
 from gr00t_assets.datasets.lerobot.v3.convert import CONVERTED
-from gr00t_assets.datasets.record import DatasetRecord
+from gr00t_assets.datasets.sources.versions import DatasetRecord
 from gr00t_assets.modality.data_config import DataConfig, data_configs
 
 
@@ -43,20 +43,16 @@ def check_dataset(
     """Look for everything that keeps a dataset from being trained on, and for what is odd.
 
     Each Parquet file is read once and each video is walked through packet by packet, without
-    decoding. Nothing is written.
+    decoding. Nothing is written, and no fault of the dataset is raised as an exception.
 
     Args:
-        directory: A LeRobot dataset of format v2.0, v2.1 or v3.0.
         data_config: A data config that it is to fit, or its name; without it a dataset that fits
             none is a warning.
         embodiment_tag: One of the data config's generation.
-        video_backend: What will decode the videos, one of ``video_checks.BACKENDS``.
+        video_backend: What will decode the videos, one of ``camera_checks.BACKENDS``.
         progress: Called after each episode.
         replaced: Files that stand in for those of the dataset, by path relative to it.
         trained_task: The instruction that is trained on, by the dataset's.
-
-    Returns:
-        The findings. No fault of the dataset is raised as an exception.
     """
     scan = scan_dataset(directory, video_backend, progress, replaced, trained_task=trained_task)
     folder = Folder(directory, replaced=replaced)
@@ -99,8 +95,8 @@ def _all_findings(
 ) -> Findings:
     """The findings of a scan together with those of a data config, errors first, by code."""
     collector = Collector(FAULTS)
-    named = data_config.name if isinstance(data_config, DataConfig) else data_config
-    for finding in name_findings(None if named != data_config else named, embodiment_tag):
+    named = None if isinstance(data_config, DataConfig) else data_config
+    for finding in name_findings(named, embodiment_tag):
         collector.add(finding)
     if scan.widths:
         with collector.guard(MODALITY):
@@ -122,9 +118,9 @@ def _check_fit(
     """Report why the dataset does not fit a data config, or that it fits none of them."""
     info = read_info(folder)
     modality = check_modality(folder, info)
-    configs = data_configs()
-    is_config = isinstance(data_config, DataConfig)
-    config = data_config if is_config else configs.get(data_config or "")
+    config, configs = data_config, data_configs()
+    if not isinstance(config, DataConfig):
+        config = configs.get(config or "")
     if modality is not None and len(info.features) == len(info.raw.get("features") or ()):
         cameras = known_cameras(info, scan.cameras, scan.measured)
         fitting = fitting_data_configs(modality, cameras)

@@ -9,9 +9,9 @@ from typing import Any
 
 from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.names import did_you_mean
+from gr00t_assets.datasets.lerobot.features import Camera
 from gr00t_assets.datasets.lerobot.folder import FAULTS
 from gr00t_assets.datasets.lerobot.info import Info
-from gr00t_assets.datasets.record import Camera
 from gr00t_assets.modality.data_config import DataConfig, data_configs, is_built_in
 from gr00t_assets.modality.generations import GENERATIONS
 from gr00t_assets.modality.key_config import POSE_ROTATIONS, ActionTransforms, KeyTransforms

@@ -6,6 +6,7 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
+from gr00t_assets.datasets.curation import held_out_episodes
 from gr00t_assets.datasets.fit.dataset_check import check_stored_dataset
 from gr00t_assets.datasets.fit.fit_check import (
     fit_findings,
@@ -15,12 +16,11 @@ from gr00t_assets.datasets.fit.fit_check import (
     rotation_of,
     total_dim,
 )
-from gr00t_assets.datasets.fit.key_statistics import ColumnStatistics, relative_statistics
 from gr00t_assets.datasets.frames.frame_check import check_frames
-from gr00t_assets.datasets.held_out import held_out_episodes
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.record import Camera, load_record
-from gr00t_assets.datasets.sources.version_files import require_sound_version
+from gr00t_assets.datasets.lerobot.features import Camera
+from gr00t_assets.datasets.lerobot.statistics import ColumnStatistics, relative_statistics
+from gr00t_assets.datasets.sources.versions import load_record, require_sound_version
 from gr00t_assets.modality.config import ModalityConfig, VectorKey, VideoKey, save_modality_config
 from gr00t_assets.modality.data_config import DataConfig, data_configs
 from gr00t_assets.modality.generations import GENERATIONS
@@ -33,13 +33,8 @@ def build_modality_config(
 ) -> ModalityConfig:
     """Hold the current version of a dataset against its data config and keep the result.
 
-    Where it fails the config of before is removed, so that nothing trains on a stale one.
-
-    Args:
-        video_backends: Backends whose frames are compared with those decoded in order.
-
-    Returns:
-        The modality config, with the warnings of ``check_stored_dataset``.
+    Where it fails the config of before is removed, so that nothing trains on a stale one. It has
+    the warnings of ``check_stored_dataset``, and of the frames that ``video_backends`` give.
 
     Raises:
         DatasetError: The dataset is not in the store, or ``check_stored_dataset`` has errors, all

@@ -13,24 +13,25 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPo
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from gr00t_assets.datasets.frames.frame_checksums import CHECKSUMS, load_checksums
 from gr00t_assets.datasets.frames.frame_index import (
+    CHECKSUMS,
     FRAMES,
     TIMES,
     FramePlan,
     Size,
     Span,
     cache_folder,
+    load_checksums,
     read_indices,
 )
 from gr00t_assets.datasets.frames.partial_frames import PartialFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.recorded_frames import RecordedFrames, recorded_frames
-from gr00t_assets.datasets.video_decoding import VideoError
+from gr00t_assets.datasets.videos import VideoError
 from gr00t_assets.modality.images import resized
 
 Method = Literal["kept", "reused", "decoded"]
@@ -42,8 +43,7 @@ _FLUSH_BYTES = 64 << 20
 _PROGRESS_SECONDS = 0.5
 
 
-@dataclass(frozen=True)
-class ReusableEpisode:
+class ReusableEpisode(NamedTuple):
     """An episode's frames in a finished cache."""
 
     folder: Path
@@ -86,10 +86,7 @@ class CameraBuild:
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self, workers: int | None) -> list[str]:
-        """Fill every episode.
-
-        Args:
-            workers: Episodes at once; the cores that this process may use by default, four at most.
+        """Fill every episode, by default as many at once as there are cores, four at most.
 
         Returns:
             A line for each episode whose frames cannot be decoded, or do not fit its rows.
@@ -123,13 +120,7 @@ class CameraBuild:
         return recorded_frames(self.dataset, span.episode, self.camera)
 
     def _fill(self, span: Span) -> Method:
-        """Put every frame of one episode in its place and record that the episode is complete.
-
-        Raises:
-            VideoError: It cannot be decoded, its frames have another size than the plan says, or
-                are not one for each row.
-            CancelledError: The build was given up.
-        """
+        """Put every frame of one episode in its place and record that the episode is complete."""
         recorded = self._recorded(span)
         sha256 = recorded.sha256()
         method: Method = "kept"
@@ -142,11 +133,7 @@ class CameraBuild:
         return method
 
     def _copy(self, source: ReusableEpisode | None, span: Span) -> bool:
-        """Copy the frames of another cache.
-
-        Returns:
-            False where it has none that were made alike, or they are damaged.
-        """
+        """Copy the frames of another cache; False where it has none made alike, or damaged ones."""
         plan = self.partial.plan
         if source is None or source.span.frames != span.frames or not source.plan.is_like(plan):
             return False
@@ -174,10 +161,9 @@ class CameraBuild:
             if frame is None:
                 continue
             if frame.shape != shape:
-                raise VideoError(
-                    f"frame {position} is {frame.shape[1]} x {frame.shape[0]}, "
-                    f"others of this camera are {shape[1]} x {shape[0]}"
-                )
+                found = f"frame {position} is {frame.shape[1]} x {frame.shape[0]}"
+                others = f"others of this camera are {shape[1]} x {shape[0]}"
+                raise VideoError(f"{found}, {others}")
             if plan.resized:
                 frame = resized(frame, (plan.width, plan.height))
             partial.write_frame(span, position, frame)
@@ -185,7 +171,6 @@ class CameraBuild:
             if (position + 1) % flush_every == 0:
                 partial.flush()
         if len(times) != span.frames:
-            raise VideoError(
-                f"has {len(times)} frames, episode {span.episode} has {span.frames} rows"
-            )
+            rows = f"episode {span.episode} has {span.frames} rows"
+            raise VideoError(f"has {len(times)} frames, {rows}")
         partial.write_times(span, np.asarray(times))

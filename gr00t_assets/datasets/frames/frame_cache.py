@@ -11,21 +11,19 @@ import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.project import materialize_command
-from gr00t_assets.datasets.frames.frame_checksums import (
-    CHECKSUMS,
-    HEAD,
-    FrameChecksums,
-    load_checksums,
-)
 from gr00t_assets.datasets.frames.frame_index import (
+    CHECKSUMS,
     FRAMES,
+    HEAD,
     TIMES,
+    FrameChecksums,
     FrameIndex,
     Size,
     cache_folder,
+    load_checksums,
     read_indices,
 )
-from gr00t_assets.datasets.video_decoding import nearest_rows
+from gr00t_assets.datasets.videos import nearest_rows
 
 MAPPED_BYTES = 96 << 20
 """Bytes of frames that are read before their pages are released: a process stays small, and the
@@ -58,7 +56,7 @@ class FrameCache:
             for span in index.plan.spans:
                 key = camera, span.episode
                 self._start[key] = span.first_row
-                self._timestamps[key] = times[span.first_row : span.first_row + span.frames]
+                self._timestamps[key] = times[span.rows]
         self.cameras = tuple(indices)
         self.size = size
 
@@ -70,7 +68,7 @@ class FrameCache:
             DatasetError: There is no frame cache, or it is damaged.
         """
         name = directory.parent.name
-        command = _command(name)
+        command = materialize_command("frame_cache", name)
         indices = read_indices(cache_folder(directory, size))
         if not indices:
             of_size = f" of {size[0]} x {size[1]}" if size else ""
@@ -103,9 +101,6 @@ class FrameCache:
 
         Returns:
             Rows for ``frames``, shape ``(n,)``, int64.
-
-        Raises:
-            DatasetError: The cache has no such camera or episode.
         """
         times = self.timestamps(episode, camera)
         return self._start[camera, episode] + nearest_rows(times, timestamps)
@@ -150,28 +145,17 @@ class FrameCache:
     def _damaged(self, camera: str, row: int) -> DatasetError:
         where = "the head of its array"
         if row != HEAD:
-            firsts = {
-                start: episode
-                for (key, episode), start in self._start.items()
-                if key == camera and start <= row
-            }
-            where = f"frame {row - max(firsts)} of episode {firsts[max(firsts)]}"
-        return DatasetError(
-            self._name,
-            "its frame cache is damaged.",
-            [
-                f"{camera}: {where} is not as it was decoded",
-                f"decode it anew: {_command(self._name)}",
-            ],
-        )
+            starts = self._start.items()
+            firsts = {start: episode for (name, episode), start in starts if name == camera}
+            first = max(start for start in firsts if start <= row)
+            where = f"frame {row - first} of episode {firsts[first]}"
+        found = f"{camera}: {where} is not as it was decoded"
+        remedy = f"decode it anew: {materialize_command('frame_cache', self._name)}"
+        return DatasetError(self._name, "its frame cache is damaged.", [found, remedy])
 
     def frame(self, episode: int, camera: str, timestamp: float) -> np.ndarray:
         """The frame nearest to a timestamp in seconds, shape ``(height, width, 3)``, uint8 RGB."""
         return self.frames(camera, self.rows(episode, camera, np.array([timestamp])))[0]
-
-
-def _command(name: str) -> str:
-    return materialize_command("frame_cache", name)
 
 
 def earlier_caches(directory: Path) -> list[Path]:

@@ -3,22 +3,26 @@
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 
-from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.errors import DatasetError, StoreError
+from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.locks import Log, exclusive_lock
 from gr00t_assets.core.system_errors import system_errors_explained
+from gr00t_assets.core.units import format_bytes
 from gr00t_assets.datasets.frames.camera_build import CameraBuild, Method, reusable_episodes
-from gr00t_assets.datasets.frames.frame_cache_plan import plan_cameras, require_room
-from gr00t_assets.datasets.frames.frame_checksums import damaged_frames
 from gr00t_assets.datasets.frames.frame_index import (
     FrameCacheInfo,
+    FramePlan,
     Progress,
     Size,
+    Span,
     cache_folder,
+    damaged_frames,
     frame_cache_info,
     read_indices,
 )
@@ -29,6 +33,112 @@ from gr00t_assets.datasets.frames.partial_frames import (
 )
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.recorded_frames import recorded_frames
+from gr00t_assets.datasets.videos import VideoError
+
+_META_BYTES = 1 << 20
+"""Of index and journal."""
+
+
+def frame_cache_bytes(
+    dataset: LeRobotDataset, cameras: Sequence[str], size: Size | None = None
+) -> int:
+    """Bytes that a frame cache will take: rows times pixels times 3, and a little for its index.
+
+    One header a camera is read, nothing is decoded.
+
+    Raises:
+        DatasetError: A camera has no frames, or none that can be read.
+    """
+    plans, problems = _plan_cameras(dataset, cameras, size)
+    if problems:
+        raise DatasetError(dataset.name, "its frames cannot be read.", problems)
+    return sum(map(_needed_bytes, plans.values()))
+
+
+def _plan_cameras(
+    dataset: LeRobotDataset, cameras: Sequence[str], size: Size | None
+) -> tuple[dict[str, FramePlan], list[str]]:
+    """Where each frame of some cameras goes, from the rows and the first header of each camera.
+
+    Returns:
+        Plans by camera, and a line for each episode of those of which no header can be read.
+    """
+    if unknown := [camera for camera in cameras if camera not in dataset.cameras]:
+        has = f"it has: {', '.join(dataset.cameras) or 'none'}"
+        raise DatasetError(dataset.name, f"it has no frames of {', '.join(unknown)}.", [has])
+    lengths = [episode.length for episode in dataset.episodes]
+    spans = tuple(
+        Span(episode=episode.index, first_row=end - episode.length, frames=episode.length)
+        for episode, end in zip(dataset.episodes, accumulate(lengths), strict=True)
+    )
+    plans: dict[str, FramePlan] = {}
+    problems, in_videos = [], dataset.video_cameras
+    for camera in cameras:
+        video_size, unreadable = None, []
+        for episode in dataset.episodes:
+            recorded = recorded_frames(dataset, episode.index, camera)
+            try:
+                video_size = recorded.size()
+                break
+            except VideoError as error:
+                file = recorded.path.relative_to(dataset.directory)
+                unreadable.append(f"{file}: {error}")
+        if video_size is None:
+            problems += unreadable
+            continue
+        (video_width, video_height), (width, height) = video_size, size or video_size
+        plans[camera] = FramePlan(
+            frames=sum(lengths),
+            height=height,
+            width=width,
+            video_height=video_height,
+            video_width=video_width,
+            decoder=_decoder_versions(camera in in_videos, (width, height) != video_size),
+            spans=spans,
+        )
+    return plans, problems
+
+
+def _needed_bytes(plan: FramePlan) -> int:
+    return sum(plan.file_bytes().values()) + _META_BYTES
+
+
+def _require_room(name: str, plans: dict[str, FramePlan], folder: Path) -> None:
+    """Check that the disk can hold the frames; what an interrupted build wrote is counted."""
+    needed = sum(map(_needed_bytes, plans.values()))
+    written = sum(
+        file.stat().st_blocks * 512
+        for camera in plans
+        for path in (building_folder(folder, camera), folder / camera)
+        for file in path.glob("*")
+        if file.is_file()
+    )
+    free = free_bytes(folder)
+    if needed - written <= free:
+        return
+    sizes = [
+        f"{camera}: {plan.frames} frames of {plan.width} x {plan.height} x 3 bytes, "
+        f"{format_bytes(_needed_bytes(plan))}"
+        for camera, plan in plans.items()
+    ]
+    problem = f"its frame cache needs {format_bytes(needed - written)} more, and the disk of "
+    problem += f"{folder} has {format_bytes(free)} free; nothing was written."
+    remedy = "free some space, or move the store to a larger disk with GR00T_ASSETS_STORE"
+    raise StoreError(name, problem, [*sizes, remedy])
+
+
+def _decoder_versions(in_videos: bool, resized: bool) -> str:
+    """What the bytes of a frame depend on besides its video or image."""
+    import av
+    import PIL
+
+    parts = [
+        f"{library} {'.'.join(map(str, av.library_versions[library]))}"
+        for library in ("libavcodec", "libswscale")
+        if in_videos
+    ]
+    pillow = [] if in_videos and not resized else [f"pillow {PIL.__version__}"]
+    return ", ".join([*parts, *pillow])
 
 
 def build_frame_cache(
@@ -45,8 +155,8 @@ def build_frame_cache(
     """Decode every frame of some cameras, once; a camera that is there and sound is left alone.
 
     A build that was interrupted, even by a kill, goes on with the episodes that it lacks, and ends
-    with the same bytes. A second builder of the same folder waits for the first. Frames that are
-    there are all held against their checksums, and those of a damaged camera are decoded anew.
+    with the same bytes. A second builder waits for the first. Frames that are there are all held
+    against their checksums, and those of a damaged camera are decoded anew.
 
     Args:
         cameras: Feature names of cameras.
@@ -69,10 +179,14 @@ def build_frame_cache(
     missing = _missing(dataset, cameras, folder)
     if not missing:
         return frame_cache_info(directory, size)
-    plans, problems = plan_cameras(dataset, missing, size)
-    require_room(dataset.name, plans, folder)
+    plans, problems = _plan_cameras(dataset, missing, size)
+    _require_room(dataset.name, plans, folder)
     methods: Counter[Method] = Counter()
-    with system_errors_explained(directory), _locked(directory, dataset.name, log):
+    lock = directory.parent / f".{directory.name}.lock"
+    with system_errors_explained(directory), ExitStack() as stack:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        what = f"the frame cache of {dataset.name}, being built"
+        stack.enter_context(exclusive_lock(lock, what, log))
         missing = [camera for camera in _missing(dataset, missing, folder) if camera in plans]
         reusable = reusable_episodes([directory, *previous], size)
         total = dataset.frame_count * len(missing)
@@ -117,12 +231,3 @@ def _missing(dataset: LeRobotDataset, cameras: Sequence[str], folder: Path) -> l
         or not index.fits(dataset, camera)
         or next(damaged_frames(folder / camera), None) is not None
     ]
-
-
-@contextmanager
-def _locked(directory: Path, dataset: str, log: Log) -> Iterator[None]:
-    """Lock a folder for writing; the kernel drops the lock when its holder dies."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    lock = directory.parent / f".{directory.name}.lock"
-    with exclusive_lock(lock, f"the frame cache of {dataset}, being built", log):
-        yield

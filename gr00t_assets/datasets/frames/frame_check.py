@@ -14,7 +14,6 @@ import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.names import did_you_mean
-from gr00t_assets.datasets.frames.episode_frames import DecodedEpisode
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.video_backends import (
     BACKENDS,
@@ -26,8 +25,13 @@ from gr00t_assets.datasets.frames.video_backends import (
 )
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.episodes import Episode
-from gr00t_assets.datasets.recorded_frames import RecordedFrames, VideoFrames, recorded_frames
-from gr00t_assets.datasets.video_decoding import VideoError, nearest_rows, spread_positions
+from gr00t_assets.datasets.recorded_frames import (
+    DecodedEpisode,
+    RecordedFrames,
+    VideoFrames,
+    recorded_frames,
+)
+from gr00t_assets.datasets.videos import VideoError, nearest_rows, spread_positions
 from gr00t_assets.modality.frame_check_result import CameraCheckResult, FrameCheckResult, Verdict
 
 _UNAFFECTED = "trainers that read the frame cache are not affected"
@@ -76,18 +80,19 @@ def check_frames(
         decode = video_backend(backend, isaac_commit)
     comparison = _FrameComparison(dataset, cache, decode, all_rows)
     in_rows = set() if reads_cache else set(cameras) - set(dataset.video_cameras)
+    results = [
+        CameraCheckResult(camera=camera, verdict="unchecked", problem=missing)
+        if missing and camera not in in_rows
+        else comparison.camera(camera, episodes, camera in in_rows)
+        for camera in cameras
+    ]
     result = FrameCheckResult(
         dataset=dataset.name,
         backend=backend,
         isaac_commit=None if reads_cache else isaac_commit,
         episodes=len(episodes),
         all_rows=all_rows,
-        cameras=tuple(
-            CameraCheckResult(camera=camera, verdict="unchecked", problem=missing)
-            if missing and camera not in in_rows
-            else comparison.camera(camera, episodes, camera in in_rows)
-            for camera in cameras
-        ),
+        cameras=tuple(results),
     )
     action = None if result.verified else _remedy(result.verdict, backend, isaac_commit)
     if comparison.damaged:
@@ -194,7 +199,7 @@ class _FrameComparison:
             if reference is None:
                 reference = DecodedEpisode(recorded)
                 expected = nearest_rows(reference.times, timestamps)
-            tally.add(reference, image, int(expected[row]), min(row, reference.count - 1))
+            tally.add(reference, image, int(expected[row]), min(row, len(reference.times) - 1))
 
     def _rows(self, length: int, episode: int) -> Iterator[int]:
         if self.all_rows or length <= SAMPLES:

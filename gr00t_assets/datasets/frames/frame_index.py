@@ -1,33 +1,107 @@
-"""The files of a frame cache: the arrays of each camera and the index of its episodes.
+"""The files of a frame cache: the arrays of each camera, the index of its episodes, and checksums.
 
 One folder a camera: ``frames.npy`` and ``timestamps.npy``, which ``numpy.load`` maps,
-``index.json``, and ``checksums.json``. Frames of their own size lie in the cache's folder, resized
-ones in a folder of their size below it, so that neither is taken for the other.
+``index.json``, and ``checksums.json`` with a CRC-32 of each frame, so that one is checked when it
+is read; caches of versions 0.1 and 0.2 have none. Frames of their own size lie in the cache's
+folder, resized ones in a folder of their size below it, so that neither is taken for the other.
 """
 
 import io
-from collections.abc import Callable
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
+from gr00t_assets.core.checksums import crc32
 from gr00t_assets.core.files import LARGEST_LIST, FrozenModel, read_limited
-from gr00t_assets.datasets.frames.frame_checksums import CHECKSUMS, FRAMES, load_checksums
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.recorded_frames import recorded_frames
 
-INDEX = "index.json"
-TIMES = "timestamps.npy"
+FRAMES, TIMES = "frames.npy", "timestamps.npy"
+INDEX, CHECKSUMS = "index.json", "checksums.json"
+
+HEAD = -1
+"""Stands for the head of an array where rows are named."""
 
 Size = tuple[int, int]
 """Width and height in pixels."""
 
 Progress = Callable[[int, int], None]
 """Called with the frames done and the frames in all."""
+
+
+class FrameChecksums(FrozenModel):
+    """CRC-32 of all that an array of frames, ``(frames, height, width, 3)`` uint8, consists of."""
+
+    frame_bytes: int = Field(description="Of one frame")
+    head: int = Field(description="Of the bytes before the first frame")
+    frames: tuple[int, ...] = Field(description="Of each frame, by row")
+    files: dict[str, int] = Field(default={}, description="Of small files beside it, by name")
+
+    def fits(self, folder: Path) -> bool:
+        """Whether the small files and the head of ``frames.npy`` are as they were written."""
+        if next(self.damaged_rows(folder / FRAMES, ()), None) is not None:
+            return False
+        paths = ((folder / name, value) for name, value in self.files.items())
+        return all(path.is_file() and crc32(path) == value for path, value in paths)
+
+    def damaged_rows(self, array: Path, rows: Iterable[int] | None = None) -> Iterator[int]:
+        """Rows whose frame is not as it was written; ``HEAD`` for what is before the frames.
+
+        Of an ``.npy`` file all rows are looked at by default, else some, one after another.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        head = array.stat().st_size - len(self.frames) * self.frame_bytes
+        with array.open("rb", buffering=0) as file:
+            if zlib.crc32(file.read(max(head, 0))) != self.head:
+                yield HEAD
+                return
+            for row in range(len(self.frames)) if rows is None else rows:
+                file.seek(head + row * self.frame_bytes)
+                if zlib.crc32(file.read(self.frame_bytes)) != self.frames[row]:
+                    yield row
+
+    def sampled_damage(self, array: Path, seconds: float) -> int | None:
+        """The first damaged row of those that can be read in so many seconds, drawn at random.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        until = time.monotonic() + seconds
+        order = np.random.default_rng().permutation(len(self.frames)).tolist()
+        rows = takewhile(lambda _: time.monotonic() < until, order)
+        return next(self.damaged_rows(array, rows), None)
+
+
+def load_checksums(path: Path) -> FrameChecksums | None:
+    """Checksums from their file; None where there are none, as in older stores.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
+    if not path.is_file():
+        return None
+    return FrameChecksums.model_validate_json(read_limited(path, LARGEST_LIST))
+
+
+def damaged_frames(folder: Path) -> Iterator[int]:
+    """Rows of a camera of a frame cache that are damaged; none where it has no checksums.
+
+    Raises:
+        OSError: A file cannot be read.
+        ValueError: The checksums are damaged.
+    """
+    checksums = load_checksums(folder / CHECKSUMS)
+    return iter(()) if checksums is None else checksums.damaged_rows(folder / FRAMES)
 
 
 class Span(FrozenModel):
@@ -62,7 +136,7 @@ class FramePlan(FrozenModel):
 
     @property
     def resized(self) -> bool:
-        """Whether the frames are other than the video's."""
+        """Whether the frames have another size than the video's."""
         return (self.width, self.height) != (self.video_width, self.video_height)
 
     def is_like(self, other: "FramePlan") -> bool:
@@ -156,12 +230,7 @@ def read_indices(folder: Path) -> dict[str, FrameIndex | None]:
 
 
 def read_index(path: Path) -> FrameIndex:
-    """An ``index.json``.
-
-    Raises:
-        OSError: It is not there.
-        ValueError: It is damaged.
-    """
+    """An ``index.json``; raises OSError where it is not there, ValueError where it is damaged."""
     return FrameIndex.model_validate_json(read_limited(path, LARGEST_LIST))
 
 

@@ -12,18 +12,26 @@ import shutil
 import threading
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from pydantic import Field
 
 from gr00t_assets.core.checksums import crc32
-from gr00t_assets.core.files import FrozenModel, publish_directory, sync_directory, write_json
-from gr00t_assets.datasets.frames.frame_checksums import CHECKSUMS, FrameChecksums, save_checksums
+from gr00t_assets.core.files import (
+    FrozenModel,
+    publish_directory,
+    sync_directory,
+    write_bytes,
+    write_json,
+)
 from gr00t_assets.datasets.frames.frame_index import (
+    CHECKSUMS,
     FRAMES,
     INDEX,
     TIMES,
+    FrameChecksums,
     FrameIndex,
     FramePlan,
     Span,
@@ -87,7 +95,10 @@ class PartialFrames:
         Raises:
             OSError: The disk cannot hold the frames; what was written is removed again.
         """
-        if not _can_continue(folder, plan):
+        begun = None
+        with suppress(OSError, ValueError):
+            begun = FramePlan.model_validate_json((folder / PLAN).read_text(encoding="utf-8"))
+        if begun != plan or not plan.has_files(folder):
             shutil.rmtree(folder, ignore_errors=True)
             try:
                 _create(folder, plan)
@@ -159,7 +170,7 @@ class PartialFrames:
             frames=tuple(self.checksums.tolist()),
             files={name: crc32(self._folder / name) for name in (INDEX, TIMES)},
         )
-        save_checksums(checksums, self._folder / CHECKSUMS)
+        write_bytes(self._folder / CHECKSUMS, checksums.model_dump_json().encode())
 
     def _on_disk(self, span: Span) -> np.ndarray:
         """CRC-32 of an episode's frames as they are read back, ``(frames,)`` uint32."""
@@ -176,10 +187,7 @@ class PartialFrames:
 
 
 def publish_complete(folder: Path, plan: FramePlan, target: Path) -> FrameIndex | None:
-    """Rename a building folder whose checksums are written; None where it is not that far.
-
-    Plan, journal and what a kill left of a file that was being written go first.
-    """
+    """Rename a building folder whose checksums are written, without plan and journal; else None."""
     try:
         index = read_index(folder / INDEX)
     except (OSError, ValueError):
@@ -205,15 +213,6 @@ def _create(folder: Path, plan: FramePlan) -> None:
             os.fsync(file.fileno())
     sync_directory(folder)
     write_json(folder / PLAN, plan.model_dump(mode="json"))
-
-
-def _can_continue(folder: Path, plan: FramePlan) -> bool:
-    """Whether a folder was begun with the same plan and its files have their full size."""
-    try:
-        begun = FramePlan.model_validate_json((folder / PLAN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return begun == plan and plan.has_files(folder)
 
 
 def _complete_lines(path: Path) -> list[JournalLine]:

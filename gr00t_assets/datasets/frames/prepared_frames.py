@@ -15,18 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from gr00t_assets.core.files import partial_name, published_directory
+from gr00t_assets.core.files import partial_name, published_directory, write_bytes
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
-from gr00t_assets.datasets.frames.frame_checksums import (
-    FrameChecksums,
-    load_checksums,
-    save_checksums,
-)
 from gr00t_assets.datasets.frames.frame_index import (
     INDEX,
+    FrameChecksums,
     array_header,
     cache_folder,
     frame_cache_info,
+    load_checksums,
 )
 from gr00t_assets.modality.camera_images import ImageRecipe, camera_images
 from gr00t_assets.modality.config import ModalityConfig
@@ -48,10 +45,6 @@ class PreparedFrames:
     decides their content, so a frame cache that is built anew is prepared anew. They are read, not
     mapped: a process does not grow by what it has read. Each is held against its checksum whenever
     it is read, and one that is damaged is prepared again from the frame cache.
-
-    Args:
-        cache: Finds rows by timestamp.
-        folder: Holds one ``<camera>.npy`` and its checksums for each camera.
     """
 
     def __init__(
@@ -63,11 +56,6 @@ class PreparedFrames:
     @classmethod
     def open(cls, directory: Path, config: ModalityConfig, recipe: ImageRecipe) -> "PreparedFrames":
         """Open the prepared frames of a frame cache; at the first time, or damaged, they are made.
-
-        Args:
-            directory: Of the frame cache.
-            config: Names the cameras and the share of height and width that is kept.
-            recipe: Of the model.
 
         Raises:
             DatasetError: There is no frame cache, or it is damaged.
@@ -88,15 +76,18 @@ class PreparedFrames:
         ]
         key = hashlib.sha256(json.dumps(contents).encode()).hexdigest()[:16]
         folder = directory / f"{PREPARED}{key}"
-        if folder.is_dir() and not _is_sound(folder, cameras):
+        arrays = [folder / f"{camera}.npy" for camera in cameras]
+        seconds = _SAMPLE_SECONDS / len(cameras)
+        if folder.is_dir() and any(damaged_prepared(array, seconds) for array in arrays):
             aside = folder.with_name(partial_name(folder.name))
             folder.rename(aside)
             shutil.rmtree(aside)
         if not folder.is_dir():
             shapes = frame_cache_info(directory).cameras
-            counts = {camera: shapes[camera][0] for camera in cameras}
             with published_directory(folder) as partial:
-                _write_prepared(cache, counts, partial, recipe, config)
+                for camera in cameras:
+                    array, count = partial / f"{camera}.npy", shapes[camera][0]
+                    _write_prepared(cache, camera, count, array, recipe, config)
         return cls(cache, folder, recipe, config)
 
     def rows(self, episode: int, camera: str, timestamps: np.ndarray) -> np.ndarray:
@@ -142,9 +133,7 @@ def _checksums_of(array: Path) -> Path:
 def damaged_prepared(array: Path, sample_seconds: float | None = None) -> bool:
     """Whether an array of prepared frames is damaged, or of a version without checksums.
 
-    Args:
-        array: ``<camera>.npy`` in their folder.
-        sample_seconds: How long frames drawn at random are read; every frame is by default.
+    Frames drawn at random are read for ``sample_seconds``; every frame is by default.
     """
     try:
         checksums = load_checksums(_checksums_of(array))
@@ -157,33 +146,25 @@ def damaged_prepared(array: Path, sample_seconds: float | None = None) -> bool:
         return True
 
 
-def _is_sound(folder: Path, cameras: Sequence[str]) -> bool:
-    share = _SAMPLE_SECONDS / len(cameras)
-    return not any(damaged_prepared(folder / f"{camera}.npy", share) for camera in cameras)
-
-
 def _write_prepared(
     cache: FrameCache,
-    counts: dict[str, int],
-    folder: Path,
+    camera: str,
+    count: int,
+    array: Path,
     recipe: ImageRecipe,
     config: ModalityConfig,
 ) -> None:
-    for camera, count in counts.items():
-        shape = _prepared(cache, camera, np.arange(1), recipe, config).shape[1:]
-        head = array_header("|u1", (count, *shape))
-        array, sums = folder / f"{camera}.npy", []
-        with array.open("wb") as output:
-            output.write(head)
-            for first in range(0, count, _AT_ONCE):
-                rows = np.arange(first, min(first + _AT_ONCE, count))
-                images = _prepared(cache, camera, rows, recipe, config)
-                sums += (zlib.crc32(image.data) for image in images)
-                output.write(images.data)
-        sums = FrameChecksums(
-            frame_bytes=math.prod(shape), head=zlib.crc32(head), frames=tuple(sums)
-        )
-        save_checksums(sums, _checksums_of(array))
+    shape = _prepared(cache, camera, np.arange(1), recipe, config).shape[1:]
+    head, sums = array_header("|u1", (count, *shape)), []
+    with array.open("wb") as output:
+        output.write(head)
+        for first in range(0, count, _AT_ONCE):
+            rows = np.arange(first, min(first + _AT_ONCE, count))
+            images = _prepared(cache, camera, rows, recipe, config)
+            sums += (zlib.crc32(image.data) for image in images)
+            output.write(images.data)
+    sums = FrameChecksums(frame_bytes=math.prod(shape), head=zlib.crc32(head), frames=tuple(sums))
+    write_bytes(_checksums_of(array), sums.model_dump_json().encode())
 
 
 def _prepared(

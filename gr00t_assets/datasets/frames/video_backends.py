@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from gr00t_assets.datasets.video_decoding import VideoError
+from gr00t_assets.datasets.videos import VideoError
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -53,10 +53,7 @@ def backend_missing(name: str) -> str | None:
 def video_backend(name: str, isaac_commit: str | None = None) -> Backend:
     """The backend of a name, as it behaves at a commit of Isaac-GR00T.
 
-    Args:
-        name: ``decord``, ``torchcodec`` or ``torchvision_av``.
-        isaac_commit: Commit of Isaac-GR00T that trains. One that cannot be placed is taken to
-            have the fault of June.
+    One that cannot be placed is taken to have the fault of June.
 
     Raises:
         KeyError: There is no such backend that reads video files.
@@ -97,19 +94,14 @@ def _first_line(error: Exception) -> str:
 
 
 class TorchvisionAv:
-    """``torchvision_av`` before or after cdf6d6e of 2025-09-18, with PyAV alone.
+    """``torchvision_av`` before, or fixed since cdf6d6e of 2025-09-18, with PyAV alone.
 
     ``torchvision.io.VideoReader`` is a thin layer over PyAV: it opens the file, ``seek`` goes to
     the key frame before a time, and iteration gives frames as RGB with ``pts * time_base`` in
-    order.
-
-    Before, it takes as many frames from the key frame on as there are timestamps: for one
+    order. Before, it takes as many frames from the key frame on as there are timestamps: for one
     timestamp, the key frame. Since, the last frame that is not after it.
 
     The file of the last call stays open, which changes nothing but the speed.
-
-    Args:
-        fixed: Whether it is as it was after the commit.
     """
 
     def __init__(self, fixed: bool) -> None:
@@ -166,12 +158,9 @@ class TorchvisionAv:
 
 
 def known_revision(isaac_commit: str | None, checkout: Path | None = None) -> Revision:
-    """Whether a commit of Isaac-GR00T has the fault of ``torchvision_av``.
+    """Whether a commit of Isaac-GR00T, 7 digits or more, has the fault of ``torchvision_av``.
 
-    Args:
-        isaac_commit: Full or abbreviated hash of 7 digits or more.
-        checkout: A clone that has the commit, shallow or whole: its source decides, also for a
-            commit of one's own.
+    The source decides where a checkout has the commit, also for a commit of one's own.
     """
     if isaac_commit is None:
         return "unknown"

@@ -1,8 +1,9 @@
 """Columns of Parquet files as arrays, each held against its declaration."""
 
+import errno
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 
 from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.lerobot.features import INFO, Feature
+from gr00t_assets.datasets.lerobot.folder import first_line
 
 LONGEST_EPISODE = 1_000_000
 """Rows; more than nine hours at 30 rows a second."""
@@ -83,11 +85,7 @@ def image_bytes(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArra
 
 
 def stored_images(column: pa.Array, directory: Path) -> Iterator[bytes | None] | None:
-    """The compressed images of a column, those too that are files of the dataset's own.
-
-    Args:
-        column: Of a struct of bytes and path; a row without bytes may name a file below the folder.
-        directory: Of the dataset.
+    """The compressed images of a column; a row without bytes may name a file below the folder.
 
     Returns:
         An image for each row, None where it has none; ``None`` where the column is of another type.
@@ -123,6 +121,22 @@ def is_list(kind: pa.DataType) -> bool:
     )
 
 
+@contextmanager
+def report_unreadable(collector: Collector, file: str) -> Iterator[None]:
+    """Turn a Parquet file that cannot be read to its end into a finding; a full disk is none."""
+    try:
+        yield
+    except (OSError, ValueError, pa.ArrowException) as error:
+        if is_disk_full(error):
+            raise
+        collector.report("parquet-unreadable", file, f"cannot be read: {first_line(error)}")
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether an error says that nothing more can be written."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+
+
 class FileFaults:
     """Faults of the columns of many files; what all of them have alike is the declaration's."""
 
@@ -135,11 +149,7 @@ class FileFaults:
         self._files[fault, found, *texts.items()].append(file)
 
     def report_all(self, count: int) -> None:
-        """Hand on what was kept.
-
-        Args:
-            count: Files that were read.
-        """
+        """Hand on what was kept of so many files that were read."""
         for (fault, found, *texts), files in self._files.items():
             if len(files) == count and fault in _OF_ALL:
                 self._collector.report(_OF_ALL[fault], INFO, f"{found} in its files", **dict(texts))
@@ -150,9 +160,6 @@ class FileFaults:
 
 class Columns:
     """The columns of one file, each held against its declaration.
-
-    Args:
-        faults: Takes what is wrong with a column.
 
     Attributes:
         broken: Those that are missing or cannot be used.

@@ -24,8 +24,13 @@ from gr00t_assets.datasets.lerobot.folder import (
 )
 from gr00t_assets.datasets.lerobot.info import V30, Info
 from gr00t_assets.datasets.lerobot.metadata import find_cameras, read_metadata
-from gr00t_assets.datasets.lerobot.rows import batch_rows, check_content, row_groups
-from gr00t_assets.datasets.lerobot.shared_rows import RowRange, find_rows
+from gr00t_assets.datasets.lerobot.rows import (
+    RowRange,
+    batch_rows,
+    check_content,
+    find_rows,
+    row_groups,
+)
 from gr00t_assets.modality.modality_json import MODALITY
 
 
@@ -59,9 +64,7 @@ class LeRobotDataset:
     def open(cls, directory: Path, name: str | None = None) -> "LeRobotDataset":
         """Read a dataset's meta files and see that every episode's files are there.
 
-        Args:
-            directory: Folder that holds ``meta``.
-            name: What errors call it; the folder's name by default.
+        Errors call it by the folder's name where no other is given.
 
         Raises:
             DatasetError: All that is missing or unreadable, at once; or its format is not
@@ -169,10 +172,7 @@ class LeRobotDataset:
         return shared.videos[camera]
 
     def read_episode(self, index: int, columns: Sequence[str] | None = None) -> pa.Table:
-        """Rows of an episode.
-
-        Args:
-            columns: Which columns, in this order; all of them by default.
+        """Rows of an episode; its columns in the order that is asked for, all of them by default.
 
         Raises:
             DatasetError: The file cannot be read, or lacks a column.
@@ -214,9 +214,7 @@ class LeRobotDataset:
                     return
 
     def vector(self, index: int, column: str) -> np.ndarray:
-        """A column of an episode, shape ``(rows, numbers)``, in the type it is stored in.
-
-        A column of plain numbers gives ``(rows, 1)``.
+        """A column of an episode, ``(rows, numbers)``, in the type it is stored in.
 
         Raises:
             DatasetError: The column is missing, has empty cells, or its rows differ in length.

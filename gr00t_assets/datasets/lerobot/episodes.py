@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from gr00t_assets.core.files import parquet_rows
 from gr00t_assets.core.finding import Collector, short
-from gr00t_assets.datasets.lerobot.columns import LONGEST_EPISODE
+from gr00t_assets.datasets.lerobot.columns import LONGEST_EPISODE, report_unreadable
 from gr00t_assets.datasets.lerobot.folder import (
     FAULTS,
     LARGEST_META_BYTES,
@@ -25,7 +25,6 @@ from gr00t_assets.datasets.lerobot.folder import (
     read_lines,
 )
 from gr00t_assets.datasets.lerobot.info import EPISODES, V30, V30_EPISODES, Info
-from gr00t_assets.datasets.lerobot.rows import report_unreadable
 
 LARGEST_INDEX = 10_000_000
 
@@ -91,10 +90,8 @@ def read_episodes(
 ) -> tuple[tuple[Episode, ...] | None, bool]:
     """The episodes in the order of the list, each once; ``None`` where there is no list.
 
-    An episode that cannot be read, or is listed twice, is a finding and is passed over.
-
-    Args:
-        cameras: Those that have files; read in v3.0 alone.
+    An episode that cannot be read, or is listed twice, is a finding and is passed over. Cameras
+    are those that have files; they are read in v3.0 alone.
 
     Returns:
         The episodes, and whether nothing of the list was damaged.

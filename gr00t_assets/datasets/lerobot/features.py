@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
 
+from pydantic import Field
+
+from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.finding import Collector, short
 from gr00t_assets.modality.vector_names import number_names
 
@@ -95,6 +98,32 @@ class Feature:
         """Codec that is declared for a camera."""
         codec = self.info.get("video.codec")
         return codec if isinstance(codec, str) else None
+
+
+class Camera(FrozenModel):
+    """One camera of a dataset, by the column name that LeRobot gives it."""
+
+    original_key: str = Field(description="LeRobot's feature name: observation.images.ego_view")
+    height: int = Field(description="Pixels")
+    width: int = Field(description="Pixels")
+    fps: float = Field(description="Frames per second of the video")
+    codec: str = Field(description="As FFmpeg names it: h264, hevc, av1, vp9")
+
+    @classmethod
+    def declared(cls, feature: Feature, fps: float, codec: str | None = None) -> "Camera":
+        """A camera as ``meta/info.json`` declares it, by the dataset's rate where it gives none.
+
+        A codec that was found takes the place of what is declared.
+        """
+        height, width = feature.size or (0, 0)
+        rate = feature.video_fps if feature.is_video else None
+        return cls(
+            original_key=feature.name,
+            height=height,
+            width=width,
+            fps=rate or fps,
+            codec=codec or feature.video_codec or "unknown",
+        )
 
 
 def parse_features(collector: Collector, raw: object) -> dict[str, Feature]:

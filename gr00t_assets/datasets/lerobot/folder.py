@@ -138,11 +138,7 @@ class Folder:
         return tuple(f"{item.subject}: {item.found}" for item in findings.warnings)
 
     def raise_errors(self, name: str, problem: str) -> None:
-        """Go no further where any finding so far is an error.
-
-        Args:
-            name: What the exception calls the dataset.
-            problem: What the errors mean for it.
+        """Go no further where any finding so far is an error, which means ``problem``.
 
         Raises:
             DatasetError: Every error with what was found, what was expected and what to do.

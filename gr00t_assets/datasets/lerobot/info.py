@@ -149,18 +149,17 @@ def read_info(folder: Folder) -> Info:
     return info
 
 
-def template_problem(
-    template: str, needed: Collection[str], fields: Collection[str] = _EPISODE_FIELDS
+def _template_problem(
+    template: str, needed: Collection[str], fields: Collection[str]
 ) -> str | None:
     """What is wrong with a path template; ``None`` where it can be filled.
 
     Args:
-        template: As ``info.json`` has it.
         needed: Fields without which two files would share a path.
         fields: Those that the format knows.
 
     Examples:
-        >>> template_problem("data/{episode}.parquet", {"episode_index"})
+        >>> _template_problem("data/{episode}.parquet", ["episode_index"], ["episode_index"])
         'has the unknown field {episode}'
     """
     if len(template) > LONGEST_TEMPLATE:
@@ -227,7 +226,7 @@ def _template(
     if leaves_folder(value):
         collector.report("path-escape", INFO, f"{name} leads to {value}", name=name)
         return None
-    problem = template_problem(value, needed, fields)
+    problem = _template_problem(value, needed, fields)
     if problem is None:
         return value
     also = " and video_key" if name == "video_path" else ""

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from gr00t_assets.core.files import parquet_rows
 from gr00t_assets.core.finding import short
+from gr00t_assets.datasets.lerobot.columns import report_unreadable
 from gr00t_assets.datasets.lerobot.episodes import (
     DAMAGED,
     LARGEST_INDEX,
@@ -28,7 +29,6 @@ from gr00t_assets.datasets.lerobot.folder import (
     report_missing_files,
 )
 from gr00t_assets.datasets.lerobot.info import TASKS, V30, V30_TASKS, Info, read_info
-from gr00t_assets.datasets.lerobot.rows import report_unreadable
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,10 @@ def find_cameras(metadata: Metadata, needed: Collection[str] = ()) -> list[Featu
     present = []
     for camera in info.cameras:
         if not camera.is_video:
-            if _has_videos(folder, camera) and not _is_in_rows(metadata, camera):
+            name = glob.escape(camera.name)
+            patterns = (f"videos/*/{name}/*.mp4", f"videos/{name}/*/*.mp4")  # of v2.x and v3.0
+            has_videos = any(any(folder.directory.glob(pattern)) for pattern in patterns)
+            if has_videos and not _is_in_rows(metadata, camera):
                 found = f"{camera.name} is of dtype image, and its frames are in videos"
                 folder.collector.report("camera-in-videos", INFO, found)
                 del info.features[camera.name]
@@ -136,27 +139,18 @@ def _is_in_rows(metadata: Metadata, camera: Feature) -> bool:
     return False
 
 
-def _has_videos(folder: Folder, camera: Feature) -> bool:
-    """Whether there is a video of a camera where v2.x or v3.0 keeps them."""
-    name = glob.escape(camera.name)
-    patterns = (f"videos/*/{name}/*.mp4", f"videos/{name}/*/*.mp4")
-    return any(any(folder.directory.glob(pattern)) for pattern in patterns)
-
-
 def _v30_cameras(folder: Folder, info: Info) -> Sequence[str]:
     """Cameras that the list of episodes names, or that have files."""
     columns: set[str] = set()
     for path in v30_episode_files(folder):
-        try:
+        with suppress(OSError, ValueError, pa.ArrowException):
             columns.update(pq.read_schema(path).names)
-        except (OSError, ValueError, pa.ArrowException):
-            continue
-    cameras = []
-    for camera in info.video_cameras:
-        named = f"videos/{camera.name}/from_timestamp" in columns
-        if named or info.shared_files(folder, camera.name):
-            cameras.append(camera.name)
-    return cameras
+    names = [camera.name for camera in info.video_cameras]
+    return [
+        name
+        for name in names
+        if f"videos/{name}/from_timestamp" in columns or info.shared_files(folder, name)
+    ]
 
 
 def _v2_tasks(folder: Folder) -> dict[int, str] | None:

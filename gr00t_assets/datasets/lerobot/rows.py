@@ -1,9 +1,14 @@
-"""Rows of Parquet files as arrays, an episode at a time, held against their declaration."""
+"""Rows of Parquet files as arrays, an episode at a time, held against their declaration.
 
-import errno
+The files of v3.0 hold the rows of many episodes. Which are whose is told by their column
+``episode_index``, not by the file that ``meta/episodes`` names: early releases of LeRobot's
+converter name the file before the right one where a file is full, which LeRobot itself does not
+notice, since it numbers the rows of all files through.
+"""
+
 import os
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -13,9 +18,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gr00t_assets.core.finding import Collector
-from gr00t_assets.datasets.lerobot.columns import EPISODE_INDEX, Columns, FileFaults
+from gr00t_assets.datasets.lerobot.columns import (
+    EPISODE_INDEX,
+    Columns,
+    FileFaults,
+    report_unreadable,
+)
+from gr00t_assets.datasets.lerobot.episodes import V30_EPISODES, Episode, SharedFiles
 from gr00t_assets.datasets.lerobot.features import Feature
-from gr00t_assets.datasets.lerobot.folder import Folder, first_line
+from gr00t_assets.datasets.lerobot.folder import Folder, episode_names, report_missing_files
 
 _PARQUET_MAGIC = b"PAR1"
 
@@ -26,6 +37,8 @@ _BATCH_NUMBERS = 4_000_000
 """Of a file of many episodes that are in memory at once, and rows and bytes likewise."""
 _BATCH_ROWS = 65_536
 _BATCH_BYTES = 16_000_000
+
+_NUMBERS = Feature(EPISODE_INDEX, "int64", (1,), (), {})
 
 
 @dataclass
@@ -93,22 +106,6 @@ def batch_rows(parquet: pq.ParquetFile) -> int:
     return int(np.clip(_BATCH_BYTES * metadata.num_rows / max(size, 1), 1, _BATCH_ROWS))
 
 
-@contextmanager
-def report_unreadable(collector: Collector, file: str) -> Iterator[None]:
-    """Turn a Parquet file that cannot be read to its end into a finding; a full disk is none."""
-    try:
-        yield
-    except (OSError, ValueError, pa.ArrowException) as error:
-        if is_disk_full(error):
-            raise
-        collector.report("parquet-unreadable", file, f"cannot be read: {first_line(error)}")
-
-
-def is_disk_full(error: Exception) -> bool:
-    """Whether an error says that nothing more can be written."""
-    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-
-
 def check_content(folder: Folder, file: str) -> None:
     """Report a file that is there and cannot be what it should be, without reading it."""
     path = folder.opened(file)
@@ -146,11 +143,7 @@ def _stored_values(metadata: pq.FileMetaData, names: Collection[str]) -> int:
 
 
 def _split(columns: Columns, batches: Iterator[pa.RecordBatch], width: int) -> Iterator[Rows]:
-    """The rows of one episode after another out of a file of many.
-
-    Args:
-        width: Numbers in a row, of all columns together.
-    """
+    """The rows of one episode after another out of a file of many; ``width`` numbers in a row."""
     parts: list[dict[str, np.ndarray]] = []
     episode, start, position = -1, 0, 0
     for batch in batches:
@@ -183,3 +176,107 @@ def _joined(
         names = [name for name in parts[-1] if name not in broken]
         values = {name: np.concatenate([part[name] for part in parts]) for name in names}
     return Rows(count, values, episode, start)
+
+
+@dataclass(frozen=True)
+class RowRange:
+    """Rows of one episode that follow each other in one file.
+
+    Attributes:
+        episode: Episode index.
+        file: The file, relative to the dataset.
+        start: Position of the first of them in the file.
+        count: How many.
+    """
+
+    episode: int
+    file: str
+    start: int
+    count: int
+
+
+def find_rows(
+    folder: Folder,
+    episodes: Sequence[Episode],
+    files: Collection[str],
+    features: Mapping[str, Feature],
+    visit: Callable[[str, Rows], None] | None = None,
+    faults: FileFaults | None = None,
+) -> dict[int, RowRange]:
+    """Where the rows of every episode are; each file is read once.
+
+    The folder's collector takes: files that are missing or unreadable, rows missing or too many,
+    rows of an episode that is not listed or that lies in several places.
+
+    Args:
+        files: Those that there are, and those that ``meta/episodes`` names.
+        visit: Called with each file and the rows of each episode in it, of all columns. Without
+            it ``episode_index`` alone is read.
+
+    Returns:
+        By episode that is listed and whole, in the order of files and of rows in them.
+    """
+    collector, features = folder.collector, {EPISODE_INDEX: _NUMBERS, **features}
+    only = () if visit else (EPISODE_INDEX,)
+    ranges: list[RowRange] = []
+    for file in files:
+        path = folder.opened(file)
+        with collector.guard(file):
+            options = {"shared": True, "only": only, "faults": faults}
+            reading = () if path is None else read_rows(collector, path, file, features, **options)
+            for rows in reading:
+                ranges.append(RowRange(rows.episode or 0, file, rows.start, rows.count))
+                if visit is not None:
+                    visit(file, rows)
+    parts: dict[int, list[RowRange]] = defaultdict(list)
+    for part in ranges:
+        parts[part.episode].append(part)
+    whole = {
+        episode.index: parts[episode.index][0]
+        for episode in episodes
+        if [part.count for part in parts[episode.index]] == [episode.length]
+    }
+    absent = {file for file in files if not folder.exists(file)}
+    if len(whole) < len(episodes):
+        report_missing_files(folder, sorted(absent), "parquet-missing")
+    else:
+        for file in sorted(absent):
+            collector.report("data-file-absent", file, "no such file")
+    listed = {index: part for index, part in parts.items() if not folder.leaves_out(index)}
+    _check_ranges(collector, episodes, listed, absent)
+    return {part.episode: part for part in ranges if whole.get(part.episode) is part}
+
+
+def _check_ranges(
+    collector: Collector,
+    episodes: Sequence[Episode],
+    ranges: Mapping[int, list[RowRange]],
+    absent: Collection[str],
+) -> None:
+    """Hold the rows that there are against the list of episodes."""
+    for index in sorted(set(ranges) - {episode.index for episode in episodes}):
+        part = ranges[index][0]
+        found = f"{part.count} rows of episode {index}, which {V30_EPISODES} does not list"
+        collector.report("rows-unlisted", part.file, found)
+    moved = []
+    for episode in episodes:
+        index, length = episode.index, episode.length
+        parts, shared = ranges.get(index, []), episode.shared or SharedFiles()
+        file = parts[0].file if parts else shared.data_file or "data"
+        count = sum(part.count for part in parts)
+        if count != length and not (count == 0 and file in absent):
+            found = f"{count} rows of episode {index}"
+            found += f" from row {parts[0].start}" if parts else ""
+            collector.report("shared-row-count", file, found, length=length)
+        elif len(parts) > 1:
+            places = "; ".join(f"{part.file} from row {part.start}" for part in parts[:4])
+            collector.report("rows-scattered", file, f"rows of episode {index} lie apart: {places}")
+        if shared.rows and shared.rows[1] - shared.rows[0] != length:
+            found = f"episode {index} goes from dataset_from_index {shared.rows[0]} to "
+            found += f"dataset_to_index {shared.rows[1]}"
+            collector.report("row-range", V30_EPISODES, found, length=length)
+        if any(shared.data_file not in (None, *absent, part.file) for part in parts):
+            moved.append(index)
+    if moved:
+        found = f"the rows of {episode_names(moved)} are in another file than is named"
+        collector.report("rows-moved", V30_EPISODES, found)

@@ -14,7 +14,7 @@ import numpy as np
 from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.lerobot.episodes import Episode, VideoSegment
 from gr00t_assets.datasets.lerobot.folder import Folder, episode_names
-from gr00t_assets.datasets.video_decoding import VideoError, nearest_rows, opened_video
+from gr00t_assets.datasets.videos import VideoError, nearest_rows, opened_video
 
 MOST_FRAMES = 10_000_000
 """Of a video file of many episodes."""
@@ -79,8 +79,7 @@ def read_packets(
 ) -> VideoPackets | None:
     """Walk through the packets of a video; ``None`` where it cannot be read to its end.
 
-    Args:
-        most_frames: A file with more of them is not read.
+    A file of more than ``most_frames`` is not read.
     """
     try:
         with opened_video(path) as (container, stream):
@@ -145,11 +144,7 @@ VideoFiles = dict[str, tuple[VideoPackets, list[Cut]]]
 def find_frames(
     folder: Folder, episodes: Sequence[Episode], cameras: Iterable[str], fps: float
 ) -> dict[str, VideoFiles]:
-    """By camera with videos: its files, looked at packet by packet.
-
-    Args:
-        fps: Rows per second.
-    """
+    """By camera with videos: its files, looked at packet by packet; ``fps`` are rows a second."""
     collector = folder.collector
     videos: dict[str, VideoFiles] = {camera: {} for camera in cameras}
     for camera, files in videos.items():
@@ -171,14 +166,13 @@ def find_frames(
                 continue
             if sum(episode.length for episode, _ in segments[file]) == table.frames:
                 parts = segments[file]
-            cuts = place_episodes(collector, file, table, parts, fps)
+            cuts = _place_episodes(collector, file, table, parts, fps)
             cuts = [cut for cut in cuts if not folder.leaves_out(cut.episode)]
             encoded = [cut.episode for cut in cuts if cut.packet is None]
             if encoded and table.pixel_format not in LOSSLESS_FORMATS:
                 found = f"{episode_names(encoded)} cannot be cut out: no key frame at the border, "
-                found += (
-                    f"and pixel format {table.pixel_format} cannot be encoded anew without loss"
-                )
+                found += f"and pixel format {table.pixel_format} "
+                found += "cannot be encoded anew without loss"
                 collector.report("video-not-lossless", file, found)
             files[file] = (table, cuts)
     return videos
@@ -197,22 +191,17 @@ def copied_from(table: VideoPackets, start: int, length: int) -> int | None:
     return None
 
 
-def place_episodes(
+def _place_episodes(
     collector: Collector,
     file: str,
     table: VideoPackets,
     segments: Sequence[tuple[Episode, VideoSegment]],
     fps: float,
 ) -> list[Cut]:
-    """The frames of every episode of one video file.
+    """The frames of every episode of one video file, of which each is said to lie in a segment.
 
     Where the video has exactly as many frames as its episodes together, they are counted off in
     the order of the given times. Else each begins with the frame nearest to its given time.
-
-    Args:
-        file: The video file, relative to the dataset.
-        segments: Episodes, with from and to which second of the file each is said to lie.
-        fps: Rows per second.
     """
     ordered = sorted(segments, key=lambda item: (item[1].start, item[0].index))
     lengths = np.array([episode.length for episode, _ in ordered])

@@ -24,7 +24,7 @@ from gr00t_assets.datasets.lerobot.info import (
     episode_path,
 )
 from gr00t_assets.datasets.lerobot.statistics import RunningStatistics
-from gr00t_assets.datasets.video_encoding import VideoFile, write_video
+from gr00t_assets.datasets.videos import VideoFile, write_video
 from gr00t_assets.modality.modality_json import MODALITY
 
 V21 = "v2.1"
@@ -57,7 +57,6 @@ class DatasetWriter:
         directory: Filled with ``meta``, ``data`` and ``videos``.
         version: ``v2.1`` or ``v3.0``.
         fps: Rows per second.
-        robot_type: As LeRobot calls it.
         names: Of the numbers of each column.
         modality: What ``modality.json`` is to hold.
     """
@@ -97,8 +96,12 @@ class DatasetWriter:
             "task_index": np.full(length, task),
         }
         self._shapes |= {name: values.shape[1:] or (1,) for name, values in columns.items()}
-        cells = {name: _cells(values) for name, values in columns.items()}
-        self._write_rows(index, pa.table(cells))
+        table = pa.table({name: _cells(values) for name, values in columns.items()})
+        self._tables.append(table)
+        if not self._is_shared:
+            path = self._directory / episode_path(DATA_PATH, index)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(table, path)
         for camera, images in episode.images.items():
             key = f"observation.images.{camera}"
             self._shapes[key] = images[0].shape
@@ -123,14 +126,6 @@ class DatasetWriter:
         self._open.close()
         if kind is None:
             self._write_meta()
-
-    def _write_rows(self, index: int, table: pa.Table) -> None:
-        self._tables.append(table)
-        if self._is_shared:
-            return
-        path = self._directory / episode_path(DATA_PATH, index)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, path)
 
     def _write_images(self, index: int, key: str, images: Sequence[np.ndarray]) -> None:
         if not self._is_shared:
@@ -206,29 +201,42 @@ class DatasetWriter:
             features[key] = {"dtype": kind, "shape": list(shape), "names": None}
             if key in self._names:
                 features[key]["names"] = list(self._names[key])
-        cameras = sum(key.startswith("observation.images.") for key in features)
-        episodes = len(self._episodes)
-        if self._is_shared:
-            sizes = {"data_files_size_in_mb": 100, "video_files_size_in_mb": 200}
-            paths = V30_DATA_PATH, V30_VIDEO_PATH
-        else:
-            chunks = (episodes - 1) // CHUNK_EPISODES + 1
-            sizes = {"total_videos": cameras * episodes, "total_chunks": chunks}
-            paths = DATA_PATH, VIDEO_PATH
-        return {
-            "codebase_version": V30 if self._is_shared else V21,
-            "robot_type": self._robot_type,
-            "total_episodes": episodes,
-            "total_frames": self.rows,
-            "total_tasks": len(self._tasks),
-            **sizes,
-            "chunks_size": CHUNK_EPISODES,
-            "fps": fps,
-            "splits": {"train": f"0:{episodes}"},
-            "data_path": paths[0],
-            "video_path": paths[1],
-            "features": features,
-        }
+        version, counts = V30 if self._is_shared else V21, (self.rows, len(self._tasks))
+        return new_info(version, self._robot_type, fps, len(self._episodes), *counts, features)
+
+
+def new_info(
+    version: str,
+    robot_type: str,
+    fps: float,
+    episodes: int,
+    rows: int,
+    tasks: int,
+    features: Mapping[str, Any],
+) -> dict[str, Any]:
+    """``info.json`` of a new dataset, with all that it counts."""
+    if version == V30:
+        sizes = {"data_files_size_in_mb": 100, "video_files_size_in_mb": 200}
+        paths = V30_DATA_PATH, V30_VIDEO_PATH
+    else:
+        cameras = sum(feature["dtype"] == "video" for feature in features.values())
+        chunks = (episodes - 1) // CHUNK_EPISODES + 1
+        sizes = {"total_videos": cameras * episodes, "total_chunks": chunks}
+        paths = DATA_PATH, VIDEO_PATH
+    return {
+        "codebase_version": version,
+        "robot_type": robot_type,
+        "total_episodes": episodes,
+        "total_frames": rows,
+        "total_tasks": tasks,
+        **sizes,
+        "chunks_size": CHUNK_EPISODES,
+        "fps": fps,
+        "splits": {"train": f"0:{episodes}"},
+        "data_path": paths[0],
+        "video_path": paths[1],
+        "features": features,
+    }
 
 
 def _cells(values: np.ndarray) -> pa.Array:

@@ -9,7 +9,7 @@ from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.quality import thresholds as limits
 from gr00t_assets.datasets.quality.figures import Camera, Freeze
-from gr00t_assets.datasets.video_decoding import spread_positions
+from gr00t_assets.datasets.videos import spread_positions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,9 +30,6 @@ def measure_camera(
     """Figures of the frames of whole episodes, as many as make ``SCANNED_FRAMES``.
 
     Args:
-        dataset: Whose frames they are.
-        cache: Where they are.
-        camera: Its feature name.
         moves: Of each episode, whether the robot moves between each row and the next.
 
     Raises:

@@ -103,11 +103,7 @@ class Columns:
     def ranges(self, statistics: object) -> "Ranges":
         """First pass: extremes of all rows, the rest of at most ``SAMPLED_ROWS`` rows.
 
-        Args:
-            statistics: Content of ``meta/stats.json``, whose quantiles are taken where they fit.
-
-        Raises:
-            DatasetError: As ``rows``.
+        The quantiles of ``statistics``, content of ``meta/stats.json``, are taken where they fit.
         """
         every = -(-self._dataset.frame_count // SAMPLED_ROWS) or 1
         low, high = np.full((2, len(self.labels)), np.nan)

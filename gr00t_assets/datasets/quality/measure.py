@@ -16,7 +16,6 @@ from gr00t_assets.datasets.lerobot.statistics import STATS
 from gr00t_assets.datasets.quality import thresholds as limits
 from gr00t_assets.datasets.quality.cameras import measure_camera
 from gr00t_assets.datasets.quality.columns import Columns, Ranges
-from gr00t_assets.datasets.quality.duplicates import find_repeats
 from gr00t_assets.datasets.quality.figures import (
     AtLimit,
     Copy,
@@ -33,7 +32,7 @@ from gr00t_assets.datasets.quality.motion import (
     median_lag,
     robust_scores,
 )
-from gr00t_assets.datasets.quality.scores import episode_scores
+from gr00t_assets.datasets.quality.scores import episode_scores, find_repeats
 from gr00t_assets.datasets.quality.table import find_warnings
 from gr00t_assets.modality.modality_json import parse_modality
 
@@ -83,7 +82,7 @@ def measure_quality(
         )
         if columns.spans
         else (),
-        language=measure_language(dataset, language_column),
+        language=_language(dataset, language_column),
         cameras=()
         if cache is None
         else tuple(measure_camera(dataset, cache, camera, moves) for camera in cache.cameras),
@@ -215,16 +214,8 @@ def _at_limit(
     )
 
 
-def measure_language(dataset: LeRobotDataset, column: str | None = None) -> Language | None:
-    """Instructions by rows.
-
-    Args:
-        column: Column of task indices; by default the instruction that modality.json names, or
-            ``task_index``.
-
-    Raises:
-        DatasetError: The column cannot be read.
-    """
+def _language(dataset: LeRobotDataset, column: str | None) -> Language | None:
+    """Instructions by rows, of the column that modality.json names where none is given."""
     column = column or _instruction_column(dataset)
     if column is None:
         return None

@@ -7,7 +7,7 @@ import numpy as np
 
 from gr00t_assets.datasets.quality import thresholds as limits
 from gr00t_assets.datasets.quality.columns import Columns, Ranges
-from gr00t_assets.datasets.quality.duplicates import resampled
+from gr00t_assets.datasets.quality.scores import resampled
 
 
 class EpisodeFigures(NamedTuple):
@@ -211,7 +211,6 @@ def episode_lags(action: np.ndarray, state: np.ndarray, keys: np.ndarray, fps: f
         action: ``(rows, columns)``.
         state: Likewise, the same joints.
         keys: Of each column the number of its key, from 0 on.
-        fps: Rows per second.
 
     Returns:
         ``(keys, 2, 2)``: lag in rows and the mean correlation of the columns at it, of an action
@@ -235,11 +234,7 @@ def episode_lags(action: np.ndarray, state: np.ndarray, keys: np.ndarray, fps: f
 
 def median_lag(by_episode: np.ndarray, fps: float) -> float | None:
     """Milliseconds, over the episodes in which the state clearly follows the action; None without
-    any.
-
-    Args:
-        by_episode: ``(episodes, 2, 2)`` of ``episode_lags``, one key.
-        fps: Rows per second.
+    any. ``by_episode`` has those of one key by ``episode_lags``, ``(episodes, 2, 2)``.
     """
     clear = by_episode[:, :, 1] >= limits.LAG_CORRELATION
     reading = int(np.where(clear, by_episode[:, :, 1], 0).sum(axis=0).argmax())

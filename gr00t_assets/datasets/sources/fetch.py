@@ -1,30 +1,39 @@
-"""Bringing a dataset to this machine, one process at a time."""
+"""Bringing a dataset to this machine, one process at a time, from an entry or a text."""
 
 import errno
 import os
+import re
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import PARTIAL
 from gr00t_assets.core.locks import exclusive_lock
 from gr00t_assets.core.project import Store, project_root
+from gr00t_assets.core.yaml_files import validation_problems
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.expert_recording import record_expert
+from gr00t_assets.datasets.lerobot.features import INFO
 from gr00t_assets.datasets.lerobot.writer import V21
 from gr00t_assets.datasets.source_kinds import (
     EnvironmentSource,
     FolderSource,
     GitSource,
     HubSource,
+    Source,
     SyntheticSource,
+    without_credentials,
 )
-from gr00t_assets.datasets.sources.content import files_by_path, refuse_links
-from gr00t_assets.datasets.sources.git_source import fetch_git
-from gr00t_assets.datasets.sources.hub_source import fetch_hub
+from gr00t_assets.datasets.sources.git_source import fetch_git, git_commit
+from gr00t_assets.datasets.sources.hub_source import fetch_hub, hub_commit
+from gr00t_assets.datasets.sources.versions import files_by_path, refuse_links
 from gr00t_assets.datasets.synthetic.generator import generate
 
 LOCAL_DATASETS = "GR00T_ASSETS_DATASETS"
@@ -32,6 +41,16 @@ LOCAL_DATASETS = "GR00T_ASSETS_DATASETS"
 
 _DOWNLOAD = ".download-"
 _LEFTOVERS = (f".fetch{PARTIAL}*", f".*{PARTIAL}*")
+
+_HUB_PAGE = re.compile(
+    r"(?:https?://(?:www\.)?huggingface\.co|hf:/)/datasets/([^/]+/[^/?#@]+)(?:(?:/tree/|@)([^/?#]+))?.*"
+)
+
+_HUB_ID = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?<!\.git))()")
+
+_GIT_PAGE = re.compile(r"(https?://[^/]+/[^/]+/[^/]+)/(?:-/)?tree/([^/]+)/(.+?)/?")
+
+_GIT = re.compile(r"(\w+://|[\w.-]+@[\w.-]+:).+|.+\.git")
 
 
 def no_log(line: str) -> None:
@@ -82,9 +101,13 @@ def local_folder(entry: CatalogEntry) -> Fetched | None:
     Raises:
         DatasetError: The source is a folder that does not exist.
     """
-    source = entry.source
+    source, names = entry.source, [entry.name]
+    if isinstance(source, GitSource):
+        names.append(Path(source.path).name)
+    elif isinstance(source, HubSource):
+        names.append(source.repo_id.split("/")[-1])
     parent = os.environ.get(LOCAL_DATASETS)
-    for name in _local_names(entry) if parent else ():
+    for name in filter(None, names if parent else ()):
         if (folder := Path(parent or "", name)).is_dir():
             where = f"folder ${LOCAL_DATASETS}/{name}, in place of {source.describe()}"
             return Fetched(folder, where, None, temporary=False)
@@ -92,14 +115,9 @@ def local_folder(entry: CatalogEntry) -> Fetched | None:
         return None
     folder = project_root() / source.path
     if not folder.is_dir():
-        raise DatasetError(
-            entry.name,
-            f"there is no folder {folder}.",
-            [
-                "correct its path in data/datasets.yaml, or set "
-                f"{LOCAL_DATASETS} to a folder that holds {entry.name}"
-            ],
-        )
+        remedy = "correct its path in data/datasets.yaml, or set "
+        remedy += f"{LOCAL_DATASETS} to a folder that holds {entry.name}"
+        raise DatasetError(entry.name, f"there is no folder {folder}.", [remedy])
     return Fetched(folder, source.describe(), None, temporary=False)
 
 
@@ -113,7 +131,6 @@ def fetch(
     """Bring a dataset here, from the generator, an environment, a git repository or the Hub.
 
     Args:
-        entry: What to bring; its source is no folder.
         commit: Commit of the source, where it has one.
         folder: The dataset's folder in the store. A download stays below it, in
             ``.download-COMMIT``, until ``remove_downloads``, so that what breaks can go on.
@@ -157,8 +174,6 @@ def lay_out(
     """Put the files of a dataset under another folder without taking them from the first.
 
     Args:
-        source: Folder of the dataset.
-        target: The other folder, which is made.
         copied: Whether the files get bytes of their own; else both share them where the disk can.
         replaced: Files that stand in for those of the dataset, by path relative to it.
     """
@@ -174,11 +189,106 @@ def lay_out(
         shutil.copyfile(file, target / path)
 
 
-def _local_names(entry: CatalogEntry) -> list[str]:
-    source = entry.source
-    names = [entry.name]
-    if isinstance(source, GitSource):
-        names.append(Path(source.path).name)
-    elif isinstance(source, HubSource):
-        names.append(source.repo_id.split("/")[-1])
-    return [name for name in dict.fromkeys(names) if name]
+def named_source(text: str, revision: str | None = None, path: str | None = None) -> Source:
+    """The source that a text names.
+
+    Args:
+        text: A folder; ``owner/name`` or a page of the Hub; an address of git, or a page of a
+            folder on its web server, such as https://github.com/OWNER/NAME/tree/main/FOLDER.
+        revision: Branch, tag or commit of the Hub or of git.
+        path: Folder inside a git repository.
+
+    Raises:
+        DatasetError: It names none of them, or a repository that cannot be had.
+    """
+    folder = Path(text).expanduser()
+    if folder.is_dir():
+        return FolderSource(path=_shown_folder(folder))
+    shown = without_credentials(text)
+    try:
+        if page := _HUB_PAGE.fullmatch(text) or _HUB_ID.fullmatch(text):
+            repository, of_page = page.groups()
+            return HubSource(repo_id=repository, revision=revision or of_page or "main")
+        if not _GIT.fullmatch(text):
+            what = "a folder, the owner/name of a Hub dataset, or the address of a repository"
+            raise DatasetError(text, f"there is no folder {folder.absolute()}.", [f"give {what}"])
+        if page := _GIT_PAGE.fullmatch(text):
+            text, of_page, inside = page.groups()
+            revision, path = revision or of_page, path or inside
+        if urlsplit(text).password:
+            problem = "this address holds a password, and data/datasets.yaml is checked in."
+            remedy = "take it out of the address; git asks its credential helper"
+            raise DatasetError(shown, problem, [remedy])
+        commit = git_commit(text, revision or "HEAD", without_credentials(text))
+        return GitSource(repository=text, revision=commit, path=path or ".")
+    except ValidationError as failure:
+        lines = [item.text for item in validation_problems(failure, GitSource)]
+        raise DatasetError(shown, "this cannot be the source of a dataset.", lines) from failure
+
+
+def _shown_folder(folder: Path) -> str:
+    """Relative to the project where it was given so, or lies in it; else absolute."""
+    absolute, root = Path(os.path.normpath(folder.absolute())), project_root()
+    if folder.is_absolute() and not absolute.is_relative_to(root):
+        return str(absolute)
+    return os.path.relpath(absolute, root)
+
+
+def name_of_source(source: Source) -> str:
+    """The name that a dataset gets where none is given: the last of its path or repository."""
+    match source:
+        case FolderSource():
+            place = os.path.normpath(project_root() / source.path)
+        case HubSource():
+            place = source.repo_id
+        case GitSource():
+            whole = source.path in (".", "")
+            place = source.repository.rstrip("/").removesuffix(".git") if whole else source.path
+        case _:
+            place = source.kind
+    return re.sub(r"[^A-Za-z0-9._-]+|\.{2,}", "-", Path(place).name).strip(".-") or "dataset"
+
+
+@contextmanager
+def taken_source(
+    entry: CatalogEntry, store: Store, log: Callable[[str], None]
+) -> Iterator[tuple[Path, Source]]:
+    """A dataset where it lies, or downloaded for as long as it is looked at; its pinned source.
+
+    Where the block fails, nothing of a download is left.
+    """
+    source, local = entry.source, local_folder(entry)
+    if local is not None:
+        if isinstance(source, FolderSource):
+            _require_dataset(local.directory)
+        refuse_links(local.directory, entry.name)
+        yield local.directory, source
+        return
+    if isinstance(source, HubSource):
+        source = source.model_copy(update={"revision": hub_commit(source, entry.name)})
+    commit = source.revision if isinstance(source, GitSource | HubSource) else None
+    with exclusive(entry.name, store, log) as folder:
+        try:
+            with tempfile.TemporaryDirectory(prefix=f".fetch{PARTIAL}", dir=folder) as scratch:
+                yield fetch(entry, commit, folder, Path(scratch), log).directory, source
+        except BaseException:
+            drop_download(folder)
+            raise
+
+
+def _require_dataset(folder: Path) -> None:
+    """Refuse a folder that is no dataset; those one or two folders below it are named."""
+    if (folder / INFO).is_file():
+        return
+    files = [*folder.glob(f"*/{INFO}"), *folder.glob(f"*/*/{INFO}")]
+    inside = ", ".join(sorted(str(file.parents[1]) for file in files)[:8])
+    remedy = f"name one of those in it: {inside}"
+    lines = [remedy if inside else "give the folder that holds meta, data and videos"]
+    raise DatasetError(str(folder), f"it has no {INFO}: it is no dataset.", lines)
+
+
+def drop_download(folder: Path) -> None:
+    """Remove a download, and the dataset's folder in the store where nothing else is in it."""
+    remove_downloads(folder)
+    if {path.name for path in folder.iterdir()} <= {".lock"}:
+        shutil.rmtree(folder)

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.lerobot.folder import is_lfs_pointer
 from gr00t_assets.datasets.source_kinds import COMMIT, GitSource, without_credentials
-from gr00t_assets.datasets.sources.content import content_files
+from gr00t_assets.datasets.sources.versions import content_files
 
 _TIMEOUT = 3600.0
 _REMEDY = "or set GR00T_ASSETS_DATASETS to a folder that holds a copy of it"
@@ -38,16 +38,11 @@ def git_commit(repository: str, revision: str, name: str) -> str:
 
 
 def fetch_git(source: GitSource, directory: Path, name: str, log: Callable[[str], None]) -> Path:
-    """Check out one folder of one commit, and its Git LFS files.
+    """Check out one folder of one commit, and its Git LFS files; gives the dataset's folder.
 
     git verifies every object by its hash, and git-lfs every file. Git LFS files that an earlier
-    call brought before it broke are not brought again; a checkout is begun anew.
-
-    Args:
-        directory: Folder for the checkout of this very commit, empty or left by an earlier call.
-
-    Returns:
-        Folder of the dataset inside ``directory``.
+    call for this very commit brought before it broke are not brought again; a checkout is begun
+    anew.
 
     Raises:
         DatasetError: git is missing, the repository or commit cannot be had, the folder is not in
@@ -85,18 +80,13 @@ def _check_out(source: GitSource, checkout: Path, lfs: Path, name: str) -> Path:
     git("checkout", "--quiet", "FETCH_HEAD")
     dataset = checkout / source.path
     if not dataset.is_dir():
-        raise DatasetError(
-            name,
-            f"commit {source.revision[:12]} has no folder {source.path}.",
-            [f"repository: {without_credentials(source.repository)}"],
-        )
+        problem = f"commit {source.revision[:12]} has no folder {source.path}."
+        where = f"repository: {without_credentials(source.repository)}"
+        raise DatasetError(name, problem, [where])
     if any(is_lfs_pointer(path) for path in dataset.rglob("*") if path.is_file()):
         if shutil.which("git-lfs") is None:
-            raise DatasetError(
-                name,
-                "its files are in Git LFS, and git-lfs is not installed.",
-                ["install git-lfs", _REMEDY],
-            )
+            problem = "its files are in Git LFS, and git-lfs is not installed."
+            raise DatasetError(name, problem, ["install git-lfs", _REMEDY])
         git("lfs", "pull", *(() if whole_repository else (f"--include={source.path}/**",)))
     return dataset
 
@@ -122,8 +112,7 @@ def split_credentials(repository: str) -> tuple[str, dict[str, str]]:
 def _git(directory: Path, name: str, repository: str, *arguments: str) -> str:
     """What git prints, run with ``origin`` in its environment alone.
 
-    The address of ``origin`` may hold a password.
-    Git would show the address to everyone in the command line of its helper, so name and password
+    Git would show its address to everyone in the command line of its helper, so name and password
     are taken out of it and given by a credential helper, which has them from the environment.
     """
     address, secret = split_credentials(repository)
@@ -154,14 +143,8 @@ def _git(directory: Path, name: str, repository: str, *arguments: str) -> str:
         problem = f"git {arguments[0]} did not end within {_TIMEOUT / 60:.0f} minutes."
         raise DatasetError(name, problem, ["try again", _REMEDY]) from error
     if result.returncode:
-        lines = [line for line in result.stderr.splitlines() if line.strip()]
-        raise DatasetError(
-            name,
-            f"git {arguments[0]} failed.",
-            [
-                *(without_credentials(line) for line in lines[-4:]),
-                "see that the repository and commit exist and can be reached from here",
-                _REMEDY,
-            ],
-        )
+        lines = [line for line in result.stderr.splitlines() if line.strip()][-4:]
+        remedy = "see that the repository and commit exist and can be reached from here"
+        details = [*map(without_credentials, lines), remedy, _REMEDY]
+        raise DatasetError(name, f"git {arguments[0]} failed.", details)
     return result.stdout

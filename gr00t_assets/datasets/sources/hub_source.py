@@ -14,7 +14,7 @@ from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.units import format_bytes
 from gr00t_assets.datasets.lerobot.folder import leaves_folder
 from gr00t_assets.datasets.source_kinds import HubSource, without_credentials
-from gr00t_assets.datasets.sources.content import NOT_CONTENT, first_lines, is_content
+from gr00t_assets.datasets.sources.versions import NOT_CONTENT, first_lines, is_content
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile
@@ -61,7 +61,6 @@ def fetch_hub(
     as the process lives. What it brought is held against the hashes of the commit.
 
     Args:
-        commit: Full hash.
         directory: Folder of this very commit, empty or left by an earlier call that failed.
 
     Raises:
@@ -80,7 +79,11 @@ def fetch_hub(
     if needed < total:
         kept = f"{len(files) - len(missing)} files, {format_bytes(total - needed)}"
         log(f"{name}: {kept} are here from an earlier try")
-    _require_room(needed, directory, name)
+    if needed > (free := free_bytes(directory)):
+        problem = f"it needs {format_bytes(needed)} more, and {format_bytes(free)} are free "
+        problem += "on the disk of the store."
+        remedy = "free some space, or move the store with GR00T_ASSETS_STORE, and run it again"
+        raise StoreError(name, problem, [remedy])
     try:
         _download(source, commit, directory, lambda size: log(f"{name}: {size} are here"))
     except Exception as error:
@@ -88,15 +91,10 @@ def fetch_hub(
             raise
         raise _explained(error, source, name) from error
     if wrong := sorted(file.path for file in _remove_wrong(missing, directory)):
-        raise DatasetError(
-            name,
-            f"{len(wrong)} file(s) came with other bytes than {source.repo_id} lists.",
-            [
-                *first_lines(wrong),
-                f"expected the hashes of commit {commit}; what came was removed",
-                "try again; what was right is kept",
-            ],
-        )
+        problem = f"{len(wrong)} file(s) came with other bytes than {source.repo_id} lists."
+        expected = f"expected the hashes of commit {commit}; what came was removed"
+        details = [*first_lines(wrong), expected, "try again; what was right is kept"]
+        raise DatasetError(name, problem, details)
     seconds = time.monotonic() - started
     log(f"{name}: {len(files)} files, {format_bytes(total)}, hashes right, {seconds:.1f} s")
 
@@ -117,16 +115,11 @@ def _listed(source: HubSource, commit: str, name: str) -> list["RepoFile"]:
     paths = [entry.path for entry in entries]
     outside = [path for path in paths if leaves_folder(path) or "\\" in path]
     if outside:
-        details = [
-            *first_lines(outside),
-            "nothing was downloaded; tell the owner of the repository",
-        ]
-        raise DatasetError(name, "the Hub lists files that leave the dataset's folder.", details)
-    files = [
-        entry
-        for entry in entries
-        if isinstance(entry, RepoFile) and is_content(PurePosixPath(entry.path))
-    ]
+        remedy = "nothing was downloaded; tell the owner of the repository"
+        problem = "the Hub lists files that leave the dataset's folder."
+        raise DatasetError(name, problem, [*first_lines(outside), remedy])
+    files = [entry for entry in entries if isinstance(entry, RepoFile)]
+    files = [file for file in files if is_content(PurePosixPath(file.path))]
     if not files:
         problem = f"{source.describe()} has no files at {commit[:12]}."
         raise DatasetError(name, problem, ["correct source in data/datasets.yaml"])
@@ -134,10 +127,8 @@ def _listed(source: HubSource, commit: str, name: str) -> list["RepoFile"]:
 
 
 def _is_right(file: "RepoFile", directory: Path) -> bool:
-    """Whether the bytes below ``directory`` are those that the Hub lists.
-
-    It lists the SHA-256 of a Git LFS or Xet file; of another git's SHA-1 of the blob, which covers
-    ``blob SIZE`` and a zero byte before the content.
+    """Whether the bytes are those that the Hub lists: SHA-256 of a Git LFS or Xet file, of another
+    git's SHA-1 of the blob, which covers ``blob SIZE`` and a zero byte before the content.
     """
     path = directory / file.path
     if not path.is_file() or path.is_symlink() or path.stat().st_size != file.size:
@@ -194,17 +185,6 @@ def _download(source: HubSource, commit: str, directory: Path, log: Callable[[st
     )
 
 
-def _require_room(needed: int, directory: Path, name: str) -> None:
-    free = free_bytes(directory)
-    if needed > free:
-        raise StoreError(
-            name,
-            f"it needs {format_bytes(needed)} more, and {format_bytes(free)} are free "
-            "on the disk of the store.",
-            ["free some space, or move the store with GR00T_ASSETS_STORE, and run it again"],
-        )
-
-
 def _endpoint() -> str | None:
     """``HF_ENDPOINT`` where it is set."""
     return os.environ.get("HF_ENDPOINT") or None
@@ -243,14 +223,10 @@ def _explained(error: Exception, source: HubSource, name: str) -> DatasetError:
         return DatasetError(name, problem, [f"it answered {status}", remedy, local])
     problem = f"{source.repo_id} cannot be downloaded from {where}."
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    details = [
-        without_token(reason),
-        "see that this machine reaches the Hub, and try again; what is complete is kept",
-        local,
-    ]
+    remedy = "see that this machine reaches the Hub, and try again; what is complete is kept"
     answered = status is not None and status < 500 and status not in _BUSY
     kind = DatasetError if answered or isinstance(error, HFValidationError) else HubUnreachableError
-    return kind(name, problem, details)
+    return kind(name, problem, [without_token(reason), remedy, local])
 
 
 def without_token(text: str) -> str:

@@ -14,18 +14,11 @@ from gr00t_assets.core.system_errors import system_errors_explained
 from gr00t_assets.core.units import counted
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.checks.scan import DatasetScan, keep_scan, scan_dataset
+from gr00t_assets.datasets.curation import Curated
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.folder import Folder
 from gr00t_assets.datasets.lerobot.info import V30, read_info
 from gr00t_assets.datasets.lerobot.v3.convert import CONVERSION, CONVERTED
-from gr00t_assets.datasets.record import DatasetRecord, load_record, save_record
-from gr00t_assets.datasets.sources.content import (
-    content_hash,
-    content_hashes,
-    files_by_path,
-    hash_of_files,
-    refuse_links,
-)
 from gr00t_assets.datasets.sources.fetch import (
     Fetched,
     exclusive,
@@ -35,7 +28,7 @@ from gr00t_assets.datasets.sources.fetch import (
     no_log,
     remove_downloads,
 )
-from gr00t_assets.datasets.sources.normal_form import NormalForm, check_curation, write_normal_form
+from gr00t_assets.datasets.sources.normal_form import check_curation, write_normal_form
 from gr00t_assets.datasets.sources.origin import (
     OFFLINE,
     Origin,
@@ -45,13 +38,21 @@ from gr00t_assets.datasets.sources.origin import (
     replaced_files,
     save_origin,
 )
-from gr00t_assets.datasets.sources.version_files import changed_version_files, record_files
+from gr00t_assets.datasets.sources.versions import (
+    DatasetRecord,
+    changed_version_files,
+    content_hash,
+    content_hashes,
+    files_by_path,
+    hash_of_files,
+    load_record,
+    record_files,
+    refuse_links,
+    save_record,
+)
 
 _NOT_WHOLE = (
-    "episode-length",
-    "parquet-unreadable",
-    "row-count",
-    "video-truncated",
+    *("episode-length", "parquet-unreadable", "row-count", "video-truncated"),
     "video-unreadable",
 )
 """Faults that keep a dataset out of the store; others are shown by its check there."""
@@ -65,11 +66,6 @@ def ingest_dataset(
     The source is never written to. A source that cannot have changed (parameters of the generator,
     a commit) is not fetched again; a folder is hashed again and copied only where it has changed.
     What a broken connection or a killed process leaves of a download is used by the next call.
-
-    Args:
-        store: Where it goes: a folder by name and content hash, the record of the current one,
-            and ``origin.json``, which says where that came from.
-        log: Where lines about its progress go: files, bytes and seconds.
 
     Raises:
         DatasetError: It cannot be had, means something else than before under the same name, is
@@ -96,23 +92,16 @@ def ingest_dataset(
                 check_curation(entry, fetched.directory)
                 scan = _scan_source(entry, store, fetched)
                 record = _publish(entry, store, fetched, scan, Path(scratch, "normal"), log)
-        record = _with_current_words(record, source, offline)
+        warnings = [line for line in record.warnings if not line.startswith(OFFLINE)]
+        words = source + (f" at {record.revision}" if record.revision else "")
+        update = {"source": words, "warnings": (*warnings, *([offline] if offline else ()))}
+        record = record.model_copy(update=update)
         if record != _current_record(entry, store):
             save_record(record, store)
         save_origin(entry.name, store, origin, record.version)
         if local is None:
             remove_downloads(folder)
     return record
-
-
-def _with_current_words(
-    record: DatasetRecord, description: str, offline: str | None
-) -> DatasetRecord:
-    """The record with the source as it is described now, and the warning of this call alone."""
-    warnings = [line for line in record.warnings if not line.startswith(OFFLINE)]
-    warnings += [offline] if offline else []
-    source = description + (f" at {record.revision}" if record.revision else "")
-    return record.model_copy(update={"source": source, "warnings": tuple(warnings)})
 
 
 def _current_record(entry: CatalogEntry, store: Store) -> DatasetRecord | None:
@@ -138,19 +127,14 @@ def _stored_record(entry: CatalogEntry, store: Store, origin: Origin) -> Dataset
 def _scan_source(entry: CatalogEntry, store: Store, fetched: Fetched) -> DatasetScan:
     """Check a dataset as it lies, before anything is done to it.
 
-    Raises:
-        DatasetError: Files of it cannot be read or are not whole, with every error of the check.
-            In v3.0 every error but those of ``modality.json``, since it could not be converted.
+    Refused is one with files that cannot be read or are not whole; in v3.0, since it could not be
+    converted, one with any error but those of ``modality.json``.
     """
     replaced = replaced_files(entry, fetched.directory, store)
     choice = entry.curation.episodes
     leaves_out = None if choice.is_empty else choice.leaves_out
-    scan = scan_dataset(
-        fetched.directory,
-        replaced=replaced,
-        leaves_out=leaves_out,
-        trained_task=entry.curation.task,
-    )
+    options = {"leaves_out": leaves_out, "trained_task": entry.curation.task}
+    scan = scan_dataset(fetched.directory, replaced=replaced, **options)
     errors = [item for item in scan.findings if item.severity == "error"]
     errors = [item for item in errors if item.subject != scan.modality_file]
     is_shared = read_info(Folder(fetched.directory, confined=False)).version == V30
@@ -171,13 +155,13 @@ def _publish(
 ) -> DatasetRecord:
     """Bring a dataset into the form that is read here and publish it by its hash.
 
-    Args:
-        scan: Of the dataset as it was before; kept beside the version.
-        scratch: Folder to make for its normal form.
+    The scan, of the dataset as it was before, is kept beside it; its normal form goes to a folder
+    to make, ``scratch``.
     """
     started = time.monotonic()
     replaced = replaced_files(entry, fetched.directory, store)
     normal = write_normal_form(fetched.directory, scratch, entry, replaced)
+    warnings, curated = normal or ((), None)
     if normal is not None:
         fetched = replace(fetched, directory=scratch, temporary=True)
     opened = LeRobotDataset.open(fetched.directory, entry.name)
@@ -190,9 +174,8 @@ def _publish(
             lay_out(fetched.directory, partial, not fetched.temporary, replaced)
             hashes = content_hashes(partial)
             if hash_of_files(hashes) != version:
-                raise DatasetError(
-                    entry.name, "its files changed while they were copied.", ["try again"]
-                )
+                problem = "its files changed while they were copied."
+                raise DatasetError(entry.name, problem, ["try again"])
             record_files(entry.name, version, hashes, store)
     keep_scan(scan, target, store.dataset_scan(entry.name, version))
     sizes = _sizes(target)
@@ -204,7 +187,7 @@ def _publish(
     return DatasetRecord(
         name=entry.name,
         version=version,
-        source=fetched.description + (f" at {fetched.revision}" if fetched.revision else ""),
+        source=fetched.description,
         revision=fetched.revision,
         codebase_version=opened.codebase_version,
         robot_type=opened.robot_type,
@@ -212,18 +195,18 @@ def _publish(
         frames=opened.frame_count,
         fps=opened.fps,
         cameras=scan.measured,
-        tasks=_tasks(opened, normal),
+        tasks=_tasks(opened, curated),
         size_bytes=sum(sizes.values()),
-        warnings=tuple(dict.fromkeys((*(normal.warnings if normal else ()), *opened.warnings))),
-        curated=normal.curated if normal else None,
+        warnings=tuple(dict.fromkeys((*warnings, *opened.warnings))),
+        curated=curated,
     )
 
 
-def _tasks(dataset: LeRobotDataset, normal: NormalForm | None) -> tuple[str, ...]:
+def _tasks(dataset: LeRobotDataset, curated: Curated | None) -> tuple[str, ...]:
     """The instructions; where episodes were left out, those that the others list."""
     tasks = [dataset.tasks[index] for index in sorted(dataset.tasks)]
     listed = {task for episode in dataset.episodes for task in episode.tasks}
-    if normal is None or normal.curated is None:
+    if curated is None:
         return tuple(tasks)
     return tuple(dict.fromkeys(task for task in tasks if task in listed or not listed))
 

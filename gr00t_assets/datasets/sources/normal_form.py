@@ -5,7 +5,6 @@ out, and state and action in one axis. A v2.x dataset that has it is taken as it
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from gr00t_assets.core.names import did_you_mean, nearest
 from gr00t_assets.core.project import data_files
 from gr00t_assets.core.yaml_files import load_yaml, raise_problems, yaml_problem
 from gr00t_assets.datasets.catalog import CatalogEntry
-from gr00t_assets.datasets.checks.modality_file import check_modality, sliced_columns
+from gr00t_assets.datasets.checks.meta_files import check_modality, sliced_columns
 from gr00t_assets.datasets.curation import Curated, IdleTrim, bounds
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.folder import Folder
@@ -30,19 +29,8 @@ _SHOWN = 8
 """Tasks that are listed where none is like the one that was named."""
 
 
-@dataclass(frozen=True)
-class NormalForm:
-    """What was written: warnings for the record, and how the episodes differ from the source's."""
-
-    warnings: tuple[str, ...]
-    curated: Curated | None
-
-
 def check_curation(entry: CatalogEntry, directory: Path) -> None:
-    """See that the source has what the entry's curation names.
-
-    Args:
-        directory: The source.
+    """See that the source, a folder, has what the entry's curation names.
 
     Raises:
         DatasetError: It names an episode or a task that there is not, or leaves no episode; with
@@ -80,13 +68,11 @@ def check_curation(entry: CatalogEntry, directory: Path) -> None:
 
 def write_normal_form(
     source: Path, target: Path, entry: CatalogEntry, replaced: Mapping[Path, Path]
-) -> NormalForm | None:
+) -> tuple[tuple[str, ...], Curated | None] | None:
     """Write a dataset in normal form; None where it has it, and nothing is written.
 
-    Args:
-        source: Only read.
-        target: Folder to make.
-        replaced: Files that stand in for those of the source, by path relative to it.
+    Returns:
+        Warnings for the record, and how the episodes differ from the source's.
 
     Raises:
         DatasetError: It cannot be written; all that is wrong, at once.
@@ -116,7 +102,7 @@ def write_normal_form(
     curated = None
     if not curation.is_empty or has_gaps:
         curated = _curated(converted, metadata, changes.renamed)
-    return NormalForm((*warnings, *converted.warnings), curated)
+    return (*warnings, *converted.warnings), curated
 
 
 def _listed(entry: CatalogEntry, directory: Path) -> Metadata:
@@ -133,13 +119,7 @@ def _sliced_axes(source: Path, metadata: Metadata, replaced: Mapping[Path, Path]
 
 
 def _rows_to_trim(dataset: LeRobotDataset, trim: IdleTrim) -> dict[int, tuple[int, int]]:
-    """How many rows are cut off at the start and the end of each episode that has some.
-
-    Those in which the robot rests; see ``IdleTrim`` for the formula.
-
-    Raises:
-        DatasetError: A column of state or action cannot be read.
-    """
+    """Rows at rest that are cut off at start and end of each episode; see ``IdleTrim``."""
     extremes = [
         np.stack([np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)]) for _, rows in _joints(dataset)
     ]
@@ -170,12 +150,7 @@ def _joints(dataset: LeRobotDataset) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _first_moving(rows: np.ndarray, window: int, limits: np.ndarray) -> int | None:
-    """The first row within whose last second a number goes further than its limit, or None.
-
-    Args:
-        window: Rows of a second.
-        limits: How far each number may go in a second.
-    """
+    """The first row within whose last ``window`` rows a number goes further than its limit."""
     padded = np.concatenate([np.repeat(rows[:1], window, axis=0), rows])
     seconds = np.lib.stride_tricks.sliding_window_view(padded, window + 1, axis=0)
     moving = ((seconds.max(axis=-1) - seconds.min(axis=-1)) > limits).any(axis=1)

@@ -26,6 +26,7 @@ from gr00t_assets.datasets.source_kinds import (
 from gr00t_assets.datasets.sources.hub_source import HubUnreachableError, hub_commit
 from gr00t_assets.modality.modality_json import MODALITY, preset_path
 
+ORIGIN = "origin.json"
 OFFLINE = "the Hub could not be asked"
 """How the warning begins that a version from the store was used without asking."""
 
@@ -43,7 +44,7 @@ class Origin(FrozenModel):
 def load_origin(name: str, store: Store) -> tuple[Origin, str] | None:
     """Origin and version of what is in the store; None where nothing is, or it is unreadable."""
     try:
-        content = read_sealed(_path(name, store))
+        content = read_sealed(store.dataset_record(name).with_name(ORIGIN))
         return Origin.model_validate(content["origin"]), str(content["version"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -54,7 +55,7 @@ def save_origin(name: str, store: Store, origin: Origin, version: str) -> None:
     if load_origin(name, store) == (origin, version):
         return
     content = {"origin": origin.model_dump(mode="json"), "version": version}
-    write_json(_path(name, store), sealed(content))
+    write_json(store.dataset_record(name).with_name(ORIGIN), sealed(content))
 
 
 def folder_origin(entry: CatalogEntry, store: Store, digest: str) -> Origin:
@@ -115,17 +116,15 @@ def _hub_commit(
         pin = f"or pin what is in the store, and the Hub is not asked: revision: {stored_commit}"
         raise DatasetError(name, error.problem, [*error.details, pin]) from error
     if stored_commit is not None and stored_commit != commit:
-        raise DatasetError(
-            name,
-            f"revision {source.revision} of {source.repo_id} was moved to another commit since "
-            "the version in the store was taken.",
-            [
-                f"in the store: {stored_commit}",
-                f"on the Hub:   {commit}",
-                f"to take the new one, pin it in data/datasets.yaml: revision: {commit}",
-                f"to stay with the old one, pin it there: revision: {stored_commit}",
-            ],
-        )
+        problem = f"revision {source.revision} of {source.repo_id} was moved to another commit "
+        problem += "since the version in the store was taken."
+        details = [
+            f"in the store: {stored_commit}",
+            f"on the Hub:   {commit}",
+            f"to take the new one, pin it in data/datasets.yaml: revision: {commit}",
+            f"to stay with the old one, pin it there: revision: {stored_commit}",
+        ]
+        raise DatasetError(name, problem, details)
     return commit, None
 
 
@@ -133,10 +132,7 @@ def replaced_files(entry: CatalogEntry, directory: Path, store: Store) -> dict[P
     """Files that stand in for those of the source, by path inside the dataset.
 
     The project's own ``modality.json`` comes before a packaged one. One that was accepted from a
-    proposal of version 0.2 is taken where the source has none.
-
-    Args:
-        directory: The dataset as it was taken from its source.
+    proposal of version 0.2 is taken where the source, as it was taken to a folder, has none.
     """
     own, source = own_modality_file(entry.name), entry.source
     accepted = _accepted_file(entry.name, store)
@@ -164,7 +160,3 @@ def _key(entry: CatalogEntry, store: Store, *source: str | None) -> str:
     if not entry.curation.is_empty:
         content.append(entry.curation.identity)
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
-
-
-def _path(name: str, store: Store) -> Path:
-    return store.dataset_record(name).with_name("origin.json")

@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gr00t_assets.core.files import write_bytes, write_json
-from gr00t_assets.datasets.lerobot.info import CHUNK_EPISODES, DATA_PATH, VIDEO_PATH, episode_path
+from gr00t_assets.datasets.lerobot.info import DATA_PATH, VIDEO_PATH, episode_path
 from gr00t_assets.datasets.lerobot.statistics import array_statistics
+from gr00t_assets.datasets.lerobot.writer import new_info
+from gr00t_assets.datasets.source_kinds import SyntheticSource
 from gr00t_assets.datasets.synthetic.motion import Demonstration, demonstrate, shuffled_things
-from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
-from gr00t_assets.datasets.video_encoding import write_video
+from gr00t_assets.datasets.videos import write_video
 from gr00t_assets.environments.synthetic.robots import ROBOTS, Robot
 from gr00t_assets.environments.synthetic.scene import PinholeCamera, plate, render, shadow, table
 from gr00t_assets.modality.modality_json import preset_path
@@ -29,12 +30,10 @@ PRESETS = {"gr1_arms": "gr1_arms", "so101": "so100_dualcam"}
 _TASK = "annotation.human.action.task_description"
 
 
-def generate(spec: SyntheticSpec, directory: Path) -> None:
-    """Write the demonstrations of some parameters into a folder.
+def generate(spec: SyntheticSource, directory: Path) -> None:
+    """Fill a folder with the demonstrations of some parameters.
 
-    Args:
-        spec: The parameters; the same give the same rows byte for byte, and the same images.
-        directory: Filled with ``meta``, ``data`` and ``videos``.
+    The same parameters give the same rows byte for byte, and the same images.
     """
     robot = ROBOTS[spec.robot]()
     random = np.random.default_rng(spec.seed)
@@ -83,7 +82,7 @@ def draw(robot: Robot, shown: Demonstration, frame: int, camera: PinholeCamera) 
 
 
 def _columns(
-    spec: SyntheticSpec, shown: Demonstration, episode: int, task: int, first_row: int
+    spec: SyntheticSource, shown: Demonstration, episode: int, task: int, first_row: int
 ) -> dict[str, np.ndarray]:
     real = np.float64 if spec.robot == "gr1_arms" else np.float32
     frames = np.arange(len(shown.states))
@@ -103,7 +102,7 @@ def _columns(
 
 
 def _write_meta(
-    spec: SyntheticSpec,
+    spec: SyntheticSource,
     robot: Robot,
     columns: dict[str, np.ndarray],
     episodes: list[dict[str, Any]],
@@ -128,21 +127,8 @@ def _write_meta(
         features[name] = {"dtype": str(rows.dtype), "shape": [rows.shape[1]]}
         if rows.shape[1] > 1:
             features[name]["names"] = list(robot.names)
-    info = {
-        "codebase_version": "v2.0",
-        "robot_type": robot.robot_type,
-        "total_episodes": len(episodes),
-        "total_frames": len(columns["action"]),
-        "total_tasks": len(tasks),
-        "total_videos": len(episodes) * len(spec.shown_cameras),
-        "total_chunks": (len(episodes) - 1) // CHUNK_EPISODES + 1,
-        "chunks_size": CHUNK_EPISODES,
-        "fps": spec.rate,
-        "splits": {"train": f"0:{len(episodes)}"},
-        "data_path": DATA_PATH,
-        "video_path": VIDEO_PATH,
-        "features": features,
-    }
+    counts = len(episodes), len(columns["action"]), len(tasks)
+    info = new_info("v2.0", robot.robot_type, spec.rate, *counts, features)
     write_json(meta / "info.json", info)
     statistics = {
         name: {field: values.tolist() for field, values in array_statistics(rows).items()}

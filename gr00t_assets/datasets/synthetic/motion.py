@@ -25,15 +25,11 @@ class Thing(NamedTuple):
 
     def standing(self, position: np.ndarray, scale: float) -> list[Capsule]:
         """Its parts where it stands at a point, ``scale`` times its size."""
-        return [
-            Capsule(
-                position + scale * np.asarray(start),
-                position + scale * np.asarray(end),
-                scale * radius,
-                color,
-            )
-            for start, end, radius, color in self.parts
-        ]
+        parts = []
+        for start, end, radius, color in self.parts:
+            start, end = (position + scale * np.asarray(point) for point in (start, end))
+            parts.append(Capsule(start, end, scale * radius, color))
+        return parts
 
 
 _GREEN, _ORANGE, _RED = (150, 186, 64), (202, 104, 44), (150, 48, 44)

@@ -121,8 +121,7 @@ def _ranking(ranked_class: "ComparabilityClass", heading: str) -> list[list[str]
 
     The page's table is narrow: of the class the data and the id are shown; the report has it all.
     """
-    from gr00t_assets.comparison.wording import chance_words, first_label
-    from gr00t_assets.reporting.ranking_table import loss_and_interval
+    from gr00t_assets.comparison.wording import chance_words, first_label, loss_and_interval
 
     name = f"{heading.partition(' · ')[0]} [{ranked_class.id}]"
     rows = [
@@ -187,7 +186,7 @@ def research_journal(
     Written from the runs; notes in ``data/journal/notes`` are kept and placed. The same runs and
     notes give the same file.
     """
-    from gr00t_assets.reporting.journal.research_journal import write_journal
+    from gr00t_assets.reporting.research_journal import write_journal
 
     journal = write_journal(list(SWEEPS.values()), store)
     context.log.info(f"{'written' if journal.changed else 'unchanged'}: {journal.path.name}")

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from gr00t_assets.core.units import counted, format_bytes
-from gr00t_assets.datasets.record import load_record
-from gr00t_assets.datasets.sources.version_files import require_sound_version
+from gr00t_assets.datasets.sources.versions import load_record, require_sound_version
 from gr00t_assets.defs.failures import explained_asset
 from gr00t_assets.defs.partitions import CATALOG, EXPERIMENTS, dataset_partitions
 from gr00t_assets.defs.resources import StoreResource
@@ -78,8 +77,7 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
     version of the dataset had are copied.
     """
     from gr00t_assets.datasets.frames.frame_cache import FrameCache, earlier_caches
-    from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
-    from gr00t_assets.datasets.frames.frame_cache_plan import frame_cache_bytes
+    from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache, frame_cache_bytes
     from gr00t_assets.datasets.frames.frame_check import check_frames
     from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
     from gr00t_assets.datasets.quality.measure import measure_quality

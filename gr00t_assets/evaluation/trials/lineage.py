@@ -16,8 +16,7 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import find_entry, project_catalog
-from gr00t_assets.datasets.record import DatasetRecord
-from gr00t_assets.datasets.sources.version_files import recorded_files
+from gr00t_assets.datasets.sources.versions import DatasetRecord, recorded_files
 from gr00t_assets.evaluation.trials.plan import TrialPlan, TrialPolicy
 from gr00t_assets.evaluation.trials.sheet import TrialOutcome
 

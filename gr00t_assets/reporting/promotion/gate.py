@@ -26,8 +26,7 @@ from gr00t_assets.evaluation.wording import estimate_text
 RULES: dict[BaselineName, str] = {"hold": "holding still", "mean action": "the mean action"}
 """Rules that a policy must beat on held-out episodes."""
 
-MOST_CHARACTERS = 500
-"""Of the reason that somebody gives against the gate."""
+MOST_CHARACTERS = 500  # Of the reason that somebody gives against the gate
 
 
 class Gate(NamedTuple):
@@ -92,8 +91,7 @@ def gate(evidence: Evidence, environments: Sequence[str], name: str) -> Gate:
     for item in evidence.rollouts:
         own = f"in {item.environment} it succeeds {item.rate.words()}"
         if (best := item.best_baseline) is None:
-            text = f"{own}; no baseline was rolled out with it, so that nothing is beaten"
-            reasons.append(text)
+            reasons.append(f"{own}; no baseline was rolled out with it, so that nothing is beaten")
             continue
         rule, rate = best
         text = f"{own}, the best baseline, which {BASELINES[rule]}, {rate.words()}"

@@ -32,34 +32,19 @@ LIBRARY = "gr00t-assets"
 
 
 class Promotable(NamedTuple):
-    """Weights of a run that fulfils every requirement but for those of the gate.
+    """Weights of a run that fulfils every requirement but for those of the gate."""
 
-    Attributes:
-        directory: Of the run, whose store may have been moved since it trained.
-        spec: Of the run.
-        manifest: Of the run; of a checkpoint as if the run had ended with it.
-        final_loss: Training loss at the step of the weights.
-        evaluation: Of the weights, open loop.
-        checks: Outcome of every check by name.
-        name: ``EXPERIMENT``, or ``EXPERIMENT@STEP``.
-        weights: Their folder.
-        step: Of a checkpoint; None for final weights.
-        chosen: Why this checkpoint, where the best was asked for.
-        rollouts: Of the weights, by environment.
-        gate: What it says of them.
-    """
-
-    directory: Path
+    directory: Path  # Of the run, whose store may have been moved since it trained
     spec: TrainingSpec
-    manifest: Manifest
-    final_loss: LossWindow
-    evaluation: Evaluation
-    checks: dict[str, bool]
-    name: str
+    manifest: Manifest  # Of a checkpoint as if the run had ended with it
+    final_loss: LossWindow  # Training loss at the step of the weights
+    evaluation: Evaluation  # Of the weights, open loop
+    checks: dict[str, bool]  # Outcome of every check by name
+    name: str  # ``EXPERIMENT``, or ``EXPERIMENT@STEP``
     weights: Path
-    step: int | None
-    chosen: str | None
-    rollouts: tuple[Rollouts, ...]
+    step: int | None  # Of a checkpoint; None for final weights
+    chosen: str | None  # Why this checkpoint, where the best was asked for
+    rollouts: tuple[Rollouts, ...]  # Of the weights, by environment
     gate: Gate
 
     @property
@@ -86,10 +71,7 @@ class Promotable(NamedTuple):
 def model_card(
     run: Promotable, datasets: Sequence[CatalogEntry | None], promotion: Promotion
 ) -> str:
-    """The whole of ``README.md``; no path of this machine is in it.
-
-    A dataset is None where it is not in the catalog any more.
-    """
+    """The whole of ``README.md``, without a path of this machine; a dataset may be gone, None."""
     manifest, settings = run.manifest, run.spec.experiment.hyperparameters
     trainer: Trainer = trainer_named(manifest.trainer)
     comparability = manifest_class(manifest, settings)
@@ -126,8 +108,8 @@ def base_license(base_model: str, trainer: Trainer) -> ModelLicense:
     names = ("license", "license_name", "license_link")
     identifier, name, link = (str(stated[key]) if key in stated else None for key in names)
     if identifier is None:
-        note = "The licence of the base model is not known here."
-        return ModelLicense("other", "unknown", None, note)
+        unknown = "The licence of the base model is not known here."
+        return ModelLicense("other", "unknown", None, unknown)
     return ModelLicense(identifier, name, link, "The licence is that of the base model.")
 
 
@@ -176,14 +158,9 @@ def _settings(hyperparameters: Hyperparameters) -> Iterable[tuple[str, str, str]
 def _base_model(manifest: Manifest, trainer: Trainer) -> str:
     if manifest.base_model in trainer.built_in_models:
         return f"the built-in model `{manifest.base_model}`, drawn at random"
+    name = printable(_without_folder(manifest.base_model), lines=False).replace("`", "'")
     revision = manifest.base_model_revision
-    name = _code(_without_folder(manifest.base_model))
-    return f"{name} at `{revision}`" if revision else name
-
-
-def _code(text: str) -> str:
-    """A name as code, which no character of it can end."""
-    return "`" + printable(text, lines=False).replace("`", "'") + "`"
+    return f"`{name}` at `{revision}`" if revision else f"`{name}`"
 
 
 def _without_folder(text: str) -> str:

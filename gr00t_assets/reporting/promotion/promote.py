@@ -229,33 +229,33 @@ def _at_checkpoint(
 
 
 def _missing(experiment: Experiment, directory: Path) -> str:
-    older = sorted(path.parent.name for path in directory.parent.glob("[!.]*/manifest.json"))
     if directory.is_dir():
         return "it is not finished: it trains, or was killed; materialise it to go on"
-    if older:
-        return (
-            f"its runs are stale ({', '.join(older)}): the configuration or the data changed "
-            f"since, and {directory.name} has not been trained"
-        )
-    return f"it has not been trained: materialise checkpoint for {experiment.name}"
+    older = sorted(path.parent.name for path in directory.parent.glob("[!.]*/manifest.json"))
+    if not older:
+        return f"it has not been trained: materialise checkpoint for {experiment.name}"
+    return (
+        f"its runs are stale ({', '.join(older)}): the configuration or the data changed "
+        f"since, and {directory.name} has not been trained"
+    )
 
 
 def _checked(
     directory: Path, manifest: Manifest, anew: bool, final: bool
 ) -> tuple[dict[str, bool], list[str]]:
     """Outcomes by name, and the sentences of those that failed; of a checkpoint the run's alone."""
-    wanted = {name: check for name, check in CHECKS.items() if final or name != run_checks.WEIGHTS}
+    left_out = () if final else (run_checks.WEIGHTS,)
+    wanted = [name for name in CHECKS if anew and name not in left_out]
     # Recorded after all were made: weights older than the manifest are not loaded again.
-    problems = {name: check(directory) for name, check in wanted.items()} if anew else {}
+    problems = {name: CHECKS[name](directory) for name in wanted}
     for name, problem in problems.items():
         run_checks.record_check(directory, name, problem is None)
     checks = manifest.checks | {name: problem is None for name, problem in problems.items()}
-    failed = [
+    return checks, [
         f"failed check {name}" + (f": {problems[name]}" if name in problems else "")
         for name, passed in checks.items()
-        if not passed and (final or name != run_checks.WEIGHTS)
+        if not (passed or name in left_out)
     ]
-    return checks, failed
 
 
 def _refuse(name: str, reasons: list[str]) -> NoReturn:

@@ -1,5 +1,9 @@
-"""The record of a promoted model, and the list of all of them in a store."""
+"""The record of a promoted model, the list of all of a store, and pushing one to the Hub."""
 
+import json
+import os
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -7,11 +11,11 @@ from pydantic import Field
 
 from gr00t_assets.core.checksums import load_sealed
 from gr00t_assets.core.errors import PromotionError, StoreError
-from gr00t_assets.core.files import FrozenModel, inner_folders
+from gr00t_assets.core.files import FrozenModel, append_line, inner_folders, read_objects, sync_file
 from gr00t_assets.core.project import Store
 from gr00t_assets.evaluation.success_rate import SuccessRate
 from gr00t_assets.runs.checkpoint_choice import MODELS, OF_CHECKPOINT
-from gr00t_assets.runs.model_files import PROMOTION
+from gr00t_assets.runs.model_files import PROMOTION, require_unchanged
 
 NOT_JUDGED = "Promoted by a version of gr00t-assets that asked no policy to beat a baseline."
 
@@ -77,15 +81,13 @@ def load_promotion(folder: Path) -> Promotion | None:
         StoreError: This user may not read it.
     """
     path = folder / PROMOTION
-    if not path.is_file():
-        return None
-    text, remedy = (
-        "this is not the record of a promotion.",
-        f"move {folder.name} away and promote again",
-    )
-    return load_sealed(
-        path, Promotion, lambda why: PromotionError(str(path), text, [why.splitlines()[0], remedy])
-    )
+
+    def unreadable(why: str) -> PromotionError:
+        remedy = f"move {folder.name} away and promote again"
+        problem = "this is not the record of a promotion."
+        return PromotionError(str(path), problem, [why.splitlines()[0], remedy])
+
+    return load_sealed(path, Promotion, unreadable) if path.is_file() else None
 
 
 class Promoted(NamedTuple):
@@ -108,3 +110,75 @@ def promoted_models(store: Store, experiment: str | None = None) -> list[Promote
                 models.append(Promoted(folder, None, str(error)))
     models.sort(key=lambda model: model.record.promoted_at if model.record else "", reverse=True)
     return models
+
+
+PUSHES = "pushes.jsonl"  # Beside the record: one line a push. It is never uploaded.
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+class Push(NamedTuple):
+    """Where a model went."""
+
+    repository: str
+    url: str
+    commit: str
+
+
+def push(record: Promotion, folder: Path, repository: str, private: bool = False) -> Push:
+    """Upload a promoted model; files that the Hub has already are not sent again.
+
+    The token comes from ``HF_TOKEN`` or from ``hf auth login``; it is in no message. The repository
+    is created where there is none; one that is public is refused where it is to be private.
+
+    Raises:
+        CheckpointError: A file of it is not as it was promoted.
+        PromotionError: The name cannot be a repository's, the Hub does not take it, or the
+            repository is public and was to be private.
+    """
+    require_unchanged(folder)
+    if not _REPOSITORY.fullmatch(repository):
+        raise PromotionError(repository, "a Hub repository is written owner/name.")
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
+    try:
+        api.create_repo(repository, repo_type="model", private=private, exist_ok=True)
+        if private and not api.model_info(repository).private:
+            raise PromotionError(
+                repository,
+                "this repository is public, and the model was to be private.",
+                ["nothing was uploaded; give another name, or make it private on the Hub"],
+            )
+        upload = api.upload_folder(
+            repo_id=repository,
+            folder_path=folder,
+            commit_message=f"{record.name} {record.config_hash}",
+            ignore_patterns=[PUSHES],
+        )
+    except PromotionError:
+        raise
+    except Exception as error:  # of the Hub's client, of its HTTP library, or of the disk
+        raise _refused(repository, error) from None
+    pushed = Push(repository, f"{api.endpoint}/{repository}", upload.oid)
+    line = {"pushed_at": datetime.now(UTC).isoformat(timespec="seconds"), **pushed._asdict()}
+    append_line(folder / PUSHES, json.dumps(line).encode())
+    sync_file(folder / PUSHES)
+    return pushed
+
+
+def pushes(folder: Path) -> list[Push]:
+    """Every push of a promoted model, the first one first."""
+    lines = [line for line in read_objects(folder / PUSHES) if line.keys() >= set(Push._fields)]
+    return [Push(*(line[name] for name in Push._fields)) for line in lines]
+
+
+def _refused(repository: str, error: Exception) -> PromotionError:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    reason = f"{type(error).__name__}" + (f", HTTP {status}" if status else "")
+    hints = {
+        401: "log in with `hf auth login`, or set HF_TOKEN to a token that may write",
+        403: "the token may not write there: make one that may, or choose another owner",
+        None: "is the Hub reachable? HF_ENDPOINT names another one",
+    }
+    hint = hints.get(status, "try again later; what was promoted stays here")
+    return PromotionError(repository, "the Hub did not take the model.", [reason, hint])

@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from gr00t_assets.core.errors import DatasetError, TrainingError
-from gr00t_assets.datasets.frames.frame_checksums import CHECKSUMS, FRAMES
-from gr00t_assets.datasets.frames.frame_index import TIMES, cache_folder, read_indices
+from gr00t_assets.datasets.frames.frame_index import (
+    CHECKSUMS,
+    FRAMES,
+    TIMES,
+    cache_folder,
+    read_indices,
+)
 from gr00t_assets.modality.data_config import is_built_in
 from gr00t_assets.runs.metrics import METRICS
 from gr00t_assets.runs.run_directory import CHECKPOINTS

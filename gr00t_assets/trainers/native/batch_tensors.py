@@ -26,8 +26,12 @@ def placed(batch: dict[str, Tensor], base: BaseModel) -> dict[str, Tensor]:
         int64. Where nothing is padded ``attention_mask`` is left out; else there are also
         ``kept_places``, where the flat prompts are no padding, int64, and ``prompt_starts``
         (B + 1,), where each begins and the last ends once padding is left out, int32.
+        ``embodiment_id`` is (1,) where all samples have the same.
     """
-    kept = base.model.placed(batch) | {}
+    kept = {**base.model.placed(batch)}
+    ids = kept["embodiment_id"]
+    if bool((ids == ids[0]).all()):
+        kept["embodiment_id"] = ids[:1]
     if "input_ids" in kept:
         kept["image_places"] = image_places(kept["input_ids"], base.tokenizer.image_id)
     mask = kept["attention_mask"]

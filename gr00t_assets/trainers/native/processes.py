@@ -10,13 +10,13 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
@@ -48,6 +48,8 @@ class Processes:
     count: int = 1
     local_rank: int = 0
     _store: Any = None
+    _by_row: list[nn.Parameter] = field(default_factory=list)
+    _rows: Any = None
 
     @property
     def is_first(self) -> bool:
@@ -72,18 +74,36 @@ class Processes:
     ) -> nn.Module:
         """The model so wrapped that gradients are averaged over the processes.
 
-        Of weights that each embodiment has for itself, the rows of ``embodiments`` alone are sent:
-        the gradient of the others is zero everywhere.
+        Weights that each embodiment has for itself are left to ``average_embodiments``: the
+        gradient of other rows than ``embodiments`` is zero everywhere.
         """
         if self._store is None or is_sharded(model):
             return model
+        by_row = {
+            f"{name}.{part}": parameter
+            for name, module in model.named_modules()
+            if isinstance(module, EmbodimentLinear)
+            for part, parameter in module.named_parameters()
+        }
+        self._by_row = list(by_row.values())
+        self._rows = torch.tensor(sorted(set(embodiments)), device=device)
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, list(by_row))
         devices = [device] if device.type == "cuda" else None
-        parallel = DistributedDataParallel(
+        return DistributedDataParallel(
             model, device_ids=devices, forward_sync_buffers=False, gradient_as_bucket_view=True
         )
-        rows = torch.tensor(sorted(set(embodiments)), device=device)
-        parallel.register_comm_hook(_Averaging(model, rows, self.count), _Averaging.average)
-        return parallel
+
+    def average_embodiments(self) -> None:
+        """Average the gradients that ``parallel`` leaves out, after the backward passes."""
+        gradients = [parameter.grad for parameter in self._by_row if parameter.grad is not None]
+        if not gradients:
+            return
+        sent = [gradient.index_select(0, self._rows) for gradient in gradients]
+        flat = torch.cat([rows.flatten() for rows in sent]).div_(self.count)
+        dist.all_reduce(flat)
+        parts = flat.split([rows.numel() for rows in sent])
+        for gradient, part, rows in zip(gradients, parts, sent, strict=True):
+            gradient.index_copy_(0, self._rows, part.view_as(rows))
 
     def synchronised(self, model: nn.Module, last: bool) -> AbstractContextManager[None]:
         """Where a backward pass runs: gradients are averaged after the last one of a step."""
@@ -168,43 +188,6 @@ def _of_a_call_to_all(error: Exception) -> bool:
     return isinstance(error, dist.DistError) or (
         isinstance(error, RuntimeError) and "gloo" in str(error)
     )
-
-
-class _Averaging:
-    """Averages a bucket of gradients over the processes, and sends what can differ from zero."""
-
-    def __init__(self, model: nn.Module, rows: Tensor, count: int) -> None:
-        layers = [module for module in model.modules() if isinstance(module, EmbodimentLinear)]
-        self._by_row = {id(parameter) for layer in layers for parameter in layer.parameters()}
-        self._rows, self._count = rows, count
-
-    def average(
-        self,
-        bucket: dist.GradBucket,  # pyright: ignore[reportPrivateImportUsage]
-    ) -> torch.futures.Future[Tensor]:
-        """A future of the bucket's buffer; see ``DistributedDataParallel.register_comm_hook``."""
-        gradients = [
-            (gradient, id(parameter) in self._by_row)
-            for parameter, gradient in zip(bucket.parameters(), bucket.gradients(), strict=True)
-        ]
-        sent = [
-            gradient.index_select(0, self._rows) if by_row else gradient
-            for gradient, by_row in gradients
-        ]
-        flat = torch.cat([part.flatten() for part in sent]).div_(self._count)
-        work = dist.all_reduce(flat, async_op=True)
-        assert work is not None
-
-        def put_back(future: torch.futures.Future[list[Tensor]]) -> Tensor:
-            parts = future.value()[0].split([part.numel() for part in sent])
-            for (gradient, by_row), part, own in zip(gradients, parts, sent, strict=True):
-                if by_row:
-                    gradient.index_copy_(0, self._rows, part.view_as(own))
-                else:
-                    gradient.copy_(part.view_as(gradient))
-            return bucket.buffer()
-
-        return work.get_future().then(put_back)
 
 
 def is_process() -> bool:

@@ -185,6 +185,7 @@ class TrainingLoop:
                 with record_function(BACKWARD):
                     loss.backward()
             losses.append(loss.detach().double())
+        processes.average_embodiments()
         with record_function(OPTIMIZER):
             norm = whole(torch.nn.utils.clip_grad_norm_(self._parameters, settings.max_grad_norm))
             rate = float(self.scheduler.get_last_lr()[0])

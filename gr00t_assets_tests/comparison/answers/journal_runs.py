@@ -7,8 +7,8 @@ import gr00t_assets
 from gr00t_assets.comparison.comparison import Comparison, compare
 from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.effects import Pair, nearest_pair
 from gr00t_assets.comparison.statistics.factors import configurations
-from gr00t_assets.comparison.statistics.pairs import Pair, nearest_pair
 from gr00t_assets.comparison.tables.runs_table import read_table
 
 TABLE = Path(gr00t_assets.__file__).parents[1] / "data" / "examples" / "journal" / "runs.csv"

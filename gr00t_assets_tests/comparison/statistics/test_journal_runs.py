@@ -6,9 +6,9 @@ import pytest
 
 from gr00t_assets.comparison.answers.answers import answer
 from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.effects import Pair, nearest_pair
 from gr00t_assets.comparison.statistics.factor_tests import all_effects
 from gr00t_assets.comparison.statistics.factors import configurations, factors_of
-from gr00t_assets.comparison.statistics.pairs import Pair, nearest_pair
 from gr00t_assets.comparison.statistics.ranking import comparability_classes
 from gr00t_assets_tests.comparison.synthetic_runs import journal_runs
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gr00t_assets.comparison.run import Frames, Run
+from gr00t_assets.comparison.statistics.effects import Pair, nearest_pair, nearest_pairs
 from gr00t_assets.comparison.statistics.factors import configurations
-from gr00t_assets.comparison.statistics.pairs import Pair, nearest_pair, nearest_pairs
 from gr00t_assets_tests.comparison.synthetic_runs import DATA, drawn_curve, synthetic_run
 
 

@@ -5,11 +5,16 @@ from typing import Any
 
 import pytest
 
-from gr00t_assets.comparison.answers.limits import cautions
+from gr00t_assets.comparison.answers.headline import cautions
 from gr00t_assets.comparison.curves import Loss, logged_value_error
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.statistics.factors import configurations
-from gr00t_assets.comparison.statistics.spread import Spread, observations, pooled, repeated_spread
+from gr00t_assets.comparison.statistics.factors import (
+    Spread,
+    configurations,
+    observations,
+    pooled,
+    repeated_spread,
+)
 from gr00t_assets_tests.comparison.statistics.made_runs import effect, run, said, seeds
 from gr00t_assets_tests.comparison.synthetic_runs import synthetic_run
 

@@ -7,10 +7,15 @@ import pytest
 from scipy.stats import barnard_exact, binom, spearmanr
 from statsmodels.stats.contingency_tables import mcnemar as mcnemar_of_statsmodels
 
+from gr00t_assets.comparison.statistics.effects import holm
 from gr00t_assets.comparison.statistics.success import (
     MOST_EXACT,
+    BetweenRuns,
+    SuccessEstimate,
+    against_first,
     barnard,
-    holm,
+    between_runs,
+    compared,
     mcnemar,
     rollouts_needed,
     sequential_p,
@@ -19,13 +24,6 @@ from gr00t_assets.comparison.statistics.success_agreement import (
     MeasuredSuccess,
     rank_correlation,
     success_agreement,
-)
-from gr00t_assets.comparison.statistics.success_pairs import (
-    BetweenRuns,
-    SuccessEstimate,
-    adjusted,
-    between_runs,
-    compared,
 )
 from gr00t_assets.evaluation.success_rate import SuccessRate
 
@@ -139,11 +137,11 @@ def test_runs_that_all_fail_or_all_succeed_have_an_interval():
 
 
 def test_p_values_of_a_table_hold_together():
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     first, better = estimate("10" * 20), estimate("1110" * 10)
     alone = compared(first, better)
-    assert adjusted([alone, alone])[0].p_value == pytest.approx(2 * alone.p_value)
-    assert holm([]) == adjusted([]) == []
+    of_three = against_first([first, better, better])
+    assert [pair.p_value for pair in of_three] == pytest.approx([3 * alone.p_value] * 2)
+    assert holm([]) == against_first([first]) == []
 
 
 def measured(values: list[float], successes: list[int]) -> list[MeasuredSuccess]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gr00t_assets.core.errors import CatalogError
-from gr00t_assets.datasets.adding.project_files import write_project_files
+from gr00t_assets.datasets.adding.adding import write_project_files
 from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
 
 ENTRY = CatalogEntry.model_validate(

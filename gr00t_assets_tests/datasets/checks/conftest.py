@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from gr00t_assets.datasets.source_kinds import SyntheticSource
 from gr00t_assets.datasets.synthetic.generator import generate
-from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 
 
 @pytest.fixture(scope="session")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("checks") / "good"
-    spec = SyntheticSpec(episodes=3, min_frames=40, max_frames=44, width=96, height=96)
+    spec = SyntheticSource(episodes=3, min_frames=40, max_frames=44, width=96, height=96)
     generate(spec, directory)
     return directory
 

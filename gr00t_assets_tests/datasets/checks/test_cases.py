@@ -16,8 +16,8 @@ from gr00t_assets.datasets.fit.dataset_check import check_dataset, check_stored_
 from gr00t_assets.datasets.fit.modality_configs import build_modality_config
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.v3.convert import CONVERTED
-from gr00t_assets.datasets.record import DatasetRecord, save_record
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
+from gr00t_assets.datasets.sources.versions import DatasetRecord, save_record
 from gr00t_assets_tests.datasets.checks.edits import edit_json
 from gr00t_assets_tests.datasets.videos import content
 

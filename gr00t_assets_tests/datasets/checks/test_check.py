@@ -12,9 +12,9 @@ from gr00t_assets.core.finding import MAX_PER_CODE, Collector, Finding, Severity
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.fit.dataset_check import check_dataset
 from gr00t_assets.datasets.lerobot.folder import FAULTS
-from gr00t_assets.datasets.record import DatasetRecord, save_record
+from gr00t_assets.datasets.source_kinds import SyntheticSource
+from gr00t_assets.datasets.sources.versions import DatasetRecord, save_record
 from gr00t_assets.datasets.synthetic.generator import generate
-from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets_tests.datasets.checks.edits import data_file
 
 CONFIG = "fourier_gr1_arms_only"
@@ -30,7 +30,7 @@ def test_a_good_dataset_has_no_error_and_only_its_still_joints_as_warning(
 
 
 def test_a_good_dataset_of_two_cameras_has_no_finding(tmp_path: Path) -> None:
-    spec = SyntheticSpec(
+    spec = SyntheticSource(
         robot="so101", episodes=2, min_frames=40, max_frames=42, width=96, height=96
     )
     generate(spec, tmp_path / "so101")

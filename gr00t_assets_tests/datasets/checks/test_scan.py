@@ -10,7 +10,7 @@ import pytest
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.checks import scan
 from gr00t_assets.datasets.fit.dataset_check import check_dataset, check_stored_dataset
-from gr00t_assets.datasets.record import DatasetRecord
+from gr00t_assets.datasets.sources.versions import DatasetRecord
 from gr00t_assets_tests.datasets.checks.edits import data_file
 from gr00t_assets_tests.datasets.checks.test_faults import FAULTS
 from gr00t_assets_tests.defs.project import make_project

@@ -9,10 +9,14 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.fit.dataset_check import check_stored_dataset
 from gr00t_assets.datasets.fit.modality_configs import build_modality_config
-from gr00t_assets.datasets.lerobot.features import Feature, parse_features
+from gr00t_assets.datasets.lerobot.features import Camera, Feature, parse_features
 from gr00t_assets.datasets.lerobot.folder import FAULTS
-from gr00t_assets.datasets.record import Camera, DatasetRecord, load_record, save_record
-from gr00t_assets.datasets.sources.content import content_hash
+from gr00t_assets.datasets.sources.versions import (
+    DatasetRecord,
+    content_hash,
+    load_record,
+    save_record,
+)
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.data_config import data_configs, is_built_in
 

@@ -10,7 +10,7 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.fit.fit_check import fitting_data_configs, known_cameras
 from gr00t_assets.datasets.fit.modality_configs import resolve_modality_config
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.record import Camera
+from gr00t_assets.datasets.lerobot.features import Camera
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.data_config import data_configs
 from gr00t_assets.modality.modality_json import parse_modality

@@ -9,8 +9,7 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.video_decoding import decode, nearest_rows
-from gr00t_assets.datasets.video_encoding import write_video
+from gr00t_assets.datasets.videos import decode, nearest_rows, write_video
 
 EGO = "observation.images.ego_view"
 

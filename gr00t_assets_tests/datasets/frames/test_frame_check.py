@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.datasets.frames.episode_frames import DecodedEpisode
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
 from gr00t_assets.datasets.frames.frame_check import check_frames
@@ -16,11 +15,10 @@ from gr00t_assets.datasets.frames.video_backends import (
     video_backend,
 )
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.recorded_frames import VideoFrames
+from gr00t_assets.datasets.recorded_frames import DecodedEpisode, VideoFrames
+from gr00t_assets.datasets.source_kinds import SyntheticSource
 from gr00t_assets.datasets.synthetic.generator import generate
-from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
-from gr00t_assets.datasets.video_decoding import decode
-from gr00t_assets.datasets.video_encoding import write_video
+from gr00t_assets.datasets.videos import decode, write_video
 from gr00t_assets.modality.frame_check_result import load_frame_check, save_frame_check
 from gr00t_assets_tests.datasets.videos import encode
 
@@ -83,7 +81,7 @@ def test_october_is_exact_on_exact_timestamps(small: Cached) -> None:
 
 
 def test_float32_timestamps_are_caught(tmp_path: Path) -> None:
-    spec = SyntheticSpec(
+    spec = SyntheticSource(
         robot="so101", episodes=1, min_frames=40, max_frames=40, width=64, height=64
     )
     generate(spec, tmp_path / "so101")
@@ -176,7 +174,7 @@ def test_frames_in_the_colours_of_another_decoder(small: Cached) -> None:
     path = small[0].video_path(0, EGO)
     episode = DecodedEpisode(VideoFrames(path))
     frames = [frame for _, frame in decode(path) if frame is not None]
-    assert episode.count == len(frames)
+    assert len(episode.times) == len(frames)
     for position in (0, 25, len(frames) - 1):
         other = np.clip(frames[position].astype(int) + 3, 0, 255).astype(np.uint8)
         assert episode.find(other, near=position) == position

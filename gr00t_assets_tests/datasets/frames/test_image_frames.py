@@ -16,12 +16,11 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.contact_sheet import contact_sheet
 from gr00t_assets.datasets.fit.dataset_check import check_dataset
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
-from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
-from gr00t_assets.datasets.frames.frame_cache_plan import frame_cache_bytes
+from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache, frame_cache_bytes
 from gr00t_assets.datasets.frames.frame_check import check_frames
-from gr00t_assets.datasets.image_decoding import ImageDecoder
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.video_decoding import VideoError
+from gr00t_assets.datasets.recorded_frames import ImageDecoder
+from gr00t_assets.datasets.videos import VideoError
 from gr00t_assets.modality.images import resized
 
 DATA = Path(__file__).parents[2] / "data"

@@ -12,8 +12,8 @@ from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
 from gr00t_assets.datasets.frames.frame_index import frame_cache_info
 from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.source_kinds import SyntheticSource
 from gr00t_assets.datasets.synthetic.generator import generate
-from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets.modality.camera_images import ImageRecipe
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets_tests.modality.image_reference import prepare_image
@@ -24,7 +24,7 @@ Made = tuple[LeRobotDataset, ModalityConfig, Path]
 @pytest.fixture
 def made(tmp_path: Path) -> Made:
     fields = {"episodes": 2, "min_frames": 40, "max_frames": 44, "width": 80, "height": 64}
-    generate(SyntheticSpec.model_validate(fields), tmp_path / "source")
+    generate(SyntheticSource.model_validate(fields), tmp_path / "source")
     dataset = LeRobotDataset.open(tmp_path / "source")
     config = resolve_modality_config(dataset, "small", "v1", "fourier_gr1_arms_only", "gr1")
     directory = tmp_path / "small" / "v1"

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from gr00t_assets.datasets.source_kinds import SyntheticSource
 from gr00t_assets.datasets.synthetic.generator import generate
-from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 
 
 @pytest.fixture(scope="session")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("quality") / "good"
     generate(
-        SyntheticSpec(episodes=4, min_frames=130, max_frames=136, width=64, height=64), directory
+        SyntheticSource(episodes=4, min_frames=130, max_frames=136, width=64, height=64), directory
     )
     return directory
 
@@ -27,7 +27,7 @@ def copied(good: Path, tmp_path: Path) -> Path:
 def six(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six episodes of an SO-101 at 30 rows a second."""
     directory = tmp_path_factory.mktemp("quality") / "six"
-    spec = SyntheticSpec(
+    spec = SyntheticSource(
         robot="so101", episodes=6, min_frames=90, max_frames=96, width=64, height=64, fps=30
     )
     generate(spec, directory)

@@ -12,8 +12,7 @@ from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.quality.figures import Quality
 from gr00t_assets.datasets.quality.measure import measure_quality
-from gr00t_assets.datasets.video_decoding import decode
-from gr00t_assets.datasets.video_encoding import write_video
+from gr00t_assets.datasets.videos import decode, write_video
 
 EGO = "observation.images.ego_view"
 STATE, ACTION = "observation.state", "action"

@@ -16,9 +16,9 @@ import pytest
 
 from gr00t_assets.core.errors import DatasetError, StoreError
 from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.sources.content import content_files, content_hash
 from gr00t_assets.datasets.sources.hub_source import HubUnreachableError
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
+from gr00t_assets.datasets.sources.versions import content_files, content_hash
 from gr00t_assets_tests.datasets.conftest import entry_of
 from gr00t_assets_tests.datasets.sources.hub_server import COMMIT, REPOSITORY, Hub
 

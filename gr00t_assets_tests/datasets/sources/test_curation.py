@@ -15,9 +15,8 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.fit.modality_configs import build_modality_config
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.record import DatasetRecord
-from gr00t_assets.datasets.sources.content import content_hash
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
+from gr00t_assets.datasets.sources.versions import DatasetRecord, content_hash
 from gr00t_assets.defs.asset_metadata import dataset_metadata
 from gr00t_assets_tests.datasets.checks.edits import (
     data_file,

@@ -9,9 +9,9 @@ import pytest
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.sources import hub_source
-from gr00t_assets.datasets.sources.content import content_hash
 from gr00t_assets.datasets.sources.hub_source import HubUnreachableError, without_token
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
+from gr00t_assets.datasets.sources.versions import content_hash
 from gr00t_assets_tests.datasets.conftest import entry_of
 from gr00t_assets_tests.datasets.sources.hub_server import COMMIT, REPOSITORY, Hub
 

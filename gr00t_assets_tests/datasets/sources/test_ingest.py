@@ -8,10 +8,9 @@ import pytest
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.record import load_record
-from gr00t_assets.datasets.sources.content import content_hash
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
-from gr00t_assets.datasets.video_encoding import write_video
+from gr00t_assets.datasets.sources.versions import content_hash, load_record
+from gr00t_assets.datasets.videos import write_video
 from gr00t_assets_tests.datasets.conftest import SMALL, entry_of
 
 SYNTHETIC = {"kind": "synthetic", **SMALL.model_dump()}

@@ -6,9 +6,9 @@ import pytest
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.record import load_record
 from gr00t_assets.datasets.sources.hub_source import HubUnreachableError
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
+from gr00t_assets.datasets.sources.versions import load_record
 from gr00t_assets_tests.datasets.conftest import entry_of
 from gr00t_assets_tests.datasets.sources.hub_server import COMMIT, LATER, REPOSITORY, Hub
 

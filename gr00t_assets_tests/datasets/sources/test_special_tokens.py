@@ -19,8 +19,8 @@ from gr00t_assets.datasets.checks.scan import scan_dataset
 from gr00t_assets.datasets.curation import Curation, IdleTrim
 from gr00t_assets.datasets.fit.dataset_check import check_dataset, check_stored_dataset
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.record import DatasetRecord
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
+from gr00t_assets.datasets.sources.versions import DatasetRecord
 from gr00t_assets.datasets.synthetic.generator import generate
 from gr00t_assets.modality.special_tokens import special_tokens, without_special_tokens
 from gr00t_assets.trainers.native.prompts import EAGLE_TOKENS, byte_tokenizer

@@ -8,20 +8,18 @@ import pytest
 
 from gr00t_assets.core.errors import CatalogError, DatasetError
 from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.adding.adding import look_at_source
-from gr00t_assets.datasets.adding.project_files import write_project_files
-from gr00t_assets.datasets.adding.source import named_source
-from gr00t_assets.datasets.record import load_record
-from gr00t_assets.datasets.sources.fetch import no_log
+from gr00t_assets.datasets.adding.adding import look_at_source, write_project_files
+from gr00t_assets.datasets.source_kinds import SyntheticSource
+from gr00t_assets.datasets.sources.fetch import named_source, no_log
+from gr00t_assets.datasets.sources.versions import load_record
 from gr00t_assets.datasets.synthetic.generator import generate
-from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets.defs.asset_metadata import lineage_metadata
 from gr00t_assets.evaluation.trials.lineage import import_trials, load_lineage
 from gr00t_assets.evaluation.trials.plan import TrialPlan
 from gr00t_assets.evaluation.trials.sheet import TrialOutcome
 from gr00t_assets_tests.evaluation.trials.conftest import PlanMaker
 
-SPEC = SyntheticSpec(episodes=6, min_frames=40, max_frames=44, width=64, height=64)
+SPEC = SyntheticSource(episodes=6, min_frames=40, max_frames=44, width=64, height=64)
 
 
 def record(folder: Path, episodes: int) -> Path:

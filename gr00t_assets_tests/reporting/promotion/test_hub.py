@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from gr00t_assets.cli.main import app
 from gr00t_assets.core.errors import PromotionError
-from gr00t_assets.reporting.promotion.hub import PUSHES, push, pushes
+from gr00t_assets.reporting.promotion.record import PUSHES, push, pushes
 from gr00t_assets_tests.reporting.promotion.conftest import BECAUSE
 
 REASON = ("--because", BECAUSE)

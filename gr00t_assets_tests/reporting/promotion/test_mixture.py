@@ -16,9 +16,9 @@ from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.new_sweep import sweep_yaml
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.experiments.sweeps import Sweep, load_sweep
-from gr00t_assets.reporting.journal.research_journal import write_journal
 from gr00t_assets.reporting.promotion.promote import promote
 from gr00t_assets.reporting.report import make_report
+from gr00t_assets.reporting.research_journal import write_journal
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import make_spec
 from gr00t_assets.runs.stored_run import read_runs

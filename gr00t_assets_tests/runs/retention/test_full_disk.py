@@ -11,8 +11,8 @@ import pytest
 
 from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.record import load_record
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
+from gr00t_assets.datasets.sources.versions import load_record
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.retention.removal import require_disk_space

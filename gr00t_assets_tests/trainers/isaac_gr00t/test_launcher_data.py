@@ -183,7 +183,7 @@ def test_a_frame_cache_without_a_camera_or_an_episode_is_refused_at_once(
 
 
 def test_of_two_equally_near_frames_the_first_is_taken(tmp_path: Path, opened: Opener) -> None:
-    from gr00t_assets.datasets.video_decoding import nearest_rows
+    from gr00t_assets.datasets.videos import nearest_rows
 
     sys.path.insert(0, str(Path(isaac_gr00t.__path__[0]) / "launcher"))
     try:

@@ -5,28 +5,45 @@ are written as they are, frames are shown as they are, and the source is never w
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import published_directory
+from gr00t_assets.datasets.lerobot.columns import (
+    flatten_column,
+    image_bytes,
+    report_unreadable,
+    stored_images,
+)
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.folder import Folder, episode_names
-from gr00t_assets.datasets.lerobot.info import V30, V30_EPISODES, VIDEO_PATH, episode_path
-from gr00t_assets.datasets.lerobot.rows import report_unreadable
-from gr00t_assets.datasets.lerobot.v3.cut_rows import cut_rows
+from gr00t_assets.datasets.lerobot.info import (
+    DATA_PATH,
+    V30,
+    V30_EPISODES,
+    VIDEO_PATH,
+    episode_path,
+)
+from gr00t_assets.datasets.lerobot.rows import RowRange, batch_rows
 from gr00t_assets.datasets.lerobot.v3.cut_videos import cut_video
 from gr00t_assets.datasets.lerobot.v3.stored_episodes import (
     Changes,
     StoredEpisode,
+    flattened_columns,
     stored_episodes,
     trimmed_videos,
     with_own_files,
+    write_meta,
 )
-from gr00t_assets.datasets.lerobot.v3.write_meta import flattened_columns, write_meta
 from gr00t_assets.datasets.lerobot.video_packets import VideoFiles, find_frames, report_video
-from gr00t_assets.datasets.video_decoding import VideoError
+from gr00t_assets.datasets.videos import VideoError
 
 CONVERTED = "converted from LeRobot v3.0 to v2.1"
 """How the first warning of a converted dataset begins."""
@@ -35,6 +52,9 @@ CONVERSION = f"{CONVERTED} by converter 2; every frame was compared"
 """That warning; its number is raised when the same source begins to give other files."""
 
 _PROBLEM = "this dataset cannot be written as LeRobot v2.1."
+
+_DESCRIPTION = b"huggingface"
+"""Key of a file's schema under which LeRobot writes the columns' shapes."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +75,8 @@ def convert_to_v21(
     dataset, but for 50 bytes a frame of the longest video file.
 
     Args:
-        source: Folder of the dataset; only read.
         destination: Folder to make; it may be there and be empty.
         name: What errors call the dataset; the folder's name by default.
-        changes: What is left out or renamed; nothing by default.
 
     Raises:
         DatasetError: All that is missing, unreadable or contradictory, at once; ``destination``
@@ -86,10 +104,13 @@ def convert_to_v21(
     folder.raise_errors(name, _PROBLEM)
     episodes = stored_episodes(dataset, changes.trimmed, videos)
     with published_directory(destination) as target:
-        cut_rows(folder, dataset, episodes, target, flattened_columns(dataset))
+        _cut_rows(folder, dataset, episodes, target)
         folder.raise_errors(name, _PROBLEM)
-        if not is_shared:
-            _copy_videos(dataset, episodes, target)
+        for item in episodes if not is_shared else ():
+            for camera in dataset.video_cameras if not item.is_trimmed else ():
+                file = target / episode_path(VIDEO_PATH, item.index, camera)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(dataset.video_path(item.source.index, camera), file)
         videos = trimmed_videos(folder.collector, videos, episodes)
         folder.raise_errors(name, _PROBLEM)
         codecs = _write_videos(folder, videos, episodes, target)
@@ -99,26 +120,13 @@ def convert_to_v21(
     return Converted(episodes, folder.warnings())
 
 
-def _copy_videos(dataset: LeRobotDataset, episodes: Sequence[StoredEpisode], target: Path) -> None:
-    """Copy the videos of whole episodes, which have files of their own."""
-    for item in (item for item in episodes if not item.is_trimmed):
-        for camera in dataset.video_cameras:
-            file = target / episode_path(VIDEO_PATH, item.index, camera)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(dataset.video_path(item.source.index, camera), file)
-
-
 def _write_videos(
     folder: Folder,
     videos: Mapping[str, VideoFiles],
     episodes: Sequence[StoredEpisode],
     target: Path,
 ) -> dict[str, set[str]]:
-    """Write a file for each episode and camera.
-
-    Returns:
-        By camera that was encoded anew, the codecs that its files now have.
-    """
+    """Write a file for each episode and camera; gives the codecs of each camera encoded anew."""
     codecs: dict[str, set[str]] = {}
     index_of = {item.source.index: item.index for item in episodes}
     for camera, files in videos.items():
@@ -144,3 +152,120 @@ def _write_videos(
             found += "(no clean key frame at the border); encoded anew as H.264 without loss, "
             folder.collector.report("video-encoded", camera, f"{found}{size / 1e6:.1f} MB")
     return codecs
+
+
+def _cut_rows(
+    folder: Folder, dataset: LeRobotDataset, episodes: Sequence[StoredEpisode], target: Path
+) -> None:
+    """Write the rows of each episode into a file of its own, in one pass.
+
+    Counting columns are left as they are where no episode is changed. The numbers of columns of
+    several axes are written one after another.
+    """
+    flattened = flattened_columns(dataset)
+    stored = {item.source.index: item for item in episodes}
+    is_renumbered = any(item.is_changed for item in episodes)
+    ranges = dataset.ranges.values() or (
+        RowRange(item.index, str(dataset.info.data_file(item.index)), 0, item.length)
+        for item in dataset.episodes
+    )
+    for file, parts in groupby(ranges, key=lambda part: part.file):
+        with report_unreadable(folder.collector, file):
+            parquet = pq.ParquetFile(folder.directory / file, buffer_size=1 << 20, pre_buffer=False)
+            wanted = ((stored[part.episode], part.start) for part in parts)
+            for item, batches in _episodes(parquet, wanted):
+                path, writer, began = target / episode_path(DATA_PATH, item.index), None, 0.0
+                path.parent.mkdir(parents=True, exist_ok=True)
+                for done, batch in batches:
+                    changed = _with_images(batch, folder.directory)
+                    changed = _flat(changed, flattened) if flattened else changed
+                    if is_renumbered:
+                        if not done and "timestamp" in batch.schema.names:
+                            began = batch.column("timestamp")[0].as_py()
+                        changed = _renumbered(changed, item, done, began)
+                    if writer is None:
+                        schema = changed.schema if flattened else parquet.schema_arrow
+                        writer = pq.ParquetWriter(path, schema)
+                    writer.write_batch(changed)
+                if writer is not None:
+                    writer.close()
+
+
+def _episodes(
+    file: pq.ParquetFile, parts: Iterable[tuple[StoredEpisode, int]]
+) -> Iterator[tuple[StoredEpisode, Iterator[tuple[int, pa.RecordBatch]]]]:
+    """Each episode with its batches, and how many of its rows were in those before.
+
+    ``parts`` have the position in the file of the first row that the source has of an episode.
+    """
+    batches, position = file.iter_batches(batch_rows(file)), 0
+    batch: pa.RecordBatch | None = None
+
+    def rows_of(start: int, end: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+        nonlocal batch, position
+        while position < end:
+            if batch is None:
+                batch = next(batches, None)
+                if batch is None:
+                    return
+            first = max(start - position, 0)
+            last = min(end - position, batch.num_rows)
+            if first < last:
+                yield max(position - start, 0), batch.slice(first, last - first)
+            if end < position + batch.num_rows:
+                return
+            position, batch = position + batch.num_rows, None
+
+    for item, begin in parts:
+        start = begin + item.start
+        yield item, rows_of(start, start + item.length)
+
+
+def _with_images(batch: pa.RecordBatch, directory: Path) -> pa.RecordBatch:
+    """The batch with the images themselves, where it names files of the dataset's own."""
+    columns = list(batch.columns)
+    for place, column in enumerate(columns):
+        compressed = image_bytes(column)
+        if compressed is None or not compressed.null_count or not pa.types.is_struct(column.type):
+            continue
+        images = pa.array(stored_images(column, directory) or (), compressed.type)
+        fields = list(column.type)
+        arrays = [images if item.name == "bytes" else column.field(item.name) for item in fields]
+        columns[place] = pa.StructArray.from_arrays(arrays, fields=fields)
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+
+
+def _flat(batch: pa.RecordBatch, names: Collection[str]) -> pa.RecordBatch:
+    """The batch with lists of numbers in place of lists of lists."""
+    arrays, fields = list(batch.columns), list(batch.schema)
+    for place, field in enumerate(batch.schema):
+        if field.name in names:
+            values = flatten_column(arrays[place]).values
+            size = len(values) // max(batch.num_rows, 1)
+            arrays[place] = pa.FixedSizeListArray.from_arrays(values, size)
+            fields[place] = pa.field(field.name, arrays[place].type)
+    metadata = {k: v for k, v in (batch.schema.metadata or {}).items() if k != _DESCRIPTION}
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields, metadata))
+
+
+def _renumbered(
+    batch: pa.RecordBatch, item: StoredEpisode, done: int, began: float
+) -> pa.RecordBatch:
+    """The batch with other counting columns, each in the type that it has.
+
+    ``done`` rows of the episode were before; its first row is at ``began`` seconds.
+    """
+    names, count = batch.schema.names, np.arange(done, done + batch.num_rows)
+    values = {"episode_index": np.full(len(count), item.index), "index": item.first + count}
+    if item.is_trimmed:
+        values["frame_index"] = count
+        if "timestamp" in names:
+            times = batch.column("timestamp").to_numpy(zero_copy_only=False)
+            values["timestamp"] = times.astype(np.float64) - began
+    columns = {
+        field.name: pa.array(values[field.name]).cast(field.type, safe=False)
+        if field.name in values
+        else column
+        for field, column in zip(batch.schema, batch.columns, strict=True)
+    }
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=batch.schema)

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from gr00t_assets.datasets.lerobot.rows import is_disk_full
+from gr00t_assets.datasets.lerobot.columns import is_disk_full
 from gr00t_assets.datasets.lerobot.video_packets import Cut, VideoPackets
-from gr00t_assets.datasets.video_decoding import VideoError
+from gr00t_assets.datasets.videos import VideoError
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -43,9 +43,6 @@ def cut_video(path: Path, table: VideoPackets, cuts: Sequence[Cut], path_of: Pat
     Both are decoded and every frame is compared. A copy that is not equal, as of a video with
     parameters that change inside it, is encoded anew.
 
-    Args:
-        path_of: Files to write; their folders are made.
-
     Returns:
         The episodes that were encoded anew.
 
@@ -69,9 +66,8 @@ def cut_video(path: Path, table: VideoPackets, cuts: Sequence[Cut], path_of: Pat
         _encode(path, table, again, again, path_of)
         for cut in differing:
             if cut.packet is None or file_digests(path_of(cut.episode)) != expected[cut.episode]:
-                raise VideoError(
-                    f"frames of episode {cut.episode} are not kept; nothing is written"
-                )
+                found = f"frames of episode {cut.episode} are not kept"
+                raise VideoError(f"{found}; nothing is written")
     except (FFmpegError, OSError) as error:
         if is_disk_full(error):
             raise
@@ -123,12 +119,8 @@ def encode_lossless(
     """Hand on frames while they are written into a video file that shows exactly them.
 
     One thread, so that the same frames always give the same bytes. Size, pixel format and the
-    meaning of the colours are those of the first frame.
-
-    Args:
-        path: The file, in a folder that exists.
-        frames: Each with its time in units of the table; its own time is replaced.
-        table: Of the video that the frames come from.
+    meaning of the colours are those of the first frame. Each comes with its time in units of the
+    table, that of the source; its own time is replaced.
     """
     import av
 

@@ -9,7 +9,7 @@ import pytest
 
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.v3.convert import convert_to_v21
-from gr00t_assets.datasets.video_decoding import decode
+from gr00t_assets.datasets.videos import decode
 from gr00t_assets_tests.datasets.lerobot.v3.hand_made import (
     FPS,
     FRONT,

@@ -9,12 +9,12 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.statistics import array_statistics
 from gr00t_assets.datasets.lerobot.v3.convert import convert_to_v21
+from gr00t_assets.datasets.source_kinds import SyntheticSource
 from gr00t_assets.datasets.synthetic.generator import generate
-from gr00t_assets.datasets.synthetic.spec import SyntheticSpec
 from gr00t_assets_tests.datasets.lerobot.v3.hand_made import frames_of
 from gr00t_assets_tests.datasets.lerobot.v3.v30 import convert_to_v30
 
-SPEC = SyntheticSpec(
+SPEC = SyntheticSource(
     robot="so101", episodes=7, min_frames=40, max_frames=46, width=96, height=96, seed=3
 )
 

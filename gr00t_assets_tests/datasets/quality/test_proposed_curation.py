@@ -19,11 +19,11 @@ from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.fit.dataset_check import check_dataset, check_stored_dataset
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.proposed_curation import proposed_curation
 from gr00t_assets.datasets.quality.figures import Quality
 from gr00t_assets.datasets.quality.measure import measure_quality
+from gr00t_assets.datasets.quality.scores import proposed_curation
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
-from gr00t_assets.datasets.video_encoding import write_video
+from gr00t_assets.datasets.videos import write_video
 from gr00t_assets_tests.datasets.checks.edits import (
     data_file,
     edit_json,

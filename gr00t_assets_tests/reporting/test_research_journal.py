@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.comparison.tables.runs_table import read_table
-from gr00t_assets.reporting.journal.research_journal import read_notes, write_journal
+from gr00t_assets.reporting.research_journal import read_notes, write_journal
 from gr00t_assets_tests.comparison.run_factory import (
     experiment,
     losses,
@@ -15,7 +15,7 @@ from gr00t_assets_tests.comparison.run_factory import (
     write_run,
 )
 
-TABLE = Path(__file__).resolve().parents[3] / "data" / "examples" / "journal" / "runs.csv"
+TABLE = Path(__file__).resolve().parents[2] / "data" / "examples" / "journal" / "runs.csv"
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.datasets.adding.source import name_of_source, named_source
 from gr00t_assets.datasets.source_kinds import FolderSource, GitSource, HubSource
+from gr00t_assets.datasets.sources.fetch import name_of_source, named_source
 from gr00t_assets_tests.trainers.isaac_gr00t.environments import commit_all, git
 
 

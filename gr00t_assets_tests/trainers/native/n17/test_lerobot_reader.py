@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from gr00t_assets.trainers.n17.architecture import TINY
-from gr00t_assets.trainers.native.base_models import load_base_model, save_model
-from gr00t_assets.trainers.native.prompts import Tokenizer
+from gr00t_assets.trainers.n17.architecture import TINY, N17Config, parse_config
+from gr00t_assets.trainers.native.base_models import new_model, save_model
+from gr00t_assets.trainers.native.n17.prompt import N17_PROMPT
+from gr00t_assets.trainers.native.prompts import Tokenizer, byte_tokenizer
 from gr00t_assets.trainers.policy import Observations, open_policy
 from gr00t_assets_tests.trainers.n17.test_processor_files import with_camera
 
@@ -29,6 +30,20 @@ TEMPLATE = (
     "{% endfor %}{{ '<|im_end|>\n' }}{% endfor %}"
 )
 """What Qwen3-VL's template makes of images and a text."""
+
+
+def two_layers() -> N17Config:
+    """The tiny model with a text layer more.
+
+    LeRobot takes features of the last layer before deepstack's are added behind it, which no
+    released model has so late.
+    """
+    raw = TINY.to_json() | {"select_layer": 2}
+    raw["qwen3_vl_config"]["text_config"]["num_hidden_layers"] = 2
+    return parse_config(raw)
+
+
+TWO_LAYERS = two_layers()
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +96,12 @@ def write_backbone(cache: Path, tokenizer: Tokenizer) -> None:
 def test_its_policy_opens_a_model_and_acts_alike(
     case: str, lerobot_groot: Path, tmp_path: Path
 ) -> None:
-    base, config = load_base_model("tiny-n1.7", seed=3), with_camera(case)
+    config, tokenizer = with_camera(case), byte_tokenizer(N17_PROMPT)
     model = tmp_path / "model"
-    save_model(base.model, base.config, model, base.tokenizer, [config])
-    write_backbone(tmp_path / "cache", base.tokenizer)
-    towers = TINY.qwen3_vl_config.model_dump(mode="json", exclude={"tokenizer"})
+    torch.manual_seed(3)
+    save_model(new_model(TWO_LAYERS), TWO_LAYERS, model, tokenizer, [config])
+    write_backbone(tmp_path / "cache", tokenizer)
+    towers = TWO_LAYERS.qwen3_vl_config.model_dump(mode="json", exclude={"tokenizer"})
     (tmp_path / TINY.model_name).mkdir()
     content = {"model_type": "qwen3_vl", "tie_word_embeddings": True, **towers}
     (tmp_path / TINY.model_name / "config.json").write_text(json.dumps(content))

@@ -85,10 +85,17 @@ def download(repository: str, revision: str | None, files: list[str]) -> Path:
         BaseModelError: The Hub does not give them.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError
 
     try:
         return Path(snapshot_download(repository, revision=revision, allow_patterns=files))
+    except GatedRepoError as error:
+        remedies = [
+            f"accept its terms at https://huggingface.co/{repository}",
+            "then set HF_TOKEN to a token of that account, or run: hf auth login",
+            "or download it elsewhere and give the folder",
+        ]
+        raise BaseModelError(repository, "this model is gated on the Hub.", remedies) from error
     except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
         reason = next(iter(str(error).strip().splitlines()), "no reason given")
         problem = "this is neither a folder here nor a model that the Hub gives."

@@ -108,14 +108,18 @@ class RunningStatistics:
 class ColumnStatistics:
     """The statistics of a dataset's columns, each computed once at most.
 
+    Args:
+        dataset: Of the columns.
+        stored: Whether ``meta/stats.json`` is used where it has a column.
+
     Raises:
         DatasetError: ``meta/stats.json`` is there and is no JSON object.
     """
 
-    def __init__(self, dataset: LeRobotDataset) -> None:
+    def __init__(self, dataset: LeRobotDataset, stored: bool = True) -> None:
         self._dataset = dataset
         folder = Folder(dataset.directory, confined=False)
-        self._stored = read_object(folder, STATS, missing=None) or {}
+        self._stored = (read_object(folder, STATS, missing=None) if stored else None) or {}
         folder.raise_errors(dataset.name, f"{STATS} cannot be read.")
         self._computed: dict[str, dict[str, np.ndarray]] = {}
 

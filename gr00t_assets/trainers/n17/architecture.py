@@ -132,6 +132,10 @@ class N17Config(FrozenModel):
     model_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     qwen3_vl_config: TowersConfig = TowersConfig()
 
+    def __hash__(self) -> int:
+        """Of its content, whose dicts have no hash."""
+        return hash(self.model_dump_json())
+
     @property
     def action_head(self) -> N17ActionHeadConfig:
         """The sizes of the action head, in the form that both generations share."""
@@ -139,16 +143,12 @@ class N17Config(FrozenModel):
         names = N17ActionHeadConfig.model_fields.keys() & N17Config.model_fields.keys()
         shared = {name: getattr(self, name) for name in names}
         shared["diffusion_model_cfg"] = {
-            "positional_embeddings": None,
             **_known(N17DiffusionModelConfig, self.diffusion_model_cfg),
             "cross_attention_dim": width,
             "attend_text_every_n_blocks": self.attend_text_every_n_blocks,
         }
         if (over_features := self.vl_self_attention_cfg) is not None:
-            shared["vl_self_attention_cfg"] = {
-                "positional_embeddings": None,
-                **_known(SelfAttentionConfig, over_features),
-            }
+            shared["vl_self_attention_cfg"] = _known(SelfAttentionConfig, over_features)
         return N17ActionHeadConfig.model_validate(
             {**shared, "action_dim": self.max_action_dim, "num_target_vision_tokens": 0}
         )
@@ -235,8 +235,9 @@ class N17Config(FrozenModel):
         return self
 
     def to_json(self) -> dict[str, Any]:
-        """The content of ``config.json``."""
-        return {"architectures": [MODEL_TYPE], "model_type": MODEL_TYPE, **self.model_dump()}
+        """The content of ``config.json``; by ``dtype`` other programs keep the weights as saved."""
+        named = {"architectures": [MODEL_TYPE], "model_type": MODEL_TYPE, "dtype": "float32"}
+        return {**named, **self.model_dump()}
 
 
 def _known(model: type[FrozenModel], raw: dict[str, Any]) -> dict[str, Any]:
@@ -256,6 +257,8 @@ def parse_config(raw: dict[str, Any]) -> N17Config:
         ValueError: It does not describe an N1.7.
     """
     known = _known(N17Config, raw)
+    if known.get("shortest_image_edge", 0) is None:
+        del known["shortest_image_edge"]
     if (towers := known.get("qwen3_vl_config")) is not None:
         parts = {"text_config": Qwen3TextConfig, "vision_config": Qwen3VisionConfig}
         vocabulary = towers.get("text_config", {}).get("vocab_size", _QWEN_VOCABULARY)

@@ -10,13 +10,16 @@ from torch.nn.functional import pad
 from gr00t_assets.trainers.native.base_models import BaseModel
 from gr00t_assets.trainers.native.prompts import image_places, tokenize
 
+ON_CPU = ("image_grid_thw", "image_ends")
+"""Tensors of a batch that stay on the CPU, where their numbers are asked for."""
 
-def placed(batch: dict[str, Tensor], image_id: int) -> dict[str, Tensor]:
+
+def placed(batch: dict[str, Tensor], base: BaseModel) -> dict[str, Tensor]:
     """A batch on the CPU with what a GPU would have to be asked for, and waited for, later.
 
     Args:
         batch: Has ``attention_mask`` (B, L), and ``input_ids`` (B, L) but where features are kept.
-        image_id: Of the image token.
+        base: The model, which may add to it, and its tokenizer.
 
     Returns:
         The batch with ``image_places``, the places of the image tokens in the flat ``input_ids``,
@@ -25,12 +28,12 @@ def placed(batch: dict[str, Tensor], image_id: int) -> dict[str, Tensor]:
         (B + 1,), where each begins and the last ends once padding is left out, int32.
         ``embodiment_id`` is (1,) where all samples have the same.
     """
-    kept = dict(batch)
+    kept = {**base.model.placed(batch)}
     ids = kept["embodiment_id"]
     if bool((ids == ids[0]).all()):
         kept["embodiment_id"] = ids[:1]
     if "input_ids" in kept:
-        kept["image_places"] = image_places(kept["input_ids"], image_id)
+        kept["image_places"] = image_places(kept["input_ids"], base.tokenizer.image_id)
     mask = kept["attention_mask"]
     if bool(mask.all()):
         del kept["attention_mask"]
@@ -45,6 +48,13 @@ def to_device(value: torch.Tensor, device: torch.device) -> torch.Tensor:
     if device.type != "cuda" or value.is_cuda:
         return value
     return value.pin_memory().to(device, non_blocking=True)
+
+
+def batch_to_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """A batch on a device, but for what stays on the CPU."""
+    return {
+        name: value if name in ON_CPU else to_device(value, device) for name, value in batch.items()
+    }
 
 
 _OF_IMAGES = ("pixel_values", "image_grid_thw")

@@ -21,6 +21,7 @@ from gr00t_assets.trainers.n15.architecture import ActionHeadConfig
 from gr00t_assets.trainers.n15.instructions import instruction_error
 from gr00t_assets.trainers.native.base_models import BaseModel
 from gr00t_assets.trainers.native.batch_tensors import (
+    batch_to_device,
     in_draw_order,
     observation_tensors,
     placed,
@@ -173,7 +174,8 @@ class BatchSource:
             stream = torch.cuda.current_stream(self._device)
             stream.wait_event(ready)
             for value in batch.values():
-                value.record_stream(stream)
+                if value.is_cuda:
+                    value.record_stream(stream)
         return batch
 
     def _make_ahead(self, draws: range) -> "tuple[dict[str, torch.Tensor], torch.Event | None]":
@@ -273,5 +275,4 @@ class BatchSource:
         return camera_images(frames, self._recipe, data.config, drawn)
 
     def _on_device(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        batch = placed(batch, self._base.tokenizer.image_id)
-        return {name: to_device(value, self._device) for name, value in batch.items()}
+        return batch_to_device(placed(batch, self._base), self._device)

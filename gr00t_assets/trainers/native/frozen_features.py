@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,10 +20,10 @@ from gr00t_assets.core.errors import StoreError, TrainingError
 from gr00t_assets.core.files import discard_directory, free_bytes, json_hash, published_directory
 from gr00t_assets.core.text import format_bytes
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
+from gr00t_assets.modality.camera_images import image_shape
 from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.native.base_models import BaseModel, Device
 from gr00t_assets.trainers.native.batches import BatchSource
-from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.processes import Processes
 
@@ -36,18 +37,33 @@ _SPARE = 1 << 30
 _POLL = 1.0
 
 
+class Prompts(NamedTuple):
+    """Ids of the tokens of each task, the task of each row, and the id of padding."""
+
+    ids: list[tuple[int, ...]]
+    tasks: np.ndarray
+    pad_id: int
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each row."""
+        return np.array([len(ids) for ids in self.ids])[self.tasks]
+
+
 class CachedFeatures:
     """Features by row, mapped from their file: the tokens of one row after those of another."""
 
-    def __init__(self, file: Path, lengths: np.ndarray, dtype: torch.dtype) -> None:
-        self._tokens = np.load(file, mmap_mode="r")
+    def __init__(self, file: Path, prompts: Prompts, dtype: torch.dtype) -> None:
+        self._tokens, lengths = np.load(file, mmap_mode="r"), prompts.lengths
         if len(self._tokens) != lengths.sum():
             raise ValueError(f"{len(self._tokens)} tokens, not {lengths.sum()}")
         self._lengths, self._starts, self._dtype = lengths, lengths.cumsum() - lengths, dtype
+        self._prompts = prompts
 
     def of(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
-        """``features`` (rows, L, D), padded on the left, and ``attention_mask`` (rows, L)."""
+        """``features`` (rows, L, D), padded on the left, ``input_ids`` and ``attention_mask``."""
         starts, lengths = self._starts[rows], self._lengths[rows]
+        ids = [torch.tensor(self._prompts.ids[task]) for task in self._prompts.tasks[rows]]
         tokens = [
             torch.from_numpy(self._tokens[start : start + length].copy()).view(self._dtype)
             for start, length in zip(starts, lengths, strict=True)
@@ -55,6 +71,9 @@ class CachedFeatures:
         place = torch.arange(int(lengths.max()))
         return {
             "features": pad_sequence(tokens, batch_first=True, padding_side="left"),
+            "input_ids": pad_sequence(
+                ids, batch_first=True, padding_value=self._prompts.pad_id, padding_side="left"
+            ),
             "attention_mask": (place >= len(place) - torch.from_numpy(lengths)[:, None]).long(),
         }
 
@@ -93,41 +112,32 @@ def use_cached_features(
 
     Raises:
         StoreError: The disk has too little room for them; the message has the figures.
-        TrainingError: The base model is no N1.5.
     """
-    if not isinstance(base.model, Gr00tN15):
-        problem = "features of the backbone are kept for N1.5 alone."
-        raise TrainingError("frozen_features", problem, ["take frozen_features out"])
-    weights = _digest(base.model.backbone.eagle_model)
+    weights, recipe = _digest(base.model.tower_weights), base.config.image_recipe
     dtype = torch.bfloat16 if device.on_gpu else torch.float32
     for dataset, data in zip(datasets, batches.data, strict=True):
-        texts = [
-            base.tokenizer.prompt_ids(
-                text, len(data.config.video), base.model.config.tokens_per_image
-            )
-            for text in data.instructions
-        ]
-        lengths = np.array([len(ids) for ids in texts])[data.tasks]
+        tokens = base.config.image_tokens(*image_shape(recipe, data.config))
+        cameras = len(data.config.video)
+        texts = [base.tokenizer.prompt_ids(text, cameras, tokens) for text in data.instructions]
+        prompts = Prompts(texts, data.tasks, base.tokenizer.pad_id)
         rows = hashlib.sha256(data.episodes.tobytes() + data.tasks.tobytes()).hexdigest()
         facts = [data.config.dataset_version, data.config.content_hash(), rows, texts, weights]
-        key = json_hash(
-            [*facts, base.model.config.image_size, base.model.attention, str(dtype)], 16
-        )
+        key = json_hash([*facts, *recipe.content, base.model.attention, str(dtype)], 16)
         folder = dataset.frame_cache / f"{FEATURES}{key}"
-        while not (found := _opened(folder, lengths, dtype)):
+        while not (found := _opened(folder, prompts, dtype)):
             if processes.is_first:
-                _write(folder, data, base, batches, device, lengths, dtype, say)
+                _write(folder, data, base, batches, device, int(prompts.lengths.sum()), dtype, say)
             else:
                 time.sleep(_POLL)
         batches.features[id(data)] = found
 
 
-def _opened(folder: Path, lengths: np.ndarray, dtype: torch.dtype) -> CachedFeatures | None:
+def _opened(folder: Path, prompts: Prompts, dtype: torch.dtype) -> CachedFeatures | None:
     """The features of a folder; one that was cut short is deleted."""
     if not folder.is_dir():
         return None
     try:
-        return CachedFeatures(folder / _FILE, lengths, dtype)
+        return CachedFeatures(folder / _FILE, prompts, dtype)
     except (OSError, ValueError):
         discard_directory(folder)
         return None
@@ -140,13 +150,11 @@ def _write(
     base: BaseModel,
     batches: BatchSource,
     device: Device,
-    lengths: np.ndarray,
+    tokens: int,
     dtype: torch.dtype,
     say: Callable[[str], None],
 ) -> None:
-    model, tokens = base.model, int(lengths.sum())
-    assert isinstance(model, Gr00tN15)
-    width = model.config.towers.text_config.hidden_size
+    model, width = base.model, base.model.towers()[1].config.hidden_size
     size, free = tokens * width * dtype.itemsize, free_bytes(folder.parent)
     if size + _SPARE > free:
         raise StoreError(

@@ -53,6 +53,19 @@ class Gr00tModel(nn.Module, ABC):
     def backbone_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
         """Features of the prompt and its images (B, L, D), and what the head is told of each."""
 
+    @abstractmethod
+    def tower_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """What the towers make of a batch (B, L, D), and what is zero of padded tokens, if any."""
+
+    @property
+    @abstractmethod
+    def tower_weights(self) -> nn.Module:
+        """What ``tower_features`` are made with."""
+
+    def placed(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A batch on the CPU with what a GPU would have to be asked for later."""
+        return batch
+
     @property
     def attention(self) -> str:
         """The attention of the towers, as transformers names it."""

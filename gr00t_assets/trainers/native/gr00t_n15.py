@@ -201,6 +201,11 @@ class Gr00tN15(Gr00tModel):
         prompt = Prompt(ids, mask, places, batch.get("kept_places"), batch.get("prompt_starts"))
         return self.backbone(prompt, batch["pixel_values"]), mask
 
+    @property
+    def tower_weights(self) -> nn.Module:
+        """Both towers and what is between them."""
+        return self.backbone.eagle_model
+
     def pixels(self, images: Tensor) -> dict[str, Tensor]:
         """Pixels in [-1, 1]."""
         return {"pixel_values": images.float().div_(127.5).sub_(1)}

@@ -16,9 +16,8 @@ from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, RELEASED_MODEL, looks_like_path
 from gr00t_assets.trainers.failures.gpu_memory import GIB, PROMPT_TOKENS, most_cameras, remedy_lines
-from gr00t_assets.trainers.model_config import load_config
-from gr00t_assets.trainers.n15.architecture import ModelConfig
-from gr00t_assets.trainers.n15.model_configs import RELEASED, TINY
+from gr00t_assets.trainers.model_config import BUILT_IN, AnyConfig, load_config
+from gr00t_assets.trainers.n15.model_configs import RELEASED
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.optimizer import moment_bytes
 from gr00t_assets.trainers.native.traced_step import Passes, step_passes
@@ -54,7 +53,7 @@ class MemoryNeed(NamedTuple):
 
 
 def memory_need(
-    config: ModelConfig,
+    config: AnyConfig,
     settings: NativeHyperparameters,
     cameras: int = 1,
     batch_size: int | None = None,
@@ -85,18 +84,20 @@ def memory_need(
     return MemoryNeed(passes.weights // shards, moments // shards, step)
 
 
-def counted_config(base_model: str, revision: str | None = None) -> ModelConfig | None:
-    """The sizes of an N1.5 without a download; None of any other model, or where it is not here."""
-    if base_model == "tiny":
-        return TINY
+def counted_config(base_model: str, revision: str | None = None) -> AnyConfig | None:
+    """The sizes of a base model without a download; None where it is not here.
+
+    Those of ``nvidia/GR00T-N1.5-3B`` are known without it.
+    """
+    if base_model in BUILT_IN:
+        return BUILT_IN[base_model]
     file = Path(base_model).expanduser() / "config.json"
     if not file.is_file() and not looks_like_path(base_model):
         cached = try_to_load_from_cache(base_model, "config.json", revision=revision)
         if not isinstance(cached, str):
             return RELEASED if base_model == RELEASED_MODEL else None
         file = Path(cached)
-    config = load_config(file) if file.is_file() else None
-    return config if isinstance(config, ModelConfig) else None
+    return load_config(file) if file.is_file() else None
 
 
 def memory_of(spec: TrainingSpec) -> Callable[[int], MemoryNeed] | None:

@@ -8,7 +8,7 @@ import torch
 from gr00t_assets.modality.camera_images import camera_images, image_shape
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
-from gr00t_assets.trainers.native.batch_tensors import observation_tensors, placed
+from gr00t_assets.trainers.native.batch_tensors import batch_to_device, observation_tensors, placed
 from gr00t_assets.trainers.native.training_state import checkpoint_model
 from gr00t_assets.trainers.policy import Observations, Policy
 from gr00t_assets.trainers.run_files import read_modality_config
@@ -63,8 +63,7 @@ class NativePolicy(Policy):
             observations.instructions,
             self.config.embodiment_id,
         )
-        batch = placed(batch, self.base.tokenizer.image_id)
-        batch = {name: value.to(device) for name, value in batch.items()}
+        batch = batch_to_device(placed(batch, self.base), device)
         steps = denoising_steps or self.denoising_steps
         with torch.no_grad(), self._device.autocast():
             features, mask = self.base.model.backbone_features(batch)

@@ -18,12 +18,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from gr00t_assets.trainers.n15.architecture import ModelConfig
+from gr00t_assets.trainers.model_config import AnyConfig
+from gr00t_assets.trainers.native.base_models import new_model
+from gr00t_assets.trainers.native.batch_tensors import ON_CPU
 from gr00t_assets.trainers.native.dit import Block
-from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
+from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.lora import add_lora
 from gr00t_assets.trainers.native.optimizer import set_weights_type, trainable
+from gr00t_assets.trainers.native.prompts import image_places
 
 _OF_MODEL = {
     *("tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model", "weights"),
@@ -52,7 +55,7 @@ class Passes(NamedTuple):
 
 
 def step_passes(
-    config: ModelConfig, settings: NativeHyperparameters, cameras: int, text: int, kept: bool
+    config: AnyConfig, settings: NativeHyperparameters, cameras: int, text: int, kept: bool
 ) -> Passes:
     """The passes of a model as a run trains it, computed once in a process.
 
@@ -70,10 +73,10 @@ def step_passes(
 
 @lru_cache(maxsize=64)
 def _passes(
-    config: ModelConfig, settings: NativeHyperparameters, cameras: int, text: int, kept: bool
+    config: AnyConfig, settings: NativeHyperparameters, cameras: int, text: int, kept: bool
 ) -> Passes:
     with torch.device("meta"):
-        model = Gr00tN15(config)
+        model = new_model(config)
     model.set_trainable(**settings.tuned_parts)
     if not (settings.tune_llm or settings.tune_visual):
         model.backbone.bfloat16()
@@ -84,10 +87,11 @@ def _passes(
     norms_in_float32(model)
     model.train()
     trained = tuple(torch.empty_like(parameter) for _, parameter in trainable(model))
-    with FakeTensorMode():
+    batches = [_batch(model, config, samples, cameras, text) for samples in (2, 3)]
+    with FakeTensorMode() as fake:
         # On a device that computes in mixed precision, as meta does not.
         model._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype))
-        two, three = (_alive(model, config, samples, cameras, text, kept) for samples in (2, 3))
+        two, three = (_alive(model, fake, batch, kept) for batch in batches)
     each = three - two
     tensors = [*model.parameters(), *model.buffers()]
     layers = [m for m in model.modules() if isinstance(m, (Block, GradientCheckpointingLayer))]
@@ -97,27 +101,45 @@ def _passes(
     return Passes(weights, trained, gathered, two - 2 * each, each)
 
 
-def _alive(
-    model: Gr00tN15, config: ModelConfig, samples: int, cameras: int, text: int, kept: bool
-) -> np.ndarray:
-    """Bytes alive after each allocation of a forward and a backward pass."""
-    head, side = config.action_head, config.image_size
-    images = samples * cameras * config.tokens_per_image
-    length = images // samples + text
-    for parameter in model.parameters():
-        given = kept and parameter.requires_grad
-        parameter.grad = torch.empty_like(parameter) if given else None
-    actions = torch.empty(samples, head.action_horizon, head.action_dim)
-    numbers = torch.ones(samples, length, dtype=torch.long)
+def _batch(
+    model: Gr00tModel, config: AnyConfig, samples: int, cameras: int, text: int
+) -> dict[str, Any]:
+    """A batch of square images, with a token of text between two of them.
+
+    Numbers that a model asks for are no tensors, since those are to have shapes alone. N1.7's
+    images are one to its attention, so that there are as many operations for any batch.
+    """
+    head, side = config.action_head, config.image_recipe.size
+    tokens = config.image_tokens(side, side)
+    ids = torch.zeros(samples, cameras * tokens + text, dtype=torch.long)
+    for camera in range(cameras):
+        start = camera * (tokens + 1)
+        ids[:, start : start + tokens] = config.image_token
+    actions = torch.zeros(samples, head.action_horizon, head.action_dim)
+    images = torch.zeros(samples * cameras, 3, side, side, dtype=torch.uint8)
     batch = {
-        "input_ids": numbers,
-        "image_places": torch.arange(images),
-        "pixel_values": torch.empty(samples * cameras, 3, side, side),
-        "state": torch.empty(samples, 1, head.max_state_dim),
-        "embodiment_id": numbers[:, 0],
+        "input_ids": ids,
+        "image_places": image_places(ids, config.image_token),
+        **model.pixels(images),
+        "state": torch.zeros(samples, 1, head.max_state_dim),
+        "embodiment_id": ids[:, -1],
         "action": actions,
         "action_mask": actions.bool(),
     }
+    placed = model.placed(batch).items()
+    return {name: value.numpy()[[0, -1]] if name in ON_CPU else value for name, value in placed}
+
+
+def _alive(model: Gr00tModel, fake: FakeTensorMode, real: dict[str, Any], kept: bool) -> np.ndarray:
+    """Bytes alive after each allocation of a forward and a backward pass."""
+    for parameter in model.parameters():
+        given = kept and parameter.requires_grad
+        parameter.grad = torch.empty_like(parameter) if given else None
+    batch = {
+        name: fake.from_tensor(value) if isinstance(value, Tensor) else value
+        for name, value in real.items()
+    }
+    actions = batch["action"]
     autocast = torch.autocast("cpu", dtype=torch.bfloat16)
     with _Alive() as alive, autocast:
         model(batch, actions, actions[:, 0, 0], 1.0).backward()

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from gr00t_assets.datasets.lerobot.features import Camera
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.data_config import data_configs
 from gr00t_assets.modality.modality_json import parse_modality
+from gr00t_assets_tests.parity_cut import N17_CUT
 
 NAME = "robot_sim.PickNPlace"
 Edit = Callable[[str, Callable[[Any], None]], None]
@@ -200,3 +202,44 @@ def test_statistics_that_cannot_be_used(spoilt_copy: Path, edit_meta: Edit) -> N
     assert "max of action in meta/stats.json has 30 numbers, not 35 or more" in text
     edit_meta("stats.json", lambda file: file["action"].update(max=[float("nan")] * 44))
     assert "max of action[0:7] is not finite" in str(_error(spoilt_copy))
+
+
+def _rounding(statistic: str) -> float:
+    """Of float32: of the places between rows, and of sums, which depend on their order."""
+    return 1e-5 if statistic in ("mean", "std") else 2e-6
+
+
+N17_KEYS = ("left_arm", "right_arm", "left_hand", "right_hand")
+
+
+def test_n17_has_the_statistics_of_nvidias_own_code_whatever_the_file_says(
+    spoilt_copy: Path, edit_meta: Edit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of its columns, and of relative actions at each step ahead."""
+    state = {key: {"normalization": "percentiles"} for key in N17_KEYS}
+    arm = {"rep": "relative", "normalization": "min_max"}
+    content = {
+        "generation": "n1.7",
+        "video": ["ego_view"],
+        "language": "annotation.human.action.task_description",
+        "state": state,
+        "action": {key: arm if "arm" in key else state[key] for key in N17_KEYS},
+    }
+    (tmp_path / "data" / "data_configs").mkdir(parents=True)
+    (tmp_path / "data" / "data_configs" / "arms_n17.yaml").write_text(json.dumps(content))
+    monkeypatch.setenv("GR00T_ASSETS_ROOT", str(tmp_path))
+    edit_meta("stats.json", lambda file: file["action"].update(q01=[-9.0] * 44, q99=[9.0] * 44))
+    config = _resolve(spoilt_copy, "arms_n17", "new_embodiment")
+    nvidias = json.loads((N17_CUT.parent / "data" / "statistics.json").read_text())
+    for part in ("state", "action"):
+        for key in getattr(config, part):
+            for name, values in key.statistics.model_dump().items():
+                wanted = nvidias[part][key.key][name]
+                np.testing.assert_allclose(values, wanted, rtol=0, atol=_rounding(name))
+    relative = {key.key: key.chunk_statistics for key in config.action if key.is_relative}
+    assert relative.keys() == nvidias["relative_action"].keys()
+    for name, chunk in relative.items():
+        assert chunk is not None
+        for which, values in chunk.model_dump().items():
+            wanted = nvidias["relative_action"][name][which]
+            np.testing.assert_allclose(values, wanted, rtol=0, atol=_rounding(which))

@@ -12,7 +12,7 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.native.base_models import load_base_model
 from gr00t_assets.trainers.native.batch_tensors import in_draw_order, placed
-from gr00t_assets.trainers.native.frozen_features import FEATURES, CachedFeatures
+from gr00t_assets.trainers.native.frozen_features import FEATURES, CachedFeatures, Prompts
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets_tests.trainers.conftest import SpecMaker, train
 from gr00t_assets_tests.trainers.native.native_batches import random_batch
@@ -112,11 +112,14 @@ def test_prompts_of_other_lengths_are_padded_as_they_are_trained(
     tokens = features[mask].to(dtype)
     numbers = tokens if dtype == torch.float32 else tokens.view(torch.int16)
     np.save(tmp_path / "tokens.npy", numbers.numpy())
-    cached = CachedFeatures(tmp_path / "tokens.npy", mask.sum(1).numpy(), dtype)
+    lengths = mask.sum(1).tolist()
+    prompts = Prompts([(7,) * n for n in lengths], np.arange(len(lengths)), base.tokenizer.pad_id)
+    cached = CachedFeatures(tmp_path / "tokens.npy", prompts, dtype)
     found = cached.of(np.array([2, 1, 0]))
     assert torch.equal(found["attention_mask"].bool(), mask.flip(0))
     assert torch.equal(found["features"][mask.flip(0)], features.flip(0)[mask.flip(0)].to(dtype))
-    assert "attention_mask" not in placed(cached.of(np.array([0, 2])), base.tokenizer.image_id)
+    alike = cached.of(np.array([0, 2])) | {"embodiment_id": torch.zeros(2)}
+    assert "attention_mask" not in placed(alike, base)
 
     short, long = (
         {**cached.of(rows), "embodiment_id": torch.zeros(1)} for rows in (np.r_[0], np.r_[1])
@@ -124,4 +127,4 @@ def test_prompts_of_other_lengths_are_padded_as_they_are_trained(
     joined = in_draw_order([short, long], np.array([1, 0]), base.tokenizer.pad_id)
     assert torch.equal(joined["features"], cached.of(np.array([1, 0]))["features"])
     with pytest.raises(ValueError, match="tokens, not"):
-        CachedFeatures(tmp_path / "tokens.npy", np.array([1]), dtype)
+        CachedFeatures(tmp_path / "tokens.npy", prompts._replace(tasks=np.array([0])), dtype)

@@ -10,6 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from transformers import Qwen3VLConfig, Qwen3VLModel
+from transformers.vision_utils import (
+    get_vision_cu_seqlens,
+    get_vision_interpolation_indices_and_weights,
+    get_vision_position_ids,
+)
 
 from gr00t_assets.trainers.n17.architecture import (
     N17ActionHeadConfig,
@@ -20,7 +25,7 @@ from gr00t_assets.trainers.native.action_head import FlowMatchingActionHead
 from gr00t_assets.trainers.native.dit import DiT
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel, attention_implementation
 from gr00t_assets.trainers.native.n17.prompt import N17_PROMPT
-from gr00t_assets.trainers.native.prompts import PromptFormat
+from gr00t_assets.trainers.native.prompts import PromptFormat, image_places
 
 PADDING, TEXT, IMAGE = 0, 1, 2
 """Kinds of tokens of a prompt, by which the action head attends to them."""
@@ -51,6 +56,8 @@ class Qwen3Backbone(nn.Module):
         fields["text_config"]["use_cache"] = False
         model: Any = Qwen3VLModel(Qwen3VLConfig(**fields))
         model.language_model.norm = UnusedNorm(config.backbone_embedding_dim)
+        # transformers' own looks for the places at every layer, for which a GPU has to be waited.
+        model.language_model._deepstack_process = _added_at
         self.model = nn.ModuleDict({"model": model})
         self.image_token = config.qwen3_vl_config.image_token_id
 
@@ -64,20 +71,72 @@ class Qwen3Backbone(nn.Module):
 
         Features of padded tokens mean nothing. Frozen towers run without recording gradients.
         """
-        ids = batch["input_ids"]
-        mask = batch.get("attention_mask", torch.ones_like(ids))
-        is_image = ids == self.image_token
         trained = any(parameter.requires_grad for parameter in self.towers.parameters())
         with torch.set_grad_enabled(torch.is_grad_enabled() and trained):
-            output = self.towers(
-                input_ids=ids,
-                attention_mask=mask,
-                pixel_values=batch["pixel_values"],
-                image_grid_thw=batch["image_grid_thw"],
-                mm_token_type_ids=is_image.int(),
-                use_cache=False,
-            )
-        return output.last_hidden_state, mask * (TEXT + is_image.to(mask.dtype))
+            return self._features(batch), self.kinds(batch)
+
+    def kinds(self, batch: dict[str, Tensor]) -> Tensor:
+        """Of each token whether it is padding, text or part of an image, (B, L) int64."""
+        ids = batch["input_ids"]
+        kinds = TEXT + (ids == self.image_token).to(ids.dtype)
+        return kinds if (mask := batch.get("attention_mask")) is None else kinds * mask
+
+    def positions(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Where the tokens and the patches of a batch are, on its device; waits for a GPU.
+
+        Returns:
+            ``text_positions`` (3, B, L), ``patch_positions`` (N, 2), the learned positions that a
+            patch is between, ``interp_indices`` and ``interp_weights`` (N, 4), and ``image_ends``
+            (images + 1,), the places in the patches where images begin and end.
+        """
+        vision, grid, ids = self.towers.visual, batch["image_grid_thw"], batch["input_ids"]
+        kinds, mask = (ids == self.image_token).int(), batch.get("attention_mask")
+        of_text, _ = self.towers.get_rope_index(ids, kinds, grid, attention_mask=mask)
+        indices, weights = get_vision_interpolation_indices_and_weights(
+            grid,
+            vision.num_grid_per_side,
+            vision.interpolation_mode,
+            vision.interpolation_align_corners,
+            vision.spatial_merge_size,
+        )
+        return {
+            "text_positions": of_text,
+            "patch_positions": get_vision_position_ids(grid, vision.spatial_merge_size),
+            "interp_indices": indices,
+            "interp_weights": weights,
+            "image_ends": get_vision_cu_seqlens(grid),
+        }
+
+    def _features(self, batch: dict[str, Tensor]) -> Tensor:
+        """What transformers' model of both towers does, without waiting for a GPU."""
+        if "text_positions" not in batch:
+            batch = {**batch, **self.positions(batch)}
+        ids, places, ends = batch["input_ids"], batch.get("image_places"), batch["image_ends"]
+        if places is None:
+            places = image_places(ids, self.image_token)
+        vision, text = self.towers.visual, self.towers.language_model
+        flash = text.config._attn_implementation == "flash_attention_2"
+        seen = vision(
+            batch["pixel_values"].to(vision.dtype),
+            grid_thw=batch["image_grid_thw"],
+            position_ids=batch["patch_positions"],
+            cu_seqlens=ends.to(ids.device) if flash else ends,
+            **{name: batch[name] for name in ("interp_indices", "interp_weights")},
+        )
+        tokens = text.embed_tokens(ids)
+        patches = seen.pooler_output.to(tokens.dtype)
+        if len(places) != len(patches):
+            raise ValueError(f"{len(places)} image tokens in the prompts, {len(patches)} in images")
+        mask = batch.get("attention_mask")
+        output = text(
+            inputs_embeds=tokens.flatten(0, 1).index_copy(0, places, patches).view_as(tokens),
+            attention_mask=mask if mask is None or flash else _seen_by_each(mask),
+            position_ids=batch["text_positions"],
+            visual_pos_masks=places,
+            deepstack_visual_embeds=seen.deepstack_features,
+            use_cache=False,
+        )
+        return output.last_hidden_state
 
     def rebuild_buffers(self) -> None:
         """Compute anew the buffers that no file holds, after ``to_empty`` left them unset."""
@@ -85,6 +144,18 @@ class Qwen3Backbone(nn.Module):
         device = text.embed_tokens.weight.device
         text.rotary_emb = type(text.rotary_emb)(text.config).to(device)
         vision.rotary_pos_emb = type(vision.rotary_pos_emb)(vision.config).to(device)
+
+
+def _added_at(tokens: Tensor, places: Tensor, patches: Tensor) -> Tensor:
+    """Tokens (B, L, D) with features of patches added at their places in the flat prompts."""
+    return tokens.flatten(0, 1).index_add(0, places, patches.to(tokens.dtype)).view_as(tokens)
+
+
+def _seen_by_each(mask: Tensor) -> Tensor:
+    """Of a prompt's mask (B, L) what each token sees, (B, 1, L, L) bool; padding sees itself."""
+    length = mask.shape[1]
+    pairs = torch.ones(length, length, dtype=torch.bool, device=mask.device)
+    return pairs.tril() & (mask.bool()[:, None, None, :] | pairs.triu())
 
 
 class AlternatingDiT(DiT):
@@ -153,8 +224,26 @@ class Gr00tN17(Gr00tModel):
         self.set_trainable(True, True, True, True)
 
     def backbone_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Features of the prompt and its images (B, L, D), and the kind of each token (B, L)."""
+        """Features of the prompt and its images (B, L, D), and the kind of each token (B, L).
+
+        A batch may have ``features`` (B, L, D) in place of pixels.
+        """
+        if (known := batch.get("features")) is not None:
+            return known, self.backbone.kinds(batch)
         return self.backbone(batch)
+
+    def tower_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """As ``backbone_features``, computed."""
+        return self.backbone(batch)
+
+    @property
+    def tower_weights(self) -> nn.Module:
+        """Both towers."""
+        return self.backbone.towers
+
+    def placed(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A batch on the CPU with its ``positions``, where it has images."""
+        return {**batch, **self.backbone.positions(batch)} if "pixel_values" in batch else batch
 
     def pixels(self, images: Tensor) -> dict[str, Tensor]:
         """Patches in [-1, 1] of images whose size is made to fit them, and how many there are."""

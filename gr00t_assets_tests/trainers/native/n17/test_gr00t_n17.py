@@ -26,9 +26,11 @@ RELEASED = {
     "diffusion_model_cfg": {
         **{"num_attention_heads": 32, "attention_head_dim": 48, "num_layers": 32},
         **{"output_dim": 1024, "interleave_self_attention": True, "dropout": 0.2},
+        "positional_embeddings": None,
     },
     "vl_self_attention_cfg": {
-        **{"num_attention_heads": 32, "attention_head_dim": 64, "num_layers": 4, "dropout": 0.2}
+        **{"num_attention_heads": 32, "attention_head_dim": 64, "num_layers": 4, "dropout": 0.2},
+        "positional_embeddings": None,
     },
 }
 """The sizes that the released checkpoint is said to have."""

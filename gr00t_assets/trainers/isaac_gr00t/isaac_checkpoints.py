@@ -9,6 +9,7 @@ import json
 import math
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from gr00t_assets.core.errors import CheckpointError, TrainingError
 from gr00t_assets.core.files import write_json
 from gr00t_assets.modality.data_config import is_built_in
+from gr00t_assets.modality.python_config import write_python
 from gr00t_assets.runs.checkpoint_layout import CheckpointLayout
 from gr00t_assets.runs.run_directory import CHECKPOINTS, MODEL
 from gr00t_assets.runs.spec import TrainingSpec
@@ -38,6 +40,9 @@ TOKENIZER_FILES = (
     "tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json", "special_tokens_map.json",
     "tokenizer_config.json",
 )  # fmt: skip
+
+PROCESSOR_FILES = ("processor_config.json", "statistics.json", "embodiment_id.json")
+"""What NVIDIA's N1.7 reads beside the weights."""
 
 _FUTURE_TOKENS = "action_head.future_tokens.weight"
 
@@ -68,23 +73,25 @@ def latest_checkpoint(spec: TrainingSpec) -> CheckpointRecord | None:
     return record
 
 
-def sizes_on_disk(base_model: Path, settings: IsaacHyperparameters) -> tuple[int, int]:
+def sizes_on_disk(
+    base_model: Path, settings: IsaacHyperparameters, parts: Mapping[str, tuple[str, ...]]
+) -> tuple[int, int]:
     """Bytes of one checkpoint with its optimizer state, and of the final model beside it.
 
     The final model shares the files of the last checkpoint, except with LoRA, whose checkpoints
-    hold adapters only. Both are 0 where the base model's weights are no safetensors.
+    hold adapters only. Both are 0 where the base model's weights are no safetensors. ``parts`` are
+    the generation's.
     """
     sizes = _tensor_sizes(base_model)
     weights = sum(sizes.values()) * _BYTES_PER_NUMBER
     if settings.lora_rank:
         return 0, weights
     trained = {
-        "action_head.": settings.tune_projector or settings.tune_diffusion_model,
-        "backbone.eagle_model.language_model.": settings.tune_llm,
-        "backbone.eagle_model.vision_model.": settings.tune_visual,
-        "backbone.eagle_model.mlp1.": settings.tune_visual,
+        ("action_head.",): settings.tune_projector or settings.tune_diffusion_model,
+        parts["llm"]: settings.tune_llm,
+        parts["visual"]: settings.tune_visual,
     }
-    begins = tuple(begin for begin, is_trained in trained.items() if is_trained)
+    begins = tuple(name for names, is_trained in trained.items() if is_trained for name in names)
     moments = sum(count for name, count in sizes.items() if name.startswith(begins))
     return weights + _MOMENTS * moments * _BYTES_PER_NUMBER, 0
 
@@ -138,11 +145,16 @@ def write_model(source: Path, spec: TrainingSpec, tokenizer: Path, model: Path) 
         except OSError:
             shutil.copyfile(path, model / path.name)
     tokenizer_files = [tokenizer / name for name in TOKENIZER_FILES]
-    for path in (*source.glob("*.index.json"), *filter(Path.is_file, tokenizer_files)):
+    processor = [source / name for name in PROCESSOR_FILES]
+    copied = filter(Path.is_file, (*tokenizer_files, *processor))
+    for path in (*source.glob("*.index.json"), *copied):
         shutil.copyfile(path, model / path.name)
     write_json(model / "config.json", _true_config(source))
-    if not is_built_in(spec.modality_config.data_config):
-        write_module(spec.modality_config, model)
+    config = spec.modality_config
+    if config.generation == "n1.7":
+        write_python(config, model)
+    elif not is_built_in(config.data_config):
+        write_module(config, model)
 
 
 def export(checkpoint: Path, spec: TrainingSpec, model: Path) -> None:
@@ -161,9 +173,10 @@ def export(checkpoint: Path, spec: TrainingSpec, model: Path) -> None:
     run = checkpoint.absolute().parent.parent
     tokenizer = run / MODEL
     if not tokenizer.is_dir():
+        environment = IsaacEnvironment.from_environment(spec.modality_config.generation)
         try:
             launch = json.loads((run / FOLDER / LAUNCH).read_text(encoding="utf-8"))
-            tokenizer = Path(launch["backbone"] or IsaacEnvironment.from_environment().backbone)
+            tokenizer = Path(launch["backbone"] or environment.backbone)
         except (OSError, ValueError, LookupError) as error:
             problem = "its tokenizer is not known: the run's launch file cannot be read."
             raise CheckpointError(str(checkpoint), problem, [str(error)]) from error

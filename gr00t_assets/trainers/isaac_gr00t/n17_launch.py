@@ -1,0 +1,182 @@
+"""What the launcher of N1.7 is told: flags, statistics, modality config, towers and tokenizer."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from gr00t_assets.core.errors import BaseModelError, TrainingError
+from gr00t_assets.core.files import published_directory, write_json
+from gr00t_assets.modality.config import ModalityConfig
+from gr00t_assets.modality.python_config import write_python
+from gr00t_assets.runs.run_directory import CHECKPOINTS
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.base_model_files import download
+from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
+from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
+from gr00t_assets.trainers.model_config import load_config
+from gr00t_assets.trainers.n17.architecture import N17Config
+
+BACKBONE = "backbone"
+"""Folder inside a base model with tokenizer and processor, where those are not NVIDIA's."""
+
+COSMOS = "nvidia/Cosmos-Reason2-2B"
+"""What NVIDIA's code takes tokenizer, chat template and processor from; gated on the Hub."""
+
+_PROCESSOR_FILES = ["*.json", "*.txt", "*.jinja"]
+
+_PLAIN = (
+    "max_steps", "save_steps", "learning_rate", "gradient_accumulation_steps", "num_gpus",
+    "weight_decay", "warmup_ratio", "dataloader_num_workers",
+    "tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model",
+)  # fmt: skip
+"""Hyperparameters that are arguments of the script, under the same names."""
+
+
+def script_arguments(
+    spec: TrainingSpec, base_model: Path, output: Path, modality_config: Path
+) -> dict[str, Any]:
+    """Fields of the script's ``FinetuneConfig``; its batch is that of all GPUs together.
+
+    Raises:
+        BaseModelError: The base model's configuration cannot be read.
+        TrainingError: A folder's name has a colon, which stands between folders.
+    """
+    settings, config = IsaacHyperparameters.of(spec.experiment), spec.modality_config
+    folders = [str(dataset.directory) for dataset in spec.datasets]
+    if with_colon := [folder for folder in folders if ":" in folder]:
+        problem = "launch_finetune.py takes a colon for the end of a folder's name."
+        remedy = "move the store to a folder without one: GR00T_ASSETS_STORE"
+        raise TrainingError(spec.experiment.name, problem, [*with_colon, remedy])
+    return {
+        "base_model_path": str(base_model),
+        "dataset_path": ":".join(folders),
+        "embodiment_tag": config.embodiment_tag,
+        "modality_config_path": str(modality_config),
+        "output_dir": str(output),
+        "global_batch_size": settings.batch_size * settings.num_gpus,
+        "color_jitter_params": config.color_jitter.model_dump(),
+        "state_dropout_prob": _n17_config(base_model).state_dropout_prob,
+        "use_wandb": False,
+        **{name: getattr(settings, name) for name in _PLAIN},
+    }
+
+
+def launch_parts(
+    spec: TrainingSpec, environment: IsaacEnvironment, base_model: Path, folder: Path
+) -> dict[str, Any]:
+    """What the launch file has for N1.7 alone; writes what it names into ``folder``.
+
+    Raises:
+        BaseModelError: Tokenizer and processor cannot be had.
+        TrainingError: As ``script_arguments``.
+    """
+    config = spec.modality_config
+    shares = spec.data.shares(spec.experiment)
+    backbone = backbone_folder(base_model, folder / BACKBONE)
+    file = write_python(config, folder)
+    return {
+        "arguments": script_arguments(spec, base_model, spec.run_directory / CHECKPOINTS, file),
+        "tag": config.embodiment_tag,
+        "embodiment_id": config.embodiment_id,
+        "backbone": str(backbone),
+        "data": {
+            str(dataset.directory): {"share": share, "statistics": statistics(dataset.config)}
+            for dataset, share in zip(spec.datasets, shares, strict=True)
+        },
+    }
+
+
+def statistics(config: ModalityConfig) -> dict[str, Any]:
+    """Statistics by group as N1.7's processor has them, of relative actions at each step ahead."""
+    return {
+        "state": {key.key: key.statistics.model_dump(mode="json") for key in config.state},
+        "action": {key.key: key.statistics.model_dump(mode="json") for key in config.action},
+        "relative_action": {
+            key.key: key.chunk_statistics.model_dump(mode="json")
+            for key in config.action
+            if key.chunk_statistics is not None
+        },
+    }
+
+
+def backbone_folder(base_model: Path, target: Path) -> Path:
+    """Make the folder that towers, tokenizer and processor are made from.
+
+    The sizes are the base model's, with as many layers of the text tower as it keeps. The rest are
+    the files of the folder ``backbone`` in the base model, or those that NVIDIA's code takes from
+    the Hub.
+
+    Raises:
+        BaseModelError: The base model is no N1.7, or the Hub does not give the files.
+    """
+    config, own = _n17_config(base_model), base_model / BACKBONE
+    source = own if own.is_dir() else download(COSMOS, None, _PROCESSOR_FILES)
+    towers = config.qwen3_vl_config.model_dump(mode="json", exclude={"tokenizer"})
+    towers["text_config"]["num_hidden_layers"] = config.select_layer
+    shutil.rmtree(target, ignore_errors=True)
+    with published_directory(target) as partial:
+        for pattern in _PROCESSOR_FILES:
+            for path in source.glob(pattern):
+                shutil.copyfile(path, partial / path.name)
+        write_json(
+            partial / "config.json",
+            {"model_type": "qwen3_vl", "tie_word_embeddings": True, **towers},
+        )
+    return target
+
+
+def refuse_other_processor(spec: TrainingSpec, base_model: Path) -> None:
+    """Refuse a data config that the base model's own processor would not carry out.
+
+    The script takes image sizes and the kind of statistics from there, whatever it is told.
+
+    Raises:
+        TrainingError: With every difference, or since the base model has no processor.
+    """
+    try:
+        content = (base_model / "processor_config.json").read_text(encoding="utf-8")
+        processor = json.loads(content)["processor_kwargs"]
+    except (OSError, ValueError, KeyError) as error:
+        problem = "the base model has no processor, which launch_finetune.py starts from."
+        raise TrainingError(
+            spec.experiment.name,
+            problem,
+            [
+                f"looked for processor_config.json in {base_model}: {error}",
+                "take nvidia/GR00T-N1.7-3B, or the model/ of a run of this version",
+            ],
+        ) from error
+    absolute = "percentiles" if processor.get("use_percentiles") else "min_max"
+    config = spec.modality_config
+    wrong = [
+        f"{part} {key.key}: normalization {key.normalization}, the processor has {absolute}"
+        for part, keys in (("state", config.state), ("action", config.action))
+        for key in keys
+        if not key.is_relative and key.normalization not in (absolute, "mean_std")
+    ]
+    model = _n17_config(base_model)
+    asked = {
+        "shortest_image_edge": (model.shortest_image_edge, processor.get("shortest_image_edge")),
+        "crop_fraction": (config.crop_scale, processor.get("crop_fraction")),
+    }
+    wrong += [
+        f"{name}: {value} is asked for, the processor has {own}"
+        for name, (value, own) in asked.items()
+        if value != own
+    ]
+    if wrong:
+        raise TrainingError(
+            spec.experiment.name,
+            f"the base model's processor does not fit data config {config.data_config}.",
+            [*wrong, "change the data config, or train with native"],
+        )
+
+
+def _n17_config(base_model: Path) -> N17Config:
+    config = load_config(base_model / "config.json")
+    if not isinstance(config, N17Config):
+        problem = "isaac-gr00t trains this model with N1.5's script, and the data is of N1.7."
+        remedy = "take nvidia/GR00T-N1.7-3B, or a data config of generation n1.5"
+        raise BaseModelError(str(base_model), problem, [remedy])
+    return config

@@ -3,8 +3,8 @@
 Of its data loading are replaced: statistics, which are those that this package validated, so that
 nothing is computed or written into a dataset's folder; held-out episodes, which are left out;
 frames, which come from the frame cache, one sample at a time, where the loader decodes whole shards
-into memory. The order of samples stays that of NVIDIA's schedule, and goes on after a resume where
-it stopped, in place of beginning anew with another seed. What is drawn for a sample, as its crop,
+into memory. Shards come in the order of NVIDIA's schedule, and go on after a resume where they
+stopped, in place of beginning anew with another seed. What is drawn for a sample, as its crop,
 follows from the run's seed and its place in the order.
 """
 
@@ -185,26 +185,28 @@ def samples(mixture: Any, launch: Launch) -> Iterator[Any]:
     import torch
 
     info = torch.utils.data.get_worker_info()
-    workers, worker = (info.num_workers, info.id) if info else (1, 0)
+    workers, number = (info.num_workers, info.id) if info else (1, 0)
     arguments, seed = launch["arguments"], launch["training_arguments"]["seed"]
-    # Processes of the loader take turns, a batch each.
-    batches = range(
-        worker, launch["resume_step"] * arguments["gradient_accumulation_steps"], workers
-    )
-    done = len(batches) * (arguments["global_batch_size"] // arguments["num_gpus"])
+    before = launch["resume_step"] * arguments["gradient_accumulation_steps"]
+    # Processes of the loader take turns, a batch each, and the first of them begins.
+    worker = (number + before) % workers
+    done = len(range(worker, before, workers))
+    done *= arguments["global_batch_size"] // arguments["num_gpus"]
+    place, places = mixture.rank * workers + worker, mixture.world_size * workers
     read, drawn = Reader(launch), 0
-    random_order = np.random.default_rng(mixture.seed + mixture.epoch)
+    # NVIDIA's processes draw one order: with few shards each batch comes several times.
+    random_order = np.random.default_rng([seed, place])
     while True:
-        for index, shard in mixture.filter_shard_sample_schedule():
+        for index, shard in mixture.shard_sampling_schedule[place::places]:
             dataset = mixture.datasets[index]
             order = np.arange(dataset.get_shard_length(shard))
             random_order.shuffle(order)
             rows = [(e, int(row)) for e, steps in dataset.sharded_episodes[shard] for row in steps]
-            for place in order:
+            for at in order:
                 drawn += 1
                 if drawn > done:
-                    with drawn_from([seed, mixture.rank, worker, drawn]):
-                        sample = read.sample(dataset, *rows[place])
+                    with drawn_from([seed, place, drawn]):
+                        sample = read.sample(dataset, *rows[at])
                     yield sample
         mixture.epoch += 1
         mixture.shard_sampling_schedule = mixture.generate_shard_sampling_schedule()

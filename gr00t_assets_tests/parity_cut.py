@@ -116,6 +116,7 @@ def make_n17_data(whole: Path, cut: Path) -> None:
     save_file({name: value.copy() for name, value in kept.items()}, cut / "samples.safetensors")
     facts = json.loads((whole / "samples.json").read_text())
     (cut / "samples.json").write_text(json.dumps({"samples": facts, "released": hashes}) + "\n")
+    (cut / "modality_config.json").write_text((whole / "modality_config.json").read_text())
     statistics = json.loads((whole / "statistics.json").read_text())
     (cut / "statistics.json").write_text(json.dumps(statistics["new_embodiment"]) + "\n")
 

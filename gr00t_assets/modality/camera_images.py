@@ -118,6 +118,7 @@ def _image_shape(recipe: ImageRecipe, config: ModalityConfig) -> tuple[int, int]
 
     camera = config.video[0]
     width, height = config.frame_size or (camera.width, camera.height)
+    width, height = width or config.image_size, height or config.image_size
     frames = torch.zeros((1, len(config.video), height, width, 3), dtype=torch.uint8)
     _, _, height, width, _ = camera_images(frames, recipe, config).shape
     return height, width

@@ -80,9 +80,9 @@ class VideoKey(FrozenModel):
 
     key: str = Field(description="Name in modality.json: ego_view")
     original_key: str = Field(description="Feature: observation.images.ego_view")
-    height: int
+    height: int = Field(description="Of its frames in pixels; 0 where it is not known")
     width: int
-    fps: float
+    fps: float = Field(description="Of the dataset; 0 where it is not known")
     transforms: CameraTransforms = Field(
         default=CameraTransforms(), description="Its own cut and resize, where it has some"
     )

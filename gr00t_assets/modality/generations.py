@@ -21,6 +21,9 @@ class Generation:
         horizon: Actions that they predict at once, unless asked for others.
         image_size: Pixels of an image: of a square, or of the shorter edge.
         embodiment_ids: Embodiment tag to the row of the per-embodiment weights.
+        clips: Whether what is normalised by least and greatest is clipped to them.
+        stored_statistics: Whether ``meta/stats.json`` of a dataset is believed. N1.7 is scaled by
+            percentiles, and LeRobot's are estimates.
     """
 
     title: str
@@ -29,6 +32,8 @@ class Generation:
     horizon: int
     image_size: int
     embodiment_ids: Mapping[str, int]
+    clips: bool = False
+    stored_statistics: bool = True
 
     def defaults(self) -> dict[str, Any]:
         """What a data config of it has where it says nothing."""
@@ -73,6 +78,8 @@ GENERATIONS: Mapping[str, Generation] = {
             "xdof_relative_eef_relative_joint": 27,
             "xdof_relative_eef_relative_joint_subtask": 27,
         },
+        clips=True,
+        stored_statistics=False,
     ),
 }
 

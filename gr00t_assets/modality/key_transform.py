@@ -27,13 +27,14 @@ class KeyTransform:
     """What is done to one key: (..., data_dim) to (..., dim), and back.
 
     It is rotated, made relative, or replaced by sines and cosines, and then normalised. ``min_max``
-    maps [min, max] to [-1, 1]; ``q99`` does so with the 1st and 99th percentile and clips, and so
-    does N1.7's ``percentiles``; ``mean_std`` subtracts the mean and divides by the standard
-    deviation; ``binary`` is 1 above 0.5, else 0. A number that never changes gives 0 under
-    ``min_max`` and ``percentiles``; under ``q99`` and ``mean_std`` it stays as it is.
+    maps [min, max] to [-1, 1], and in N1.7 ``clips``; ``q99`` does so with the 1st and 99th
+    percentile and clips, and so does N1.7's ``percentiles``; ``mean_std`` subtracts the mean and
+    divides by the standard deviation; ``binary`` is 1 above 0.5, else 0. A number that never
+    changes gives 0 under ``min_max`` and ``percentiles``; under ``q99`` and ``mean_std`` it stays
+    as it is.
     """
 
-    def __init__(self, key: VectorKey) -> None:
+    def __init__(self, key: VectorKey, clips: bool = False) -> None:
         self.key = key
         self.data_dim = key.end - key.start
         source, target = key.rotation_type, key.target_rotation
@@ -41,6 +42,7 @@ class KeyTransform:
         self._rotations = (source, target) if source and target and source != target else None
         statistics = key.chunk_statistics if key.is_relative else key.statistics
         self._mode = key.normalization if statistics is not None else None
+        self._clips = self._mode == "percentiles" or (clips and self._mode == "min_max")
         # Of a relative action (horizon, D), else (D,).
         self._low, self._high = np.zeros(1), np.ones(1)
         if self._mode is not None and self._mode in _RANGES:
@@ -89,7 +91,7 @@ class KeyTransform:
             return np.where(high != 0, (values - low) / np.where(high != 0, high, 1.0), values)
         varies = low != high
         scaled = 2 * ((values - low) / np.where(varies, high - low, 1.0)) - 1
-        if self._mode == "percentiles":
+        if self._clips:
             return np.clip(np.where(np.isclose(low, high), 0.0, scaled), -1.0, 1.0)
         if self._mode == "min_max":
             return np.where(varies, scaled, 0.0)
@@ -98,15 +100,15 @@ class KeyTransform:
     def inverse(self, values: np.ndarray, state: np.ndarray | None = None) -> np.ndarray:
         """What the model gives (..., dim) to values in units (..., data_dim).
 
-        What lies outside [-1, 1] is not clipped, but under ``percentiles``, as in N1.7. A relative
-        action takes its state, as in ``forward``, and the same errors are raised.
+        What lies outside [-1, 1] is clipped as in ``forward``, but not under ``q99``. A relative
+        action takes its state, as there, and the same errors are raised.
         """
         if self.key.sin_cos:
             sines, cosines = np.split(values, 2, axis=-1)
             return np.arctan2(sines, cosines)
         if self._mode == "binary":
             values = (values > 0.5).astype(values.dtype)
-        elif self._mode == "percentiles":
+        elif self._clips:
             values = (values.clip(-1, 1) + 1) / 2 * (self._high - self._low) + self._low
         elif self._mode == "mean_std":
             values = values * self._high + self._low

@@ -70,6 +70,9 @@ class ObservationReader:
         """Check and convert one observation; ``ObservationError`` has every problem of it."""
         reading = _Reading(dict(observation), [], [])
         frames = [self._frame(camera, reading) for camera in self.config.video]
+        if len({frame.shape for frame in frames}) > 1 and not reading.problems:
+            sizes = ", ".join(f"{frame.shape[1]} x {frame.shape[0]}" for frame in frames)
+            reading.problems.append(f"the images are of different sizes, {sizes}; give all in one")
         values = self._state(reading)
         task = self._task(reading)
         self._unused(reading)
@@ -98,7 +101,8 @@ class ObservationReader:
         generator = np.random.default_rng(seed)
         example: dict[str, Any] = {"task": "pick it up"} if self.config.language else {}
         for camera in self.config.video:
-            size = camera.height, camera.width, 3
+            edge = self.config.image_size
+            size = camera.height or edge, camera.width or edge, 3
             example[f"video.{camera.key}"] = generator.integers(0, 256, size, dtype=np.uint8)
         mean = self.state.statistic("mean").clip(self.ranges.low, self.ranges.high)
         return example | {f"state.{key}": part for key, part in self.state.by_key(mean).items()}
@@ -111,7 +115,9 @@ class ObservationReader:
             reading.problems.append(f"camera {camera.key}: {problem}")
             return np.zeros((size[1], size[0], 3), np.uint8)
         height, width = image.shape[:2]
-        if abs(width / height / (camera.width / camera.height) - 1) > 0.02:
+        if not camera.width:
+            size = width, height
+        elif abs(width / height / (camera.width / camera.height) - 1) > 0.02:
             trained = f"{camera.width} x {camera.height}"
             reading.warnings.append(
                 f"camera {camera.key}: {width} x {height} has other proportions than {trained}, "

@@ -11,6 +11,7 @@ import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.modality.config import ModalityConfig, VectorKey
+from gr00t_assets.modality.generations import GENERATIONS
 from gr00t_assets.modality.key_transform import KeyTransform
 
 Columns: TypeAlias = Mapping[str, np.ndarray] | np.ndarray
@@ -50,8 +51,9 @@ class StateActionTransform:
 
     def __init__(self, config: ModalityConfig) -> None:
         self.config = config
-        self._state = tuple(KeyTransform(key) for key in config.state)
-        self._action = tuple(KeyTransform(key) for key in config.action)
+        clips = GENERATIONS[config.generation].clips
+        self._state = tuple(KeyTransform(key, clips) for key in config.state)
+        self._action = tuple(KeyTransform(key, clips) for key in config.action)
         self._relative: list[_RelativeKey] = []
         start, behind = 0, config.max_action_dim
         for transform in self._action:

@@ -10,12 +10,16 @@ from gr00t_assets.core.errors import CheckpointError, EvaluationError, Gr00tAsse
 from gr00t_assets.core.files import folders
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.experiments.project_files import read_project
+from gr00t_assets.experiments.registry import DEFAULT_TRAINER
 from gr00t_assets.experiments.sweeps import find_experiment
 from gr00t_assets.runs.checkpoint_choice import MODELS, StoredWeights, best_weights, stored_weights
 from gr00t_assets.runs.manifest import MANIFEST, load_manifest
 from gr00t_assets.runs.model_files import PROMOTION
 from gr00t_assets.runs.run_directory import MODEL
 from gr00t_assets.runs.spec import SPEC, TrainingSpec, current_config_hash, load_spec, make_spec
+
+NVIDIAS_N17 = ("processor_config.json", "processor/processor_config.json")
+"""Of a model of N1.7 that Isaac-GR00T trained, one of these files says what is done to its data."""
 
 
 class ModelReference(NamedTuple):
@@ -195,9 +199,11 @@ def _in_folder(given: Path, selector: str | None = None) -> ModelReference:
         for weights in stored_weights(run):
             if weights.directory == folder:
                 return _reference(run, weights)
+    if selector is None and any((folder / name).is_file() for name in NVIDIAS_N17):
+        return ModelReference(folder.name, given, DEFAULT_TRAINER, None, None)
     expected = [
         f"expected a run directory with {SPEC}, its folder {MODEL}, a complete checkpoint of it,",
-        f"or a promoted model with {PROMOTION}",
+        f"a promoted model with {PROMOTION}, or an N1.7 with {NVIDIAS_N17[0]}",
     ]
     problem = "this folder holds no weights that can be opened."
     raise CheckpointError(str(given), problem, expected)

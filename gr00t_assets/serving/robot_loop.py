@@ -43,6 +43,8 @@ def joints_of(robot: Any, policy: PolicyDescription) -> list[str]:
     pairs = zip(policy.action_names, joints, strict=True)
     problems = [f"the robot has no {name}" for name, joint in pairs if not joint]
     problems += [f"the policy does not move {name}" for name in features if name not in joints]
+    if not policy.fps:
+        problems.append("the files beside the model do not say how many actions it gives a second")
     if problems:
         raise ServingError(policy.dataset, "the policy is for another robot.", problems)
     return joints

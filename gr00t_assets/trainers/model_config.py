@@ -14,6 +14,7 @@ from gr00t_assets.trainers.n15 import model_configs as n15
 from gr00t_assets.trainers.n15.architecture import ModelConfig
 from gr00t_assets.trainers.n17 import architecture as n17
 from gr00t_assets.trainers.n17.architecture import N17Config
+from gr00t_assets.trainers.n17.processor_files import image_edge
 
 AnyConfig: TypeAlias = ModelConfig | N17Config
 
@@ -24,10 +25,11 @@ _N16 = "Gr00tN1d6"
 
 
 def load_config(path: Path) -> AnyConfig:
-    """Read a ``config.json``.
+    """Read a ``config.json``; of an N1.7 NVIDIA's processor files beside it say the size of images.
 
     Raises:
         BaseModelError: The file is not JSON, or describes neither an N1.5 nor an N1.7.
+        CheckpointError: The processor's files are broken.
     """
     model: type[AnyConfig] = ModelConfig
     try:
@@ -36,7 +38,10 @@ def load_config(path: Path) -> AnyConfig:
             raise ValueError(f"a JSON object is expected, this is a {type(raw).__name__}")
         model = N17Config if raw.get("model_type") == n17.MODEL_TYPE else ModelConfig
         _refuse_n16(raw)
-        return n17.parse_config(raw) if model is N17Config else n15.parse_config(raw)
+        if model is ModelConfig:
+            return n15.parse_config(raw)
+        config, edge = n17.parse_config(raw), image_edge(path.parent)
+        return config.model_copy(update={"shortest_image_edge": edge}) if edge else config
     except ValidationError as error:
         problems = validation_problems(error, model)
         lines = [f"{problem.subject or 'config'}: {problem.text}" for problem in problems]

@@ -44,7 +44,8 @@ class ActionChunk(NamedTuple):
     """Actions that follow one observation, (horizon, numbers) in the robot's units.
 
     They are by action key of the data config, and flat in the dataset's order, with its names;
-    times are seconds after the observation, warnings what was odd about it.
+    times are seconds after the observation, NaN where ``Policy.fps`` is not known, warnings what
+    was odd about it.
     """
 
     by_key: dict[str, np.ndarray]
@@ -104,7 +105,7 @@ class Policy(ABC):
 
     @property
     def fps(self) -> float:
-        """Actions in a second, as they were recorded."""
+        """Actions in a second, as they were recorded; 0 where a model's files do not say."""
         return self.config.video[0].fps
 
     @property
@@ -154,7 +155,7 @@ class Policy(ABC):
                 problem = f"the model answers{which} with NaN or infinity: {names}."
                 steps = f"{int(wrong.any(axis=1).sum())} of {len(wrong)} steps; nothing is sent"
                 raise ActionError(self.config.dataset, problem, [steps])
-        times = np.array(self.config.action_indices) / self.fps
+        times = np.array(self.config.action_indices) / (self.fps or np.nan)
         chunks = []
         for place, item in enumerate(inputs):
             one = {key: values[place] for key, values in by_key.items()}
@@ -194,8 +195,9 @@ def open_policy(
     """Open a trained model of any trainer on ``cpu`` or ``cuda``, a GPU where there is one.
 
     Args:
-        target: A run directory; the folder of a promoted model, or what was downloaded of it; or a
-            reference: ``EXPERIMENT``, ``EXPERIMENT@STEP``, ``EXPERIMENT@best``.
+        target: A run directory; the folder of a promoted model, or what was downloaded of it; one
+            of an N1.7 with NVIDIA's processor files; or a reference: ``EXPERIMENT``,
+            ``EXPERIMENT@STEP``, ``EXPERIMENT@best``.
         device: Where left out, a GPU if there is one.
         dataset: Of a mixture the dataset whose robot and cameras it is to act for.
 

@@ -3,7 +3,7 @@
 A checkpoint is complete or not there, checked before it is trusted, and few are kept. The folder
 ``model`` of a finished run has the final weights; beside them ``modality_config.json`` says what a
 policy has to know of the data, and ``experiment_cfg/metadata.json`` is what Isaac-GR00T's policy
-reads there.
+of N1.5 reads there; that of N1.7 reads ``n17.processor_files``.
 """
 
 import json
@@ -36,6 +36,8 @@ from gr00t_assets.runs.metrics import METRICS, missing_losses, read_metrics, syn
 from gr00t_assets.runs.retention.retention_rule import kept_steps
 from gr00t_assets.runs.run_directory import CHECKPOINTS, MODALITY_CONFIG, MODEL
 from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.n17.processor_configs import configs_of
+from gr00t_assets.trainers.n17.processor_files import ProcessorFiles, processor_folder
 
 DEFAULT_LAYOUT = CheckpointLayout()
 
@@ -189,22 +191,27 @@ def published_model(spec: TrainingSpec) -> Iterator[Path]:
 def write_data_files(spec: TrainingSpec, model: Path) -> None:
     """Write what a policy has to know of the data beside its weights; see the module."""
     configs = [dataset.config for dataset in spec.datasets]
-    write_json(model / "experiment_cfg" / "metadata.json", isaac_metadata(*configs))
+    if configs[0].generation == "n1.5":
+        write_json(model / "experiment_cfg" / "metadata.json", isaac_metadata(*configs))
     contents = [config.model_dump(mode="json") for config in configs]
     write_json(model / MODALITY_CONFIG, contents if len(contents) > 1 else contents[0])
 
 
 def read_modality_config(model_directory: Path, dataset: str | None = None) -> ModalityConfig:
-    """The modality config that a model was trained with.
+    """The modality config that a model was trained with, or that of NVIDIA's N1.7 files beside it.
 
     Args:
         model_directory: The folder.
-        dataset: Name of one of the datasets that it was trained on; the first where left out.
+        dataset: Name of one of the datasets that it was trained on; the first where left out. Of
+            NVIDIA's files, an embodiment tag.
 
     Raises:
         CheckpointError: There is none beside the weights, or it was not trained on the dataset.
     """
     path = model_directory / MODALITY_CONFIG
+    if not path.is_file() and processor_folder(model_directory):
+        tags = configs_of(ProcessorFiles.read(model_directory), model_directory)
+        return tags[0] if dataset is None else config_of(dataset, tags, model_directory)
     try:
         content = read_json(path)
         contents = content if isinstance(content, list) else [content]

@@ -1,11 +1,11 @@
 """Statistics of the keys of a modality config: of columns, and of relative actions.
 
-``meta/stats.json`` is used as it is where it has a column, as Isaac-GR00T does. Where the file,
-the column or one of the six statistics is missing (v2.1 keeps statistics by episode) they are
-computed from the rows. Relative actions have a row for each step of a chunk, over whole chunks
-alone, as N1.7 computes ``meta/relative_stats.json`` (``gr00t/data/stats.py`` of NVIDIA/Isaac-GR00T
-at 65cc4a1): the further ahead a step is, the further the robot may have moved. Nothing is ever
-written into the dataset.
+For N1.5 ``meta/stats.json`` is used as it is where it has a column, as Isaac-GR00T does. Where the
+file, the column or one of the six statistics is missing (v2.1 keeps statistics by episode), and for
+N1.7, they are computed from the rows. Relative actions have a row for each step of a chunk, over
+whole chunks alone, as N1.7 computes ``meta/relative_stats.json`` (``gr00t/data/stats.py`` of
+NVIDIA/Isaac-GR00T at 65cc4a1): the further ahead a step is, the further the robot may have moved.
+Nothing is ever written into the dataset.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,14 +24,18 @@ from gr00t_assets.modality.key_transform import KeyTransform
 class ColumnStatistics:
     """The statistics of a dataset's columns, each computed once at most.
 
+    Args:
+        dataset: Of the columns.
+        stored: Whether ``meta/stats.json`` is used where it has a column.
+
     Raises:
         DatasetError: ``meta/stats.json`` is there and is no JSON object.
     """
 
-    def __init__(self, dataset: LeRobotDataset) -> None:
+    def __init__(self, dataset: LeRobotDataset, stored: bool = True) -> None:
         self._dataset = dataset
         folder = Folder(dataset.directory, confined=False)
-        self._stored = read_object(folder, STATS, missing=None) or {}
+        self._stored = (read_object(folder, STATS, missing=None) if stored else None) or {}
         folder.raise_errors(dataset.name, f"{STATS} cannot be read.")
         self._computed: dict[str, dict[str, np.ndarray]] = {}
 

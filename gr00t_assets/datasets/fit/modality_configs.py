@@ -104,7 +104,8 @@ def resolve_modality_config(
     if findings or config is None:
         problem = f"it does not fit the data config {data_config}."
         raise DatasetError(name, problem, list(map(_line, findings)))
-    statistics = ColumnStatistics(dataset)
+    stored = GENERATIONS[config.generation].stored_statistics
+    statistics = ColumnStatistics(dataset, stored)
     state, action = (
         _vector_keys(dataset, modality, statistics, config, part) for part in ("state", "action")
     )

@@ -256,6 +256,8 @@ def parse_config(raw: dict[str, Any]) -> N17Config:
         ValueError: It does not describe an N1.7.
     """
     known = _known(N17Config, raw)
+    if known.get("shortest_image_edge", 0) is None:
+        del known["shortest_image_edge"]
     if (towers := known.get("qwen3_vl_config")) is not None:
         parts = {"text_config": Qwen3TextConfig, "vision_config": Qwen3VisionConfig}
         vocabulary = towers.get("text_config", {}).get("vocab_size", _QWEN_VOCABULARY)

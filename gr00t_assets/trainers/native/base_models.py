@@ -2,6 +2,7 @@
 
 import resource
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,11 +11,14 @@ import torch
 
 from gr00t_assets.core.errors import BaseModelError, TrainingError
 from gr00t_assets.core.files import write_json
+from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.generations import GenerationName
 from gr00t_assets.trainers.base_model_files import download, hub_commit, locate
 from gr00t_assets.trainers.model_config import BUILT_IN, AnyConfig, load_config
 from gr00t_assets.trainers.n15.architecture import ModelConfig
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
+from gr00t_assets.trainers.n17.architecture import N17Config
+from gr00t_assets.trainers.n17.processor_configs import files_of, inexpressible
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.n17.gr00t_n17 import Gr00tN17
@@ -181,9 +185,16 @@ def backbone_dtype(settings: N15Hyperparameters, device: Device) -> torch.dtype:
 
 
 def save_model(
-    model: Gr00tModel, config: AnyConfig, directory: Path, tokenizer: Tokenizer | None = None
+    model: Gr00tModel,
+    config: AnyConfig,
+    directory: Path,
+    tokenizer: Tokenizer | None = None,
+    data: Sequence[ModalityConfig] = (),
 ) -> None:
     """Write ``model.safetensors`` with NVIDIA's names, ``tokenizer.json`` if any, ``config.json``.
+
+    Of N1.7 there are NVIDIA's processor files for the ``data`` that it was trained on as well,
+    where they can say what is done to it.
 
     Weights of more than 5 GB are several files and an index, as transformers writes them. Each
     tensor has its own dtype. One without elements, as the future tokens of a model that has none,
@@ -198,6 +209,8 @@ def save_model(
     if tokenizer is not None and not config.has_byte_tokenizer:
         tokenizer.save(directory)
     write_json(directory / "config.json", config.to_json())
+    if isinstance(config, N17Config) and data and not inexpressible(data):
+        files_of(data, config).write(directory)
 
 
 def _tokenizer(directory: Path, config: AnyConfig, prompt: PromptFormat) -> Tokenizer:

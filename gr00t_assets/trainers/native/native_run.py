@@ -21,7 +21,10 @@ from gr00t_assets.runs.manifest import (
 from gr00t_assets.runs.retention.removal import require_disk_space
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.attempt import Attempt, StopRequest, attempt_run, stop_on_signal
+from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, locate
 from gr00t_assets.trainers.failures.gpu_memory import out_of_memory
+from gr00t_assets.trainers.n17.processor_configs import inexpressible
+from gr00t_assets.trainers.n17.processor_files import ProcessorFiles, processor_folder
 from gr00t_assets.trainers.native.base_models import BaseModel, Device, choose_device, save_model
 from gr00t_assets.trainers.native.batches import BatchSource
 from gr00t_assets.trainers.native.compilation import compile_layers
@@ -163,7 +166,8 @@ class NativeRun(Attempt):
             if is_sharded(loop.model):
                 unshard(loop.model, keep=True)
             merge_lora(loop.model, loop.settings, folder / ADAPTER)
-            save_model(loop.model, base.config, folder, base.tokenizer)
+            data = [dataset.config for dataset in self.spec.datasets]
+            save_model(loop.model, base.config, folder, base.tokenizer, data)
         return self.record("finished")
 
     def _know(self, **facts: Any) -> None:
@@ -201,6 +205,9 @@ def prepare(
     trained = base.model.trainable_parameters()
     know(base_model_revision=base.revision, parameters=parameters, trainable_parameters=trained)
     _check_fit(spec, base)
+    if base.config.generation == "n1.7":
+        for problem in inexpressible([dataset.config for dataset in spec.datasets]):
+            say(f"the model will open here alone, not in Isaac-GR00T or LeRobot: {problem}")
     needed = memory_of(spec) if device.on_gpu else None
     if needed is not None:
         total = torch.cuda.get_device_properties(device.device).total_memory
@@ -241,6 +248,7 @@ def _check_fit(spec: TrainingSpec, base: BaseModel) -> None:
         ("numbers of action", data.max_action_dim, head.action_dim),
     ]
     problems = [f"{what}: the data has {a}, the model {b}" for what, a, b in pairs if a != b]
+    problems += _other_rows(spec)
     problems += [
         f"embodiment {dataset.config.embodiment_id}: the model has {head.max_num_embodiments}"
         for dataset in spec.datasets
@@ -249,6 +257,23 @@ def _check_fit(spec: TrainingSpec, base: BaseModel) -> None:
     if problems:
         name = spec.experiment.base_model
         raise TrainingError(spec.experiment.name, f"base model {name} does not fit.", problems)
+
+
+def _other_rows(spec: TrainingSpec) -> list[str]:
+    """Embodiment tags that have another row in the base model than in Isaac-GR00T's code."""
+    ids: dict[str, int] = {}
+    name, revision = spec.experiment.base_model, spec.experiment.base_model_revision
+    if name not in BUILT_IN_NAMES and processor_folder(folder := locate(name, revision)):
+        ids = ProcessorFiles.read(folder).embodiment_ids
+    configs = {dataset.config.embodiment_tag: dataset.config for dataset in spec.datasets}
+    return [
+        f"embodiment tag {tag} is row {ids[tag]} of the base model, not {config.embodiment_id}; "
+        f"give data config {config.data_config} embodiment_id: {ids[tag]}"
+        for tag, config in configs.items()
+        if tag in ids
+        and config.embodiment_id == GENERATIONS[config.generation].embodiment_ids.get(tag)
+        and config.embodiment_id != ids[tag]
+    ]
 
 
 def sizes_on_disk(

@@ -93,7 +93,8 @@ class NativeTrainer(Trainer):
         from gr00t_assets.trainers.native.training_state import checkpoint_model
 
         base = checkpoint_model(checkpoint, spec, choose_device())
-        save_model(base.model, base.config, model, base.tokenizer)
+        data = [dataset.config for dataset in spec.datasets]
+        save_model(base.model, base.config, model, base.tokenizer, data)
 
     def revision(self) -> str:
         """The revision of this package's own training code."""

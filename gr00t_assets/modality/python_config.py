@@ -12,10 +12,8 @@ import yaml
 from pydantic import ValidationError
 
 from gr00t_assets.core.errors import DataConfigError
-from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.names import did_you_mean
 from gr00t_assets.core.yaml_files import shown_path
-from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.data_config import DataConfig
 from gr00t_assets.modality.generations import GENERATIONS
 from gr00t_assets.modality.key_config import ActionTransforms
@@ -118,13 +116,13 @@ def _content(register: Call) -> dict[str, Any]:
         "video": videos,
         **({} if video == [0] else {"observation_indices": video}),
         "state": {key: _transforms(parts["state"], key) for key in states},
-        "action": dict(_actions(parts["action"], actions)),
+        "action": dict(_action_transforms(parts["action"], actions)),
         "language": languages[0],
         **({} if horizon == generation["action_indices"] else {"action_indices": horizon}),
     }
 
 
-def _actions(part: Call, keys: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _action_transforms(part: Call, keys: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     configs = part.arguments.get("action_configs")
     if configs is None:
         configs = [None] * len(keys)
@@ -193,56 +191,29 @@ register_modality_config(config, embodiment_tag=EmbodimentTag.{tag})
 '''
 
 
-def write_python(config: ModalityConfig, folder: Path) -> Path:
-    """Write a data config as NVIDIA's modality config into a folder; always the same text.
+def python_text(name: str, tag: str, modalities: Mapping[str, Mapping[str, Any]]) -> str:
+    """A modality config as a Python file for NVIDIA's script; what is None is left out.
 
-    What NVIDIA's processor decides itself, as the kind of statistics, is not in it.
+    Args:
+        name: Of the data config.
+        tag: Embodiment tag.
+        modalities: By modality the arguments of ``ModalityConfig``, as processor files have them.
     """
-    letters = "".join(sign if sign.isalnum() else "_" for sign in config.data_config)
-    path = folder / f"own_{letters}.py"
-    write_bytes(path, python_text(config).encode())
-    return path
+    parts = []
+    for modality, arguments in modalities.items():
+        given = {key: value for key, value in arguments.items() if value is not None}
+        texts = {key: repr(list(value)) for key, value in given.items()}
+        if "action_configs" in given:
+            actions = "".join(f"            {_action(own)},\n" for own in given["action_configs"])
+            texts["action_configs"] = f"[\n{actions}        ]"
+        lines = "".join(f"        {key}={text},\n" for key, text in texts.items())
+        parts.append(f'    "{modality}": ModalityConfig(\n{lines}    ),')
+    names = {value: member for member, value in _TAGS.items()}
+    return _TEMPLATE.format(name=name, parts="\n".join(parts), tag=names[tag])
 
 
-def python_text(config: ModalityConfig) -> str:
-    """The source of the file; see ``write_python``."""
-    observed = list(config.observation_indices)
-    sin_cos = [key.key for key in config.state if key.sin_cos]
-    mean_std = [key.key for key in config.state if key.normalization == "mean_std"]
-    extra = {"sin_cos_embedding_keys": sin_cos, "mean_std_embedding_keys": mean_std}
-    actions = ",\n            ".join(map(_action_text, config.action))
-    parts = [
-        _part("video", observed, [key.key for key in config.video]),
-        _part(
-            "state",
-            observed,
-            [key.key for key in config.state],
-            **{name: repr(keys) for name, keys in extra.items() if keys},
-        ),
-        _part(
-            "action",
-            list(config.action_indices),
-            [key.key for key in config.action],
-            action_configs=f"[\n            {actions},\n        ]",
-        ),
-        _part("language", [0], [config.language_key or config.language]),
-    ]
-    names = {tag: name for name, tag in _TAGS.items()}
-    return _TEMPLATE.format(
-        name=config.data_config, parts="\n".join(parts), tag=names[config.embodiment_tag]
-    )
-
-
-def _part(name: str, indices: list[int], keys: list[Any], **more: str) -> str:
-    arguments = {"delta_indices": repr(indices), "modality_keys": repr(keys), **more}
-    lines = "".join(f"        {key}={value},\n" for key, value in arguments.items())
-    return f'    "{name}": ModalityConfig(\n{lines}    ),'
-
-
-def _action_text(key: ActionTransforms) -> str:
-    state_key = f", state_key={key.state_key!r}" if key.state_key else ""
-    return (
-        f"ActionConfig(rep=ActionRepresentation.{key.rep.upper()}, "
-        f"type=ActionType.{key.type.upper()}, "
-        f"format=ActionFormat.{key.format.upper()}{state_key})"
-    )
+def _action(fields: Mapping[str, Any]) -> str:
+    kinds = {"rep": "ActionRepresentation", "type": "ActionType", "format": "ActionFormat"}
+    members = ", ".join(f"{name}={kind}.{fields[name]}" for name, kind in kinds.items())
+    state_key = fields.get("state_key")
+    return f"ActionConfig({members}{f', state_key={state_key!r}' if state_key else ''})"

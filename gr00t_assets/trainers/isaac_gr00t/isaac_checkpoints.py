@@ -17,13 +17,13 @@ from typing import Any
 from gr00t_assets.core.errors import CheckpointError, TrainingError
 from gr00t_assets.core.files import write_json
 from gr00t_assets.modality.data_config import is_built_in
-from gr00t_assets.modality.python_config import write_python
 from gr00t_assets.runs.checkpoint_layout import CheckpointLayout
 from gr00t_assets.runs.run_directory import CHECKPOINTS, MODEL
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import write_module
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
+from gr00t_assets.trainers.n17.processor_files import EMBODIMENTS, SETTINGS, STATISTICS
 from gr00t_assets.trainers.run_files import CheckpointRecord, latest_record, published_model
 
 LAYOUT = CheckpointLayout(
@@ -40,9 +40,6 @@ TOKENIZER_FILES = (
     "tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json", "special_tokens_map.json",
     "tokenizer_config.json",
 )  # fmt: skip
-
-PROCESSOR_FILES = ("processor_config.json", "statistics.json", "embodiment_id.json")
-"""What NVIDIA's N1.7 reads beside the weights."""
 
 _FUTURE_TOKENS = "action_head.future_tokens.weight"
 
@@ -145,15 +142,13 @@ def write_model(source: Path, spec: TrainingSpec, tokenizer: Path, model: Path) 
         except OSError:
             shutil.copyfile(path, model / path.name)
     tokenizer_files = [tokenizer / name for name in TOKENIZER_FILES]
-    processor = [source / name for name in PROCESSOR_FILES]
+    processor = [source / name for name in (SETTINGS, STATISTICS, EMBODIMENTS)]
     copied = filter(Path.is_file, (*tokenizer_files, *processor))
     for path in (*source.glob("*.index.json"), *copied):
         shutil.copyfile(path, model / path.name)
     write_json(model / "config.json", _true_config(source))
     config = spec.modality_config
-    if config.generation == "n1.7":
-        write_python(config, model)
-    elif not is_built_in(config.data_config):
+    if config.generation == "n1.5" and not is_built_in(config.data_config):
         write_module(config, model)
 
 

@@ -83,7 +83,8 @@ def isaac_limits(experiment: Experiment) -> Iterator[Limit]:
 
 def generation_of(experiment: Experiment) -> GenerationName:
     """The generation of its data configs, by which NVIDIA's script is chosen."""
-    return next((config.generation for config in data_configs_of(experiment)), "n1.5")
+    configs = data_configs_of(experiment)
+    return configs[0].generation if configs else "n1.5"
 
 
 def _mixture_limits(experiment: Experiment, facts: IsaacGeneration) -> Iterator[Limit]:

@@ -1,21 +1,22 @@
 """What the launcher of N1.7 is told: flags, statistics, modality config, towers and tokenizer."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 from gr00t_assets.core.errors import BaseModelError, TrainingError
-from gr00t_assets.core.files import published_directory, write_json
-from gr00t_assets.modality.config import ModalityConfig
-from gr00t_assets.modality.python_config import write_python
+from gr00t_assets.core.files import published_directory, write_bytes, write_json
+from gr00t_assets.modality.python_config import python_text
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.base_model_files import download
+from gr00t_assets.trainers.isaac_gr00t.data_config_module import module_name
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.model_config import load_config
 from gr00t_assets.trainers.n17.architecture import N17Config
+from gr00t_assets.trainers.n17.processor_configs import files_of
+from gr00t_assets.trainers.n17.processor_files import ProcessorFiles
 
 BACKBONE = "backbone"
 """Folder inside a base model with tokenizer and processor, where those are not NVIDIA's."""
@@ -31,6 +32,12 @@ _PLAIN = (
     "tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model",
 )  # fmt: skip
 """Hyperparameters that are arguments of the script, under the same names."""
+
+_OF_BASE = (
+    "use_percentiles", "apply_sincos_state_encoding", "clip_outliers", "formalize_language",
+    "edge", "crop_scale", "use_albumentations", "exclude_state", "max_state_dim", "max_action_dim",
+)  # fmt: skip
+"""Settings of the base model's processor that the script keeps."""
 
 
 def script_arguments(
@@ -68,34 +75,27 @@ def launch_parts(
     """What the launch file has for N1.7 alone; writes what it names into ``folder``.
 
     Raises:
-        BaseModelError: Tokenizer and processor cannot be had.
+        BaseModelError: The base model is no N1.7, or tokenizer and processor cannot be had.
         TrainingError: As ``script_arguments``.
     """
-    config = spec.modality_config
+    config, tag = spec.modality_config, spec.modality_config.embodiment_tag
+    files = files_of([dataset.config for dataset in spec.datasets], _n17_config(base_model))
+    modalities = {
+        name: settings.model_dump(mode="json")
+        for name, settings in files.settings.modality_configs[tag].items()
+    }
+    file = folder / f"{module_name(config.data_config)}.py"
+    write_bytes(file, python_text(config.data_config, tag, modalities).encode())
     shares = spec.data.shares(spec.experiment)
-    backbone = backbone_folder(base_model, folder / BACKBONE)
-    file = write_python(config, folder)
     return {
         "arguments": script_arguments(spec, base_model, spec.run_directory / CHECKPOINTS, file),
-        "tag": config.embodiment_tag,
+        "tag": tag,
         "embodiment_id": config.embodiment_id,
-        "backbone": str(backbone),
-        "data": {
-            str(dataset.directory): {"share": share, "statistics": statistics(dataset.config)}
+        "backbone": str(backbone_folder(base_model, folder / BACKBONE)),
+        "statistics": files.statistics[tag],
+        "shares": {
+            str(dataset.directory): share
             for dataset, share in zip(spec.datasets, shares, strict=True)
-        },
-    }
-
-
-def statistics(config: ModalityConfig) -> dict[str, Any]:
-    """Statistics by group as N1.7's processor has them, of relative actions at each step ahead."""
-    return {
-        "state": {key.key: key.statistics.model_dump(mode="json") for key in config.state},
-        "action": {key.key: key.statistics.model_dump(mode="json") for key in config.action},
-        "relative_action": {
-            key.key: key.chunk_statistics.model_dump(mode="json")
-            for key in config.action
-            if key.chunk_statistics is not None
         },
     }
 
@@ -132,43 +132,22 @@ def refuse_other_processor(spec: TrainingSpec, base_model: Path) -> None:
     The script takes image sizes and the kind of statistics from there, whatever it is told.
 
     Raises:
-        TrainingError: With every difference, or since the base model has no processor.
+        CheckpointError: The base model has no processor.
+        TrainingError: With every difference.
     """
-    try:
-        content = (base_model / "processor_config.json").read_text(encoding="utf-8")
-        processor = json.loads(content)["processor_kwargs"]
-    except (OSError, ValueError, KeyError) as error:
-        problem = "the base model has no processor, which launch_finetune.py starts from."
-        raise TrainingError(
-            spec.experiment.name,
-            problem,
-            [
-                f"looked for processor_config.json in {base_model}: {error}",
-                "take nvidia/GR00T-N1.7-3B, or the model/ of a run of this version",
-            ],
-        ) from error
-    absolute = "percentiles" if processor.get("use_percentiles") else "min_max"
-    config = spec.modality_config
+    configs = [dataset.config for dataset in spec.datasets]
+    asked = files_of(configs, _n17_config(base_model)).settings
+    own = ProcessorFiles.read(base_model).settings
     wrong = [
-        f"{part} {key.key}: normalization {key.normalization}, the processor has {absolute}"
-        for part, keys in (("state", config.state), ("action", config.action))
-        for key in keys
-        if not key.is_relative and key.normalization not in (absolute, "mean_std")
-    ]
-    model = _n17_config(base_model)
-    asked = {
-        "shortest_image_edge": (model.shortest_image_edge, processor.get("shortest_image_edge")),
-        "crop_fraction": (config.crop_scale, processor.get("crop_fraction")),
-    }
-    wrong += [
-        f"{name}: {value} is asked for, the processor has {own}"
-        for name, (value, own) in asked.items()
-        if value != own
+        f"{name}: {getattr(asked, name)} is asked for, the processor has {getattr(own, name)}"
+        for name in _OF_BASE
+        if getattr(asked, name) != getattr(own, name)
     ]
     if wrong:
+        config = spec.modality_config.data_config
         raise TrainingError(
             spec.experiment.name,
-            f"the base model's processor does not fit data config {config.data_config}.",
+            f"the base model's processor does not fit data config {config}.",
             [*wrong, "change the data config, or train with native"],
         )
 

@@ -164,16 +164,14 @@ def replace_reading(launch: Launch) -> None:
 
     def open_mixture(self: Any, datasets: list[Any], weights: Any, **keywords: Any) -> None:
         # NVIDIA weighs by the number of shards, which is no whole multiple of the rows.
-        shares = [launch["data"][str(item.dataset_path)]["share"] for item in datasets]
+        shares = [launch["shares"][str(item.dataset_path)] for item in datasets]
         keywords["processor"].embodiment_id_mapping[launch["tag"]] = launch["embodiment_id"]
         initialize(self, datasets=datasets, weights=shares, **keywords)
 
     factory.generate_stats = factory.generate_rel_stats = lambda *args, **keywords: None
     loader._load_metadata = load_metadata
     loader._load_video_data = lambda self, episode, indices: {}
-    loader.get_dataset_statistics = lambda self: launch["data"][str(self.dataset_path)][
-        "statistics"
-    ]
+    loader.get_dataset_statistics = lambda self: launch["statistics"]
     mixture.__init__ = open_mixture
     mixture.__iter__ = lambda self: samples(self, launch)
     # The trainer seeds anew at a resume, with which the order would be another.

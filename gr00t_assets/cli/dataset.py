@@ -10,6 +10,7 @@ from rich.text import Text
 
 from gr00t_assets.cli.completion import datasets
 from gr00t_assets.cli.dataset_add import dataset_add
+from gr00t_assets.cli.dataset_config import dataset_config
 from gr00t_assets.cli.dataset_list import Json, dataset_list, dataset_show
 from gr00t_assets.cli.dataset_record import dataset_record
 from gr00t_assets.cli.output import (
@@ -168,6 +169,7 @@ def _print_quality(quality: Quality) -> None:
 
 
 dataset_app.command("add")(dataset_add)
+dataset_app.command("config")(dataset_config)
 dataset_app.command("record")(dataset_record)
 dataset_app.command("list")(dataset_list)
 dataset_app.command("show")(dataset_show)

@@ -41,12 +41,11 @@ _OF_BASE = (
 
 
 def script_arguments(
-    spec: TrainingSpec, base_model: Path, output: Path, modality_config: Path
+    spec: TrainingSpec, base_model: Path | str, output: Path, modality_config: Path
 ) -> dict[str, Any]:
     """Fields of the script's ``FinetuneConfig``; its batch is that of all GPUs together.
 
     Raises:
-        BaseModelError: The base model's configuration cannot be read.
         TrainingError: A folder's name has a colon, which stands between folders.
     """
     settings, config = IsaacHyperparameters.of(spec.experiment), spec.modality_config
@@ -63,7 +62,6 @@ def script_arguments(
         "output_dir": str(output),
         "global_batch_size": settings.batch_size * settings.num_gpus,
         "color_jitter_params": config.color_jitter.model_dump(),
-        "state_dropout_prob": _n17_config(base_model).state_dropout_prob,
         "use_wandb": False,
         **{name: getattr(settings, name) for name in _PLAIN},
     }
@@ -79,7 +77,8 @@ def launch_parts(
         TrainingError: As ``script_arguments``.
     """
     config, tag = spec.modality_config, spec.modality_config.embodiment_tag
-    files = files_of([dataset.config for dataset in spec.datasets], _n17_config(base_model))
+    model = _n17_config(base_model)
+    files = files_of([dataset.config for dataset in spec.datasets], model)
     modalities = {
         name: settings.model_dump(mode="json")
         for name, settings in files.settings.modality_configs[tag].items()
@@ -87,8 +86,9 @@ def launch_parts(
     file = folder / f"{module_name(config.data_config)}.py"
     write_bytes(file, python_text(config.data_config, tag, modalities).encode())
     shares = spec.data.shares(spec.experiment)
+    arguments = script_arguments(spec, base_model, spec.run_directory / CHECKPOINTS, file)
     return {
-        "arguments": script_arguments(spec, base_model, spec.run_directory / CHECKPOINTS, file),
+        "arguments": {**arguments, "state_dropout_prob": model.state_dropout_prob},
         "tag": tag,
         "embodiment_id": config.embodiment_id,
         "backbone": str(backbone_folder(base_model, folder / BACKBONE)),

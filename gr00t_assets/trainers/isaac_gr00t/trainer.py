@@ -29,6 +29,7 @@ from gr00t_assets.trainers.isaac_gr00t.environment import (
     TRAINER_NAME,
     IsaacEnvironment,
 )
+from gr00t_assets.trainers.isaac_gr00t.generations import GENERATIONS
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT, export
 from gr00t_assets.trainers.isaac_gr00t.limits import generation_of, isaac_limits, refuse
@@ -131,7 +132,7 @@ class IsaacGr00tTrainer(Trainer):
 
     def revision(self) -> str:
         """The checkout's commit, and the version of what the launcher replaces in it."""
-        return f"{IsaacEnvironment.from_environment().revision()}+{LAUNCHER_REVISION}"
+        return f"{_present_environment().revision()}+{LAUNCHER_REVISION}"
 
     def limits(self, experiment: Experiment) -> list[Finding]:
         """What the model does not take, and what the script cannot do."""
@@ -143,7 +144,7 @@ class IsaacGr00tTrainer(Trainer):
         """What the doctor finds of the checkout, its Python, and this machine."""
         from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
 
-        return examine(IsaacEnvironment.from_environment(), gpu=wants_gpu(), store=store)
+        return examine(_present_environment(), gpu=wants_gpu(), store=store)
 
     def video_backend(self, experiment: Experiment) -> str | None:
         """The script's own backend where the sweep file asks for videos."""
@@ -175,3 +176,10 @@ class IsaacGr00tTrainer(Trainer):
             source=source, data_config=data_config, embodiment_tag=config.embodiment_tag
         )
         return nvidia + "\nWith this package:\n\n" + super().loading_example(config)
+
+
+def _present_environment() -> IsaacEnvironment:
+    """The first generation's that has a checkout on this machine; N1.5's where none has."""
+    environments = [IsaacEnvironment.from_environment(name) for name in GENERATIONS]
+    there = (item for item in environments if item.script.is_file())
+    return next(there, environments[0])

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.runs.run_directory import MODEL
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.isaac_gr00t.generations import N17
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT
 from gr00t_assets.trainers.n17.processor_files import ProcessorFiles
-from gr00t_assets.trainers.policy import open_policy
 from gr00t_assets_tests.trainers.isaac_gr00t.driving import (
     drive,
     losses_of,
@@ -66,12 +66,13 @@ def check_killed_and_resumed(
 
 def check_opens(place: N17Place, spec: TrainingSpec) -> None:
     """Its checkpoints and its model act natively, and have NVIDIA's processor files."""
-    policy = open_policy(spec.run_directory, "cpu")
+    opened = trainer_named("isaac-gr00t").open_policy
+    policy = opened(spec.run_directory, "cpu")
     observation = policy.example_observation()
     chunk = policy.act(observation, seed=1)
     assert chunk.flat.shape[0] == 8 and np.isfinite(chunk.flat).all()
     checkpoint = LAYOUT.folder(spec.run_directory, STEPS)
-    last = open_policy(checkpoint, "cpu").act(observation, seed=1)
+    last = opened(checkpoint, "cpu").act(observation, seed=1)
     np.testing.assert_array_equal(last.flat, chunk.flat)
     files = ProcessorFiles.read(spec.run_directory / MODEL)
     assert place.tag in files.tags

@@ -10,7 +10,6 @@ follows from the run's seed and its place in the order.
 
 import functools
 import importlib
-import os
 import runpy
 import sys
 from collections.abc import Callable, Iterator
@@ -40,11 +39,13 @@ def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], o
     arguments = {**launch["arguments"], "resume_from_checkpoint": launch["resume_step"] > 0}
     check_arguments(arguments)
     check_gpus(arguments)
-    join_processes()
     point_to_backbone(launch["backbone"])
-    register_anew(launch["tag"])
+    # Room for the run's modality config where the checkout has one for the tag.
+    known: Any = importlib.import_module("gr00t.configs.data.embodiment_configs")
+    known.MODALITY_CONFIGS.pop(launch["tag"], None)
     experiment: Any = importlib.import_module("gr00t.experiment.experiment")
     transformers: Any = importlib.import_module("transformers")
+    launch["training_arguments"]["ddp_find_unused_parameters"] = arguments["tune_llm"]
     experiment.TrainingArguments = replaced_arguments(experiment.TrainingArguments, launch)
     trainer, run = experiment.Gr00tTrainer, experiment.run
     recorder = add_recorder(trainer, launch, stop)
@@ -69,7 +70,8 @@ def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], o
 
     def run_configured(config: Any) -> None:
         config.data.seed = launch["training_arguments"]["seed"]
-        # Without DeepSpeed, whose checkpoints are of other files for each number of GPUs.
+        # Without DeepSpeed, whose checkpoints are of other files for each number of GPUs. The norm
+        # of a text tower that is trained has no gradient, which DDP has to be told.
         config.training.use_ddp = True
         run(config)
 
@@ -108,14 +110,6 @@ def check_arguments(arguments: dict[str, Any]) -> None:
         )
 
 
-def join_processes() -> None:
-    """Let the processes of a machine without a GPU know each other; the script asks for NCCL."""
-    import torch
-
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.cuda.is_available():
-        torch.distributed.init_process_group("gloo")
-
-
 def point_to_backbone(folder: str) -> None:
     """Make the towers of the sizes in ``folder``, and prompts by its tokenizer and processor.
 
@@ -134,12 +128,6 @@ def point_to_backbone(folder: str) -> None:
 
     backbone.Qwen3VLForConditionalGeneration = Towers
     processing.build_processor = lambda name, keywords: build(folder, {})
-
-
-def register_anew(tag: str) -> None:
-    """Make room for the run's modality config where the checkout has one for the tag."""
-    known = importlib.import_module("gr00t.configs.data.embodiment_configs").MODALITY_CONFIGS
-    known.pop(tag, None)
 
 
 def replace_reading(launch: Launch) -> None:

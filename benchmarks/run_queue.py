@@ -1,12 +1,13 @@
 """Many experiments of a no-op trainer through the real queue: what each costs, and who waits.
 
 ``python benchmarks/run_queue.py [--experiments 200] [--slots 4] [--seconds 10] [--postgres]
-[--engine local|slurm|ray]`` starts ``gr00t-assets dev`` in a temporary project, asks for all
-experiments with one asset backfill as the page does, and prints a table: overhead a run, idle time
-of a slot between two trainings, the most trainings at once, and how long the page took to answer
-meanwhile. Overhead a run is wall seconds times slots divided by runs, less the seconds that the
-no-op holds its slot for. With another engine than this machine the same number of jobs that only
-sleep goes through the bare engine first: what it takes for itself.
+[--engine local|slurm|ray] [--minutes M]`` starts ``gr00t-assets dev`` in a temporary project, asks
+for all experiments with one asset backfill as the page does, and prints a table: overhead a run,
+idle time of a slot between two trainings, the most trainings at once, and how long the page took to
+answer meanwhile. Overhead a run is wall seconds times slots divided by runs, less the seconds that
+the no-op holds its slot for. With another engine than this machine the same number of jobs that
+only sleep goes through the bare engine first: what it takes for itself. With ``--minutes`` only the
+first M minutes after all were queued are looked at, for queues of many hours.
 """
 
 import argparse
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--postgres", action="store_true", help="PostgreSQL in place of SQLite")
     parser.add_argument("--settings", help="a dagster.yaml in place of the checked-in one")
     parser.add_argument("--engine", choices=["local", "slurm", "ray"], default="local")
+    parser.add_argument("--minutes", type=float, default=float("inf"))
     options = parser.parse_args()
     if options.engine == "slurm" and (lacks := slurm_lacks()):
         sys.exit(lacks)
@@ -59,7 +61,7 @@ def main() -> None:
         if options.postgres:
             use_postgres(project, servers.enter_context(postgres(Path(folder) / "postgres")))
         own = use_engine(project, options, servers)
-        measured = measure(project, options.experiments)
+        measured = measure(project, options)
         measured.engine = own
         report(project, measured, options)
 
@@ -128,6 +130,7 @@ class Measured:
     requested: float = 0.0
     queued: float = 0.0
     ended: float = 0.0
+    looked_at: float = 0.0
     processor: dict[str, float] = field(default_factory=dict)
     statuses: dict[str, int] = field(default_factory=dict)
     graphql: list[float] = field(default_factory=list)
@@ -136,26 +139,33 @@ class Measured:
     engine: float | None = None
 
 
-def measure(project: Project, experiments: int) -> Measured:
-    """Run them all and watch."""
-    measured = Measured()
+def measure(project: Project, options: argparse.Namespace) -> Measured:
+    """Run them all, or as many as end in time, and watch."""
+    measured, experiments = Measured(), options.experiments
     names = [f"run-{number:03d}" for number in range(experiments)]
     with dagster_dev(project) as page, looking(page, measured):
-        before = processor_seconds(page)
+        before, measured.looked_at = processor_seconds(page), time.time()
         measured.requested = time.time()
         page.backfill(names)
         while not measured.ended:
-            time.sleep(5)
-            runs = page.trainings()
+            time.sleep(max(5, experiments / 20))  # The answer about all of them is work, too.
+            runs = page.trainings(limit=2 * experiments + 100)
             if len(runs) >= experiments and not measured.queued:
                 measured.queued = time.time()
+                if options.minutes < float("inf"):
+                    before, measured.looked_at = processor_seconds(page), time.time()
+                    measured.graphql, measured.page = [], []
             if measured.queued and all(run["status"] not in OPEN for run in runs):
                 measured.ended = max(run["endTime"] or 0 for run in runs)
+            elif measured.queued and time.time() - measured.queued > 60 * options.minutes:
+                measured.ended = time.time()
+            if measured.ended:
                 for run in runs:
                     measured.statuses[run["status"]] = measured.statuses.get(run["status"], 0) + 1
                     assert run["tags"].get("gpu") == "true", run
         after = processor_seconds(page)
         measured.processor = {kind: after[kind] - before[kind] for kind in after}
+        measured.looked_at = time.time() - measured.looked_at
     return measured
 
 
@@ -232,13 +242,14 @@ def report(project: Project, measured: Measured, options: argparse.Namespace) ->
     events = noop_events(project)
     starts = [event["time"] for event in events if event["event"] == "start"]
     trained = len({event["experiment"] for event in events if event["event"] == "end"})
-    runs, idle = options.experiments, idle_seconds(events)
+    runs, idle = trained, idle_seconds(events)
     wall = measured.ended - measured.requested
     steady = events[-1]["time"] - starts[0]
     overhead = [taken * options.slots / runs - options.seconds for taken in (wall, steady)]
     storage = "PostgreSQL" if options.postgres else "SQLite"
     rows = {
-        f"{storage}, {runs} runs of {options.seconds:g} s, slots": f"{options.slots}",
+        f"{storage}, runs of {options.seconds:g} s": f"{options.experiments}",
+        "slots": f"{options.slots}",
         "runs by status": ", ".join(f"{n} {name}" for name, n in measured.statuses.items()),
         "experiments trained, trainings": f"{trained}, {len(starts)}",
         "most at once": f"{most_at_once(events)}",
@@ -253,6 +264,10 @@ def report(project: Project, measured: Measured, options: argparse.Namespace) ->
         else f"{measured.engine:.2f} s",
         "processor seconds a run": f"{sum(measured.processor.values()) / runs:.2f} s: "
         + ", ".join(f"{kind} {taken / runs:.2f}" for kind, taken in measured.processor.items()),
+        "daemon, page and code server, shares of a core": ", ".join(
+            f"{measured.processor[kind] / measured.looked_at:.1%}"
+            for kind in ("daemon", "page", "code server")
+        ),
         "slot idle between two runs": _spread(idle),
         "GraphQL, newest 25 runs": _spread(measured.graphql),
         "page": _spread(measured.page),

@@ -121,9 +121,11 @@ class Page:
             for run in answer["results"]
         ]
 
-    def trainings(self, *statuses: str) -> list[dict[str, Any]]:
+    def trainings(self, *statuses: str, limit: int = 1000) -> list[dict[str, Any]]:
         """Runs of a partition: not those of a comparison, which automation asks for meanwhile."""
-        return [run for run in self.runs(*statuses) if "dagster/partition" in run["tags"]]
+        return [
+            run for run in self.runs(*statuses, limit=limit) if "dagster/partition" in run["tags"]
+        ]
 
     def cancel(self, run: str) -> None:
         """Ask a run to stop, as the page's button does."""

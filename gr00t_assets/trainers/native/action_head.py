@@ -24,8 +24,13 @@ class EmbodimentLinear(nn.Module):
         self.b = nn.Parameter(torch.zeros(config.max_num_embodiments, outputs))
 
     def forward(self, x: Tensor, embodiment: Tensor) -> Tensor:
-        """Map (B, T, inputs) to (B, T, outputs) with the weights of ``embodiment`` (B,)."""
+        """Map (B, T, inputs) to (B, T, outputs) with the weights of ``embodiment``, (B,) or (1,).
+
+        With (1,) all samples have the same weights, which are then not copied for each of them.
+        """
         weight, bias = self.W.index_select(0, embodiment), self.b.index_select(0, embodiment)
+        if len(weight) == 1:
+            return F.linear(x, weight[0].T, bias[0])
         return torch.baddbmm(bias.unsqueeze(1), x, weight)
 
 

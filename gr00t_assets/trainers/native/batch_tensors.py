@@ -23,8 +23,12 @@ def placed(batch: dict[str, Tensor], image_id: int) -> dict[str, Tensor]:
         int64. Where nothing is padded ``attention_mask`` is left out; else there are also
         ``kept_places``, where the flat prompts are no padding, int64, and ``prompt_starts``
         (B + 1,), where each begins and the last ends once padding is left out, int32.
+        ``embodiment_id`` is (1,) where all samples have the same.
     """
     kept = dict(batch)
+    ids = kept["embodiment_id"]
+    if bool((ids == ids[0]).all()):
+        kept["embodiment_id"] = ids[:1]
     if "input_ids" in kept:
         kept["image_places"] = image_places(kept["input_ids"], image_id)
     mask = kept["attention_mask"]

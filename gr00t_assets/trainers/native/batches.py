@@ -77,9 +77,9 @@ def draw_flow(config: ActionHeadConfig, seed: int, draw: int, samples: int) -> F
 class BatchSource:
     """Batches of a run by the number of samples drawn before them, from the episodes to train on.
 
-    On a GPU the raw frames are copied to it and cropped, resized and coloured there, in a thread
-    that makes the next batch while this one is trained. On a CPU the batch is made when it is asked
-    for; without augmentation its images are read as they were prepared once.
+    A thread makes the next batch while this one is trained. On a GPU the raw frames are copied to
+    it and cropped, resized and coloured there; on a CPU without augmentation images are read as
+    they were prepared once.
 
     Attributes:
         data: The rows of each dataset of the run.
@@ -123,7 +123,7 @@ class BatchSource:
             for place, data in enumerate(self.data)
         ]
         self._order = MixtureOrder(orders, spec.data.shares(spec.experiment), settings.seed)
-        self._worker = ThreadPoolExecutor(1) if device.type == "cuda" else None
+        self._worker = ThreadPoolExecutor(1)
         self._stream: torch.cuda.Stream | None = None
         self._next: tuple[range, Future[Any]] | None = None
 
@@ -163,8 +163,6 @@ class BatchSource:
             draws: Counted from the beginning of the run, one after another.
             then: The next that will be asked for; as many where left out.
         """
-        if self._worker is None:
-            return self._make(draws)
         if self._next is not None and self._next[0] == draws:
             batch, ready = self._next[1].result()
         else:

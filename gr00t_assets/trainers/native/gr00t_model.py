@@ -29,8 +29,8 @@ class Gr00tModel(nn.Module, ABC):
     """A model with NVIDIA's parameter names; ``state_dict`` is what a file holds.
 
     A batch has ``input_ids`` and ``attention_mask`` (B, L) int64, ``pixel_values`` as the backbone
-    takes them, ``state`` (B, 1, max_state_dim), ``embodiment_id`` (B,) int64, and for the loss
-    ``action`` and ``action_mask`` (B, horizon, action_dim). Without ``attention_mask`` nothing is
+    takes them, ``state`` (B, 1, max_state_dim), ``embodiment_id`` (B,) int64, or (1,) where all samples
+    have the same, and for the loss ``action`` and ``action_mask`` (B, horizon, action_dim). Without ``attention_mask`` nothing is
     padded; ``image_places`` spares asking the GPU where the image tokens are; see
     ``batch_tensors.placed``.
 

@@ -167,6 +167,19 @@ def test_only_the_batchs_embodiments_are_trained(model, noise):
     assert rows.tolist() == [24, 31]
 
 
+def test_weights_of_one_embodiment_are_the_same_for_one_row_and_for_each_sample(model, noise):
+    results = []
+    for ids in ([24], [24, 24]):
+        batch = random_batch(TINY, [SHORT, LONG]) | {"embodiment_id": torch.tensor(ids)}
+        model.zero_grad()
+        loss = model(batch, noise, TIMES)
+        loss.backward()
+        gradients = [p.grad for p in model.action_head.parameters() if p.grad is not None]
+        results.append([loss.detach(), *gradients])
+    for of_one, of_each in zip(*results, strict=True):
+        torch.testing.assert_close(of_one, of_each, rtol=1e-4, atol=1e-6)
+
+
 def actions_of(model, batch, noise, steps=None):
     with torch.no_grad():
         features = model.backbone_features(batch)

@@ -50,8 +50,9 @@ def check_killed_and_resumed(
     assert "resuming from step " in outcome.output
     manifest = manifest_of(spec)
     assert (manifest.status, manifest.steps, manifest.attempts) == ("finished", STEPS, 2)
-    assert (manifest.samples_seen, manifest.trainable_parameters["llm"]) == (2 * STEPS, 0)
-    assert manifest.trainable_parameters["projector"] > 0 < manifest.final_loss.mean
+    trained = manifest.trainable_parameters or {}
+    assert (manifest.samples_seen, trained["llm"]) == (2 * STEPS, 0)
+    assert trained["projector"] > 0 and manifest.final_loss is not None
     after = {path: path.stat().st_mtime_ns for path in spec.datasets[0].directory.rglob("*")}
     assert after == before, "something is written into the dataset"
     losses = losses_of(spec)

@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,7 +112,7 @@ def test_another_processor_of_the_base_model_is_refused(
     ],
 )
 def test_what_the_script_does_not_take_is_named(
-    place: N17Place, settings: dict[str, object], subject: str
+    place: N17Place, settings: dict[str, Any], subject: str
 ) -> None:
     (place.root / "data" / "datasets.yaml").write_text(
         "small:\n  description: small\n  data_config: arms_n17\n"

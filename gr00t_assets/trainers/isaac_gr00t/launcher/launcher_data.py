@@ -142,8 +142,7 @@ def make_draws_repeatable(seed: int) -> None:
 
 def _seeded(sample: Callable[[Any, int], Any], seed: int) -> Callable[[Any, int], Any]:
     def seeded_sample(self: Any, index: int) -> Any:
-        # A mixture draws dataset, episode and row from these and the index. Its epoch would stay 0
-        # in loader processes, and its seed be the script's.
+        # A mixture draws from these; its epoch would stay 0 in loader processes.
         self.epoch, self.seed = getattr(index, "epoch", 0), seed
         with drawn_from([seed, self.epoch, int(index)]):
             return sample(self, index)

@@ -15,7 +15,7 @@ MOST_LINES_OF_A_MODULE = 300
 MOST_LINES = 69_200
 """The rebuild aims at 40,000 before new capabilities: lower it with every change that allows it."""
 
-MOST_MODULES = 418
+MOST_MODULES = 428
 HEAVY = (
     "torch",
     "transformers",

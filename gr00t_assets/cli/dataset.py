@@ -9,6 +9,7 @@ from rich.text import Text
 
 from gr00t_assets.cli.arguments import Json, datasets, environments
 from gr00t_assets.cli.dataset_catalog import dataset_add, dataset_list, dataset_show
+from gr00t_assets.cli.dataset_config import dataset_config
 from gr00t_assets.cli.output import (
     console,
     echo,
@@ -202,6 +203,7 @@ def dataset_record(
 
 
 dataset_app.command("add")(dataset_add)
+dataset_app.command("config")(dataset_config)
 dataset_app.command("record")(dataset_record)
 dataset_app.command("list")(dataset_list)
 dataset_app.command("show")(dataset_show)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.text import Text
@@ -24,9 +24,10 @@ from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import format_bytes, printable
-from gr00t_assets.trainers.isaac_gr00t.commits import PINNED, REPOSITORY, head
+from gr00t_assets.trainers.isaac_gr00t.commits import REPOSITORY, head
 from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
+from gr00t_assets.trainers.isaac_gr00t.generations import GENERATIONS
 from gr00t_assets.trainers.isaac_gr00t.setup.setup import Setup, ShowLog
 from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import SetupOptions
 from gr00t_assets.trainers.isaac_gr00t.shell_command import command_of_experiment
@@ -43,9 +44,12 @@ _SHOWN_LOG_BYTES = 4096
 @isaac_app.command("setup")
 def isaac_setup(
     directory: Annotated[Path, typer.Argument(help="Where checkout and Python environment go")],
+    generation: Annotated[
+        Literal["n1.5", "n1.7"], typer.Option(help="Of GR00T, that is to be trained")
+    ] = "n1.5",
     commit: Annotated[
-        str, typer.Option(help="Commit of the N1.5 line; one of October 2025 if left out")
-    ] = PINNED,
+        str | None, typer.Option(help="Commit of its line; a tried one if left out")
+    ] = None,
     repository: Annotated[
         str, typer.Option(help="URL or folder to clone; NVIDIA's if left out")
     ] = REPOSITORY,
@@ -60,7 +64,9 @@ def isaac_setup(
     ] = False,
 ) -> None:
     """Make the environment of Isaac-GR00T; continues where an earlier attempt stopped."""
-    setup = Setup(directory, SetupOptions(commit, repository, python, not skip_flash_attn))
+    facts = GENERATIONS[generation]
+    options = SetupOptions(commit or facts.pinned, repository, python, not skip_flash_attn)
+    setup = Setup(directory, options, facts)
     if dry_run:
         for step in setup.pending:
             for command in setup.commands(step):
@@ -79,7 +85,7 @@ def isaac_setup(
     checkout = setup.environment.checkout
     echo(f"Isaac-GR00T {head(checkout) or ''} at {checkout}")
     echo(f"next: gr00t-assets isaac doctor {setup.directory}")
-    echo(f"to train with it: export GR00T_ASSETS_ISAAC={setup.directory}")
+    echo(f"to train with it: export {facts.variable}={setup.directory}")
 
 
 @isaac_app.command("doctor")
@@ -88,6 +94,9 @@ def isaac_doctor(
         Path | None,
         typer.Argument(help="What setup made; what GR00T_ASSETS_ISAAC names if left out"),
     ] = None,
+    generation: Annotated[
+        Literal["n1.5", "n1.7"], typer.Option(help="Of GR00T, where no folder is given")
+    ] = "n1.5",
     as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON")] = False,
     gpu: Annotated[
         bool | None,
@@ -95,7 +104,7 @@ def isaac_doctor(
     ] = None,
 ) -> None:
     """Say whether Isaac-GR00T can train here and what is missing; exit code 1 where it cannot."""
-    environment = IsaacEnvironment.from_environment()
+    environment = IsaacEnvironment.from_environment(generation)
     if directory is not None:
         environment = IsaacEnvironment.in_directory(directory)
     asked = wants_gpu() if gpu is None else gpu
@@ -115,7 +124,7 @@ def isaac_command(
         typer.Argument(help="An experiment of the trainer isaac-gr00t", autocompletion=experiments),
     ],
     script: Annotated[
-        str | None, typer.Option(help="gr00t_finetune.py; that of the checkout if left out")
+        str | None, typer.Option(help="NVIDIA's script; that of the checkout if left out")
     ] = None,
     dataset_path: Annotated[
         list[str] | None,

@@ -14,7 +14,7 @@ from typing import Literal
 
 import yaml
 
-Line = Literal["N1", "N1.5", "N1.6 or later", "unknown"]
+Line = Literal["N1", "N1.5", "N1.6", "N1.7 or later", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ _FACTS = yaml.safe_load(Path(__file__).with_name("commits.yaml").read_text(encod
 REPOSITORY: str = _FACTS["repository"]
 PINNED: str = _FACTS["pinned"]
 RELEASE: str = _FACTS["release"]
+N17_PINNED: str = _FACTS["n17_pinned"]
+N17_RELEASE: str = _FACTS["n17_release"]
 SUCCESSOR: str = _FACTS["successor"]
 FIXES = FUTURE_TOKENS, RESUME, TORCHVISION_AV = tuple(Fix(**fix) for fix in _FACTS["fixes"])
 
@@ -111,8 +113,10 @@ def _line(checkout: Path, commit: str | None) -> Line:
         return "unknown"
     if commit[:12] in FIXES_BY_COMMIT:
         return "N1.5"
+    if commit == N17_PINNED or _contains(checkout, N17_RELEASE, commit):
+        return "N1.7 or later"
     if _contains(checkout, SUCCESSOR, commit):
-        return "N1.6 or later"
+        return "N1.6"
     if _contains(checkout, RELEASE, commit):
         return "N1.5"
     return "N1" if _contains(checkout, commit, RELEASE) else "unknown"

@@ -6,14 +6,17 @@ from pathlib import Path
 
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.core.project import project_root
+from gr00t_assets.modality.generations import GenerationName
 from gr00t_assets.trainers.isaac_gr00t.commits import changed_files, head
+from gr00t_assets.trainers.isaac_gr00t.generations import (
+    GENERATIONS,
+    N15,
+    IsaacGeneration,
+    generation_in,
+)
 
-DIRECTORY = "GR00T_ASSETS_ISAAC"
-"""Names the folder that ``gr00t-assets isaac setup`` made: checkout and Python environment."""
-
-CHECKOUT = "GR00T_ASSETS_ISAAC_CHECKOUT"
-PYTHON = "GR00T_ASSETS_ISAAC_PYTHON"
-"""Name them one by one, for an environment that was made by other means."""
+CHECKOUT, PYTHON = (f"{N15.variable}_{name}" for name in ("CHECKOUT", "PYTHON"))
+"""Name those of N1.5, for an environment that was made by other means."""
 
 TRAINER_NAME = "isaac-gr00t"
 
@@ -31,38 +34,52 @@ class IsaacEnvironment:
     """A checkout of Isaac-GR00T and the Python that runs it; neither need exist.
 
     Attributes:
-        checkout: Folder with ``scripts/gr00t_finetune.py`` and the package ``gr00t``.
+        checkout: Folder with NVIDIA's fine-tuning script and the package ``gr00t``.
         python: Interpreter with the checkout's dependencies.
+        generation: Of GR00T, that it is to train.
     """
 
     checkout: Path
     python: Path
+    generation: IsaacGeneration = N15
 
     @classmethod
-    def in_directory(cls, directory: Path) -> "IsaacEnvironment":
-        """What ``isaac setup`` makes in a folder."""
+    def in_directory(
+        cls, directory: Path, generation: IsaacGeneration | None = None
+    ) -> "IsaacEnvironment":
+        """What ``isaac setup`` makes in a folder; of the generation that is there by default."""
         root = directory.expanduser().absolute()
-        return cls(root / CHECKOUT_NAME, root / ENVIRONMENT_NAME / "bin" / "python")
+        checkout = root / CHECKOUT_NAME
+        python = root / ENVIRONMENT_NAME / "bin" / "python"
+        return cls(checkout, python, generation or generation_in(checkout))
 
     @classmethod
-    def from_environment(cls) -> "IsaacEnvironment":
-        """The one that the environment variables name; ``data/isaac-gr00t`` of the project else."""
-        directory = Path(os.environ.get(DIRECTORY) or project_root() / "data" / "isaac-gr00t")
-        default = cls.in_directory(directory)
+    def from_environment(cls, generation: GenerationName = "n1.5") -> "IsaacEnvironment":
+        """The one that the environment variables name; a folder of the project's data else."""
+        facts = GENERATIONS[generation]
+        named = facts.variable
+        directory = os.environ.get(named) or project_root() / "data" / facts.folder
+        default = cls.in_directory(Path(directory), facts)
         return cls(
-            Path(os.environ.get(CHECKOUT) or default.checkout).expanduser().absolute(),
-            Path(os.environ.get(PYTHON) or default.python).expanduser().absolute(),
+            Path(os.environ.get(f"{named}_CHECKOUT") or default.checkout).expanduser().absolute(),
+            Path(os.environ.get(f"{named}_PYTHON") or default.python).expanduser().absolute(),
+            facts,
         )
 
     @property
     def script(self) -> Path:
         """NVIDIA's fine-tuning script."""
-        return self.checkout / "scripts" / "gr00t_finetune.py"
+        return self.checkout / self.generation.script
 
     @property
     def backbone(self) -> Path:
         """Folder with configuration, code and tokenizer of the Eagle backbone."""
         return self.checkout / BACKBONE
+
+    def setup_command(self, folder: object) -> str:
+        """The command that sets it up in a folder."""
+        chosen = "" if self.generation is N15 else f" --generation {self.generation.name}"
+        return f"gr00t-assets isaac setup {folder}{chosen}"
 
     def revision(self) -> str:
         """The commit in 12 digits, ``-dirty`` with uncommitted changes; ``unknown`` without git."""
@@ -83,12 +100,13 @@ class IsaacEnvironment:
         if not os.access(self.python, os.X_OK):
             missing.append(f"no Python at {self.python}")
         if missing:
+            named = self.generation.variable
             raise TrainingError(
                 experiment,
-                "the trainer isaac-gr00t is not set up on this machine.",
+                f"isaac-gr00t is not set up for {self.generation.title} on this machine.",
                 [
                     *missing,
-                    f"set it up: gr00t-assets isaac setup {self.checkout.parent}",
-                    f"or name an existing one: {CHECKOUT} and {PYTHON}",
+                    f"set it up: {self.setup_command(self.checkout.parent)}",
+                    f"or name an existing one: {named}_CHECKOUT and {named}_PYTHON",
                 ],
             )

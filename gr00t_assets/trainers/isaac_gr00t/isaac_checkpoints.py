@@ -9,6 +9,7 @@ import json
 import math
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import write_module
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
+from gr00t_assets.trainers.n17.processor_files import EMBODIMENTS, SETTINGS, STATISTICS
 from gr00t_assets.trainers.run_files import CheckpointRecord, latest_record, published_model
 
 LAYOUT = CheckpointLayout(
@@ -68,23 +70,25 @@ def latest_checkpoint(spec: TrainingSpec) -> CheckpointRecord | None:
     return record
 
 
-def sizes_on_disk(base_model: Path, settings: IsaacHyperparameters) -> tuple[int, int]:
+def sizes_on_disk(
+    base_model: Path, settings: IsaacHyperparameters, parts: Mapping[str, tuple[str, ...]]
+) -> tuple[int, int]:
     """Bytes of one checkpoint with its optimizer state, and of the final model beside it.
 
     The final model shares the files of the last checkpoint, except with LoRA, whose checkpoints
-    hold adapters only. Both are 0 where the base model's weights are no safetensors.
+    hold adapters only. Both are 0 where the base model's weights are no safetensors. ``parts`` are
+    the generation's.
     """
     sizes = _tensor_sizes(base_model)
     weights = sum(sizes.values()) * _BYTES_PER_NUMBER
     if settings.lora_rank:
         return 0, weights
     trained = {
-        "action_head.": settings.tune_projector or settings.tune_diffusion_model,
-        "backbone.eagle_model.language_model.": settings.tune_llm,
-        "backbone.eagle_model.vision_model.": settings.tune_visual,
-        "backbone.eagle_model.mlp1.": settings.tune_visual,
+        ("action_head.",): settings.tune_projector or settings.tune_diffusion_model,
+        parts["llm"]: settings.tune_llm,
+        parts["visual"]: settings.tune_visual,
     }
-    begins = tuple(begin for begin, is_trained in trained.items() if is_trained)
+    begins = tuple(name for names, is_trained in trained.items() if is_trained for name in names)
     moments = sum(count for name, count in sizes.items() if name.startswith(begins))
     return weights + _MOMENTS * moments * _BYTES_PER_NUMBER, 0
 
@@ -138,11 +142,14 @@ def write_model(source: Path, spec: TrainingSpec, tokenizer: Path, model: Path) 
         except OSError:
             shutil.copyfile(path, model / path.name)
     tokenizer_files = [tokenizer / name for name in TOKENIZER_FILES]
-    for path in (*source.glob("*.index.json"), *filter(Path.is_file, tokenizer_files)):
+    processor = [source / name for name in (SETTINGS, STATISTICS, EMBODIMENTS)]
+    copied = filter(Path.is_file, (*tokenizer_files, *processor))
+    for path in (*source.glob("*.index.json"), *copied):
         shutil.copyfile(path, model / path.name)
     write_json(model / "config.json", _true_config(source))
-    if not is_built_in(spec.modality_config.data_config):
-        write_module(spec.modality_config, model)
+    config = spec.modality_config
+    if config.generation == "n1.5" and not is_built_in(config.data_config):
+        write_module(config, model)
 
 
 def export(checkpoint: Path, spec: TrainingSpec, model: Path) -> None:
@@ -161,9 +168,10 @@ def export(checkpoint: Path, spec: TrainingSpec, model: Path) -> None:
     run = checkpoint.absolute().parent.parent
     tokenizer = run / MODEL
     if not tokenizer.is_dir():
+        environment = IsaacEnvironment.from_environment(spec.modality_config.generation)
         try:
             launch = json.loads((run / FOLDER / LAUNCH).read_text(encoding="utf-8"))
-            tokenizer = Path(launch["backbone"] or IsaacEnvironment.from_environment().backbone)
+            tokenizer = Path(launch["backbone"] or environment.backbone)
         except (OSError, ValueError, LookupError) as error:
             problem = "its tokenizer is not known: the run's launch file cannot be read."
             raise CheckpointError(str(checkpoint), problem, [str(error)]) from error

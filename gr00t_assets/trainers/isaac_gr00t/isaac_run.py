@@ -30,7 +30,7 @@ from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import (
 )
 from gr00t_assets.trainers.isaac_gr00t.launch_file import FACTS, FOLDER, make_launch
 from gr00t_assets.trainers.isaac_gr00t.launcher_process import run_launcher
-from gr00t_assets.trainers.isaac_gr00t.limits import refuse, refuse_other_shape
+from gr00t_assets.trainers.isaac_gr00t.limits import refuse, refuse_other_base
 from gr00t_assets.trainers.n15.instructions import refuse_special_tokens
 from gr00t_assets.trainers.reporter import Reporter
 from gr00t_assets.trainers.run_files import CheckpointRecord, remove_partial
@@ -46,7 +46,7 @@ def run_spec(spec: TrainingSpec) -> Manifest:
     The launcher holds the run directory as well: where this process is killed, the next one waits
     until the guard has ended it.
     """
-    environment = IsaacEnvironment.from_environment()
+    environment = IsaacEnvironment.from_environment(spec.modality_config.generation)
     return attempt_run(
         spec,
         lambda reporter: IsaacRun(spec, environment, reporter),
@@ -83,7 +83,7 @@ class IsaacRun(Attempt):
         # Isaac-GR00T would resume from the highest checkpoint, complete or not.
         remove_partial(directory, LAYOUT, weights_only=True)
         base_model = locate(spec.experiment.base_model, spec.experiment.base_model_revision)
-        refuse_other_shape(spec, self._environment, base_model)
+        refuse_other_base(spec, self._environment, base_model)
         launch = make_launch(spec, self._environment, base_model.absolute(), latest)
         self._update(
             base_model_revision=hub_commit(base_model),
@@ -96,7 +96,7 @@ class IsaacRun(Attempt):
         resume_step = latest.step if latest else 0
         is_to_train = resume_step < settings.max_steps
         if is_to_train:
-            sizes = sizes_on_disk(base_model, settings)
+            sizes = sizes_on_disk(base_model, settings, self._environment.generation.parts)
             require_disk_space(spec.experiment.name, directory, *sizes)
         (directory / MANIFEST).unlink(missing_ok=True)
         if resume_step:

@@ -20,6 +20,7 @@ from gr00t_assets.runs.metrics import METRICS
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
+from gr00t_assets.trainers.isaac_gr00t import n17_launch
 from gr00t_assets.trainers.isaac_gr00t.backbone_folder import backbone_folder
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, write_module
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
@@ -62,17 +63,17 @@ def make_launch(
         TrainingError: The experiment's settings and this trainer do not go together.
     """
     directory, settings = spec.run_directory, IsaacHyperparameters.of(spec.experiment)
-    folder = directory / FOLDER
+    facts, folder = environment.generation, directory / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    config = spec.modality_config
-    own = None if is_built_in(config.data_config) else write_module(config, folder)
-    backbone = backbone_folder(base_model, environment.checkout, folder / "backbone")
     from_cache = settings.frame_source == "cache"
+    parts = n17_launch.launch_parts if facts.name == "n1.7" else _n15_parts
+    own = parts(spec, environment, base_model, folder)
     return {
         "format": 1,
         "checkout": str(environment.checkout),
         "script": str(environment.script),
-        "arguments": script_arguments(spec, base_model, directory / CHECKPOINTS),
+        "launcher": facts.launcher,
+        "parts": {part: list(names) for part, names in facts.parts.items()},
         # What replaces the script's own keyword arguments of TrainingArguments.
         "training_arguments": {
             "run_name": spec.experiment.name,
@@ -87,7 +88,6 @@ def make_launch(
         "metrics": str(directory / METRICS),
         "facts": str(folder / FACTS),
         "stop_file": str(folder / STOP),
-        "metadata": isaac_metadata(*(dataset.config for dataset in spec.datasets)),
         # By folder, as the script is told it; without frames it reads the videos.
         "datasets": {
             str(dataset.directory): {
@@ -96,6 +96,20 @@ def make_launch(
             }
             for dataset in spec.datasets
         },
+        **own,
+    }
+
+
+def _n15_parts(
+    spec: TrainingSpec, environment: IsaacEnvironment, base_model: Path, folder: Path
+) -> dict[str, Any]:
+    """What the launch file has for N1.5 alone."""
+    config = spec.modality_config
+    own = None if is_built_in(config.data_config) else write_module(config, folder)
+    backbone = backbone_folder(base_model, environment.checkout, folder / "backbone")
+    return {
+        "arguments": script_arguments(spec, base_model, spec.run_directory / CHECKPOINTS),
+        "metadata": isaac_metadata(*(dataset.config for dataset in spec.datasets)),
         # What replaces the checkout's eagle2_hg_model, and the data config that it does not have.
         "backbone": None if backbone is None else str(backbone),
         "data_config_module": None if own is None else str(own),

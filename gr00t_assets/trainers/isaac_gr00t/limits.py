@@ -16,19 +16,21 @@ from gr00t_assets.datasets.frames.video_backends import known_backend_fault
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.modality.data_config import is_built_in
+from gr00t_assets.modality.generations import GenerationName
 from gr00t_assets.modality.key_config import ActionTransforms, CameraTransforms, KeyTransforms
 from gr00t_assets.modality.rotations import ROTATION_DIMS
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
-from gr00t_assets.trainers.base_model_files import RELEASED_MODEL
 from gr00t_assets.trainers.data_config_limits import Limit, data_configs_of, entries_of
 from gr00t_assets.trainers.isaac_gr00t.commits import head
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
+from gr00t_assets.trainers.isaac_gr00t.generations import GENERATIONS, N15, N17, IsaacGeneration
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
+from gr00t_assets.trainers.isaac_gr00t.n17_launch import refuse_other_processor
+from gr00t_assets.trainers.isaac_gr00t.n17_limits import NATIVE, n17_limits, n17_problems
 
 _HUB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*/[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _CHECKPOINT = re.compile(r"(checkpoint|step)-\d+")
-_NATIVE = "train with native, which does"
 _FROM_CACHE = "take frame_source: video out of the sweep file: the frame cache has "
 
 
@@ -37,12 +39,13 @@ def isaac_limits(experiment: Experiment) -> Iterator[Limit]:
     settings without effect, mixtures that it has no arguments for, and data configs.
     """
     base_model, settings = experiment.base_model, IsaacHyperparameters.of(experiment)
+    facts = GENERATIONS[generation_of(experiment)]
     is_folder = base_model.startswith("~/") or PurePosixPath(base_model).is_absolute()
     if "/" not in base_model and base_model in trainer_named("native").built_in_models:
         yield (
             "base_model",
             f"the base model '{base_model}' is built in to the native trainer",
-            f"give isaac-gr00t base_model {RELEASED_MODEL}, or the absolute path of a folder",
+            f"give isaac-gr00t base_model {facts.base_model}, or the absolute path of a folder",
         )
     elif not is_folder and (
         not _HUB_ID.fullmatch(base_model) or _CHECKPOINT.fullmatch(base_model.split("/")[1])
@@ -67,18 +70,27 @@ def isaac_limits(experiment: Experiment) -> Iterator[Limit]:
             "vl_self_attention, which no setting freezes",
             "set one of the four to true",
         )
-    yield from _mixture_limits(experiment)
+    yield from _mixture_limits(experiment, facts)
+    if facts is N17:
+        yield from n17_limits(experiment)
+        return
     own = (item for item in data_configs_of(experiment) if not is_built_in(item.name))
     for config in own:
         for problem in _transform_problems(config.cameras, config.state, config.action):
             found = f"isaac-gr00t does not take data config {config.name}: {problem}"
-            yield "dataset", found, _NATIVE
+            yield "dataset", found, NATIVE
 
 
-def _mixture_limits(experiment: Experiment) -> Iterator[Limit]:
+def generation_of(experiment: Experiment) -> GenerationName:
+    """The generation of its data configs, by which NVIDIA's script is chosen."""
+    configs = data_configs_of(experiment)
+    return configs[0].generation if configs else "n1.5"
+
+
+def _mixture_limits(experiment: Experiment, facts: IsaacGeneration) -> Iterator[Limit]:
     """The script takes a list of folders, and all else once for all of them."""
     datasets = experiment.datasets
-    if len({dataset.weight for dataset in datasets}) > 1:
+    if facts is N15 and len({dataset.weight for dataset in datasets}) > 1:
         yield (
             "dataset",
             "isaac-gr00t gives every dataset of a mixture the same weight",
@@ -104,6 +116,14 @@ def refuse(spec: TrainingSpec, environment: IsaacEnvironment) -> None:
     """
     for problem, *details in _problems(spec, environment):
         raise TrainingError(spec.experiment.name, problem, details)
+
+
+def refuse_other_base(spec: TrainingSpec, environment: IsaacEnvironment, base_model: Path) -> None:
+    """Refuse a base model with which the script cannot train the data; see what each raises."""
+    if environment.generation is N17:
+        refuse_other_processor(spec, base_model)
+    else:
+        refuse_other_shape(spec, environment, base_model)
 
 
 def refuse_other_shape(spec: TrainingSpec, environment: IsaacEnvironment, base_model: Path) -> None:
@@ -139,6 +159,9 @@ def refuse_other_shape(spec: TrainingSpec, environment: IsaacEnvironment, base_m
 
 def _problems(spec: TrainingSpec, environment: IsaacEnvironment) -> Iterator[list[str]]:
     """Sentences, and what they apply to, with what to do."""
+    if environment.generation is N17:
+        yield from n17_problems(spec)
+        return
     settings, checkout = IsaacHyperparameters.of(spec.experiment), environment.checkout
     if settings.frame_source == "video":
         if fault := known_backend_fault(settings.video_backend, head(checkout), checkout):
@@ -154,7 +177,7 @@ def _problems(spec: TrainingSpec, environment: IsaacEnvironment) -> Iterator[lis
         state, action = ({key.key: key for key in keys} for keys in (config.state, config.action))
         if wrong := list(_transform_problems(cameras, state, action)):
             found = f"isaac-gr00t does not take data config {config.data_config}."
-            yield [found, *wrong, _NATIVE]
+            yield [found, *wrong, NATIVE]
     # The script crops the images of all datasets as those of the first.
     images = {
         dataset.name: {(key.key, key.width, key.height, key.fps) for key in dataset.config.video}

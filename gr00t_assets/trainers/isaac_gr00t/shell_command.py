@@ -31,6 +31,8 @@ from gr00t_assets.trainers.isaac_gr00t.launch_file import (
     SCRIPT_ARGUMENTS,
     TRAINING_ARGUMENTS,
 )
+from gr00t_assets.trainers.isaac_gr00t.limits import generation_of
+from gr00t_assets.trainers.isaac_gr00t.n17_command import n17_flags
 from gr00t_assets.trainers.isaac_gr00t.script_interface import (
     RELEASE,
     TRANSFORMERS_DEFAULTS,
@@ -242,11 +244,12 @@ def command_of_experiment(
             f"its trainer is {experiment.trainer}, which NVIDIA's script does not train.",
             ["train it by hand: gr00t-assets train SPEC, with the spec.json of its run directory"],
         )
-    environment = IsaacEnvironment.from_environment()
+    generation = generation_of(experiment)
+    environment = IsaacEnvironment.from_environment(generation)
     problems = []
     if script is None and not environment.script.is_file():
         missing = f"--script: there is no checkout at {environment.checkout}"
-        problems.append(f"{missing}; set one up with gr00t-assets isaac setup")
+        problems.append(f"{missing}; set one up with {environment.setup_command('DIR')}")
     datasets, output = tuple(dataset_path or ()), output_dir or ""
     if not datasets or output_dir is None:
         try:
@@ -266,6 +269,11 @@ def command_of_experiment(
         )
     # By hand, the Python of an activated environment, where the checkout's is not there.
     python = str(environment.python) if os.access(environment.python, os.X_OK) else "python"
+    if generation == "n1.7":
+        program = (python, script or str(environment.script))
+        spec = make_spec(experiment, Store.from_environment())
+        flags, notes = n17_flags(spec, spec.run_directory / FOLDER, datasets, output)
+        return ShellCommand(program, flags, notes)
     chosen = Path(script).expanduser() if script else environment.script
     source = next((path for path in (chosen, environment.script) if path.is_file()), None)
     command = shell_command(

@@ -15,7 +15,12 @@ from gr00t_assets.modality.data_config import is_built_in
 from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Trainer
-from gr00t_assets.trainers.base_model_files import RELEASED_LICENSE, RELEASED_MODEL
+from gr00t_assets.trainers.base_model_files import (
+    N17_LICENSE,
+    RELEASED_LICENSE,
+    RELEASED_MODEL,
+    RELEASED_N17,
+)
 from gr00t_assets.trainers.data_config_limits import data_config_limits, limit_findings
 from gr00t_assets.trainers.failures.failure_pattern import FailurePattern, load_patterns
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, module_name
@@ -24,9 +29,11 @@ from gr00t_assets.trainers.isaac_gr00t.environment import (
     TRAINER_NAME,
     IsaacEnvironment,
 )
+from gr00t_assets.trainers.isaac_gr00t.generations import GENERATIONS
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT, export
-from gr00t_assets.trainers.isaac_gr00t.limits import isaac_limits, refuse
+from gr00t_assets.trainers.isaac_gr00t.limits import generation_of, isaac_limits, refuse
+from gr00t_assets.trainers.model_config import known_generation
 from gr00t_assets.trainers.policy import Policy
 
 _LOADING = """\
@@ -49,8 +56,26 @@ policy = Gr00tPolicy(
 """
 
 
+_N17_LOADING = """\
+The files are laid out as Isaac-GR00T's policy of N1.7 reads them:
+
+```python
+from pathlib import Path
+
+from gr00t.data.embodiment_tags import EmbodimentTag
+from gr00t.policy.gr00t_policy import Gr00tPolicy
+
+policy = Gr00tPolicy(
+    embodiment_tag=EmbodimentTag.resolve("{embodiment_tag}"),
+    model_path=str(Path.cwd()),
+    device="cuda",
+)
+```
+"""
+
+
 class IsaacGr00tTrainer(Trainer):
-    """Drives ``scripts/gr00t_finetune.py`` of a checkout of NVIDIA/Isaac-GR00T, N1.5."""
+    """Drives the fine-tuning script of a checkout of NVIDIA/Isaac-GR00T, N1.5's or N1.7's."""
 
     name = TRAINER_NAME
     hyperparameters = IsaacHyperparameters
@@ -61,9 +86,14 @@ class IsaacGr00tTrainer(Trainer):
     takes_mixtures = True
     reads_videos = True
     upstream_url = "https://github.com/NVIDIA/Isaac-GR00T"
-    model_name = "GR00T N1.5"
-    model_tags = ("gr00t", "gr00t_n1_5")
-    licenses: ClassVar[Mapping[str, ModelLicense]] = {RELEASED_MODEL: RELEASED_LICENSE}
+    licenses: ClassVar[Mapping[str, ModelLicense]] = {
+        RELEASED_MODEL: RELEASED_LICENSE,
+        RELEASED_N17: N17_LICENSE,
+    }
+
+    def model_names(self, config: ModalityConfig) -> tuple[str, tuple[str, ...]]:
+        """Those of the generation of GR00T."""
+        return trainer_named("native").model_names(config)
 
     def command(self, spec: TrainingSpec) -> list[str]:
         """``python -m gr00t_assets.trainers.isaac_gr00t SPEC.json``, which drives the checkout.
@@ -74,7 +104,8 @@ class IsaacGr00tTrainer(Trainer):
         """
         from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
 
-        environment, experiment = IsaacEnvironment.from_environment(), spec.experiment
+        generation, experiment = spec.modality_config.generation, spec.experiment
+        environment = IsaacEnvironment.from_environment(generation)
         environment.require(experiment.name)
         store = Store(Path(spec.store))
         findings = examine(
@@ -101,17 +132,19 @@ class IsaacGr00tTrainer(Trainer):
 
     def revision(self) -> str:
         """The checkout's commit, and the version of what the launcher replaces in it."""
-        return f"{IsaacEnvironment.from_environment().revision()}+{LAUNCHER_REVISION}"
+        return f"{_present_environment().revision()}+{LAUNCHER_REVISION}"
 
     def limits(self, experiment: Experiment) -> list[Finding]:
         """What the model does not take, and what the script cannot do."""
-        return limit_findings([*data_config_limits(experiment, "n1.5"), *isaac_limits(experiment)])
+        generation = known_generation(experiment.base_model) or generation_of(experiment)
+        limits = data_config_limits(experiment, generation)
+        return limit_findings([*limits, *isaac_limits(experiment)])
 
     def environment(self, store: Store) -> EnvironmentReport:
         """What the doctor finds of the checkout, its Python, and this machine."""
         from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
 
-        return examine(IsaacEnvironment.from_environment(), gpu=wants_gpu(), store=store)
+        return examine(_present_environment(), gpu=wants_gpu(), store=store)
 
     def video_backend(self, experiment: Experiment) -> str | None:
         """The script's own backend where the sweep file asks for videos."""
@@ -128,6 +161,9 @@ class IsaacGr00tTrainer(Trainer):
 
     def loading_example(self, config: ModalityConfig) -> str:
         """How NVIDIA's policy class loads it, and how this package does."""
+        if config.generation == "n1.7":
+            nvidia = _N17_LOADING.format(embodiment_tag=config.embodiment_tag)
+            return nvidia + "\nWith this package:\n\n" + super().loading_example(config)
         source = "from gr00t.experiment.data_config import DATA_CONFIG_MAP"
         data_config = f'DATA_CONFIG_MAP["{config.data_config}"]'
         if not is_built_in(config.data_config):
@@ -140,3 +176,10 @@ class IsaacGr00tTrainer(Trainer):
             source=source, data_config=data_config, embodiment_tag=config.embodiment_tag
         )
         return nvidia + "\nWith this package:\n\n" + super().loading_example(config)
+
+
+def _present_environment() -> IsaacEnvironment:
+    """The first generation's that has a checkout on this machine; N1.5's where none has."""
+    environments = [IsaacEnvironment.from_environment(name) for name in GENERATIONS]
+    there = (item for item in environments if item.script.is_file())
+    return next(there, environments[0])

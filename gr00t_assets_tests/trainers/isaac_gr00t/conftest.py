@@ -18,7 +18,7 @@ from gr00t_assets_tests.trainers.isaac_gr00t.launching import (
 )
 from gr00t_assets_tests.trainers.isaac_gr00t.small_model import make_base
 
-collect_ignore = ["small_checkout"]
+collect_ignore = ["small_checkout", "small_checkout_n17"]
 KEYS = ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "NETRC", "HF_TOKEN", "HF_HOME")
 
 

@@ -90,7 +90,7 @@ def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("release", "N1.5", (False, False)),
         ("mend-1", "N1.5", (True, False)),
         ("after", "N1.5", (True, True)),
-        ("successor", "N1.6 or later", (True, True)),
+        ("successor", "N1.6", (True, True)),
     ],
 )
 def test_history_says_what_the_source_does_not(

@@ -167,7 +167,7 @@ def test_the_launcher_adds_it_to_the_configs_of_either_release(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(LAUNCHER.parent))
-    launcher = importlib.import_module("launcher")
+    launcher = importlib.import_module("launcher_n15")
     known = types.ModuleType("gr00t.experiment.data_config")
     known.DATA_CONFIG_MAP = {}  # pyright: ignore[reportAttributeAccessIssue]
     for name in ("gr00t.experiment", "gr00t.experiment.data_config"):
@@ -181,7 +181,7 @@ def test_the_launcher_adds_it_to_the_configs_of_either_release(
     launcher.register_data_config(launch)
     assert list(known.DATA_CONFIG_MAP) == ["my-arm.v2"]
     assert known.DATA_CONFIG_MAP["my-arm.v2"].action_indices == [0, 1, 2, 4]
-    for name in ("launcher", "launcher_checkpoints", "launcher_data", "launcher_recorder"):
+    for name in [name for name in sys.modules if name.startswith("launcher_")]:
         sys.modules.pop(name, None)
     sys.modules.pop("own_my_arm_v2", None)
     sys.path.remove(str(tmp_path))

@@ -13,10 +13,11 @@ import pytest
 from gr00t_assets.core.finding import Finding, Findings
 from gr00t_assets.core.project import Store
 from gr00t_assets.trainers.isaac_gr00t.doctor import doctor
-from gr00t_assets.trainers.isaac_gr00t.doctor.check_machine import CHECKPOINT
+from gr00t_assets.trainers.isaac_gr00t.doctor.check_machine import file_bytes
 from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
 from gr00t_assets.trainers.isaac_gr00t.doctor.packages import Probe, probe
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
+from gr00t_assets.trainers.isaac_gr00t.generations import N15
 from gr00t_assets_tests.gpu.fake_driver import FakeDriver
 from gr00t_assets_tests.trainers.isaac_gr00t.environments import (
     PACKAGES,
@@ -230,7 +231,7 @@ def test_a_full_disk_is_an_error_with_the_size_of_a_checkpoint(
     finding = of(findings, "disk")
     assert finding.severity == "error"
     assert "18.2 GB" in finding.expected
-    assert pytest.approx(18.2e9, rel=0.01) == CHECKPOINT
+    assert file_bytes(N15)[1] == pytest.approx(18.2e9, rel=0.01)
 
 
 def test_the_same_environment_is_asked_once_and_a_changed_one_again(

@@ -56,7 +56,7 @@ def test_its_command_is_refused_with_everything_that_is_missing(
     for package in ("transformers", "pytorch3d"):
         assert any(line.startswith(f"{package}: ") for line in caught.value.details)
     monkeypatch.setenv(CHECKOUT, str(tmp_path / "nowhere"))
-    with pytest.raises(TrainingError, match="is not set up on this machine"):
+    with pytest.raises(TrainingError, match="is not set up for N1"):
         trainer.command(spec)
 
 

@@ -1,7 +1,7 @@
 """Findings about the machine: driver, GPUs, host memory and disk.
 
-What N1.5 takes of memory and disk is counted from its parameters; see ``failures/gpu_memory.py``
-for the published figures.
+What a generation takes of memory and disk is counted from its parameters; see
+``failures/gpu_memory.py`` for the published figures.
 """
 
 from contextlib import suppress
@@ -17,22 +17,10 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import format_bytes
 from gr00t_assets.gpu.devices import CPU, GPUS, Gpu, read_driver, read_gpus, slots_by_device
 from gr00t_assets.trainers.isaac_gr00t.doctor.packages import Probe
+from gr00t_assets.trainers.isaac_gr00t.generations import IsaacGeneration
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 
 _BYTES_PER_NUMBER = 4
-
-WEIGHTS = 2_414_000_000 * _BYTES_PER_NUMBER
-"""Bytes of the whole model's weights in float32: 9.7 GB."""
-
-CHECKPOINT = WEIGHTS + 2 * 1_069_000_000 * _BYTES_PER_NUMBER
-"""Bytes of a checkpoint with optimizer: the weights, and Adam's two moments of what is trained with
-the backbone frozen, which is the action head, all in float32: 18.2 GB."""
-
-LOADING = 2 * WEIGHTS
-"""Bytes of host memory while a model is loaded: the new model and the weights read from disk."""
-
-BATCH_1 = 25_000_000_000
-"""Bytes of GPU memory at batch size 1, as published."""
 
 _AMPERE = (8, 0)
 _BLACKWELL = (10, 0)
@@ -44,14 +32,14 @@ _CGROUP_LIMITS = (
 )
 
 
-def check_gpus(collector: Collector, answer: Probe | str) -> None:
+def check_gpus(collector: Collector, answer: Probe | str, facts: IsaacGeneration) -> None:
     """Look at the driver and at each GPU that training may use, by the answer of ``probe``."""
     driver, gpus = read_driver(), read_gpus()
     if driver is None or not gpus:
         missing = "there is no NVIDIA driver, or it does not answer"
         if driver is not None:
             missing = f"driver {driver.version} lists no GPU"
-        collector.report("gpu-missing", "gpu", missing, batch_1=format_bytes(BATCH_1))
+        collector.report("gpu-missing", "gpu", missing, batch_1=_gb(facts.batch_1_gb))
         return
     build = answer.cuda if isinstance(answer, Probe) else None
     cuda = (Version(build).major, Version(build).minor) if build else None
@@ -62,28 +50,44 @@ def check_gpus(collector: Collector, answer: Probe | str) -> None:
     else:
         collector.ok("driver", "gpu", f"driver {driver.version}, {newest}")
     for gpu in _with_slots(collector, gpus):
-        _check_gpu(collector, gpu, cuda)
+        _check_gpu(collector, gpu, cuda, facts)
 
 
-def check_host(collector: Collector, store: Store) -> None:
+def check_host(collector: Collector, store: Store, facts: IsaacGeneration) -> None:
     """Look at host memory, and at the disk of the store."""
+    weights, checkpoint = file_bytes(facts)
+    counts = {"parameters": f"{facts.weights:,}", "trained": f"{facts.trained:,}"}
+    loading = 2 * weights
     memory = _host_memory()
     found = f"{format_bytes(memory)} of host memory"
-    if memory < LOADING:
-        fault = "host-memory-too-small" if memory < WEIGHTS else "host-memory"
-        collector.report(fault, "machine", found, loading=format_bytes(LOADING))
+    if memory < loading:
+        fault = "host-memory-too-small" if memory < weights else "host-memory"
+        collector.report(fault, "machine", found, loading=format_bytes(loading), **counts)
     else:
         collector.ok("host-memory", "machine", found)
     limit, free = IsaacHyperparameters().save_total_limit, free_bytes(store.root)
-    least, most = CHECKPOINT + WEIGHTS, (limit + 1) * CHECKPOINT + WEIGHTS
+    least, most = checkpoint + weights, (limit + 1) * checkpoint + weights
     found = f"{format_bytes(free)} free at {store.root}"
     if free < most:
-        sizes = {"least": least, "most": most, "checkpoint": CHECKPOINT}
+        sizes = {"least": least, "most": most, "checkpoint": checkpoint}
         texts = {name: format_bytes(size) for name, size in sizes.items()}
         fault = "disk-too-small" if free < least else "disk"
-        collector.report(fault, "machine", found, limit=limit, **texts)
+        collector.report(fault, "machine", found, limit=limit, **texts, **counts)
     else:
         collector.ok("disk", "machine", found)
+
+
+def file_bytes(facts: IsaacGeneration) -> tuple[int, int]:
+    """Bytes of a generation's weights in float32, and of a checkpoint with optimizer.
+
+    That is the weights, and Adam's two moments of what is trained with the backbone frozen.
+    """
+    weights = facts.weights * 10**6 * _BYTES_PER_NUMBER
+    return weights, weights + 2 * facts.trained * 10**6 * _BYTES_PER_NUMBER
+
+
+def _gb(number: int) -> str:
+    return format_bytes(number * 10**9)
 
 
 def _with_slots(collector: Collector, gpus: list[Gpu]) -> list[Gpu]:
@@ -103,7 +107,9 @@ def _with_slots(collector: Collector, gpus: list[Gpu]) -> list[Gpu]:
     return usable
 
 
-def _check_gpu(collector: Collector, gpu: Gpu, cuda: tuple[int, int] | None) -> None:
+def _check_gpu(
+    collector: Collector, gpu: Gpu, cuda: tuple[int, int] | None, facts: IsaacGeneration
+) -> None:
     total, shown = gpu.total_bytes, _described(gpu)
     free = None if total is None or gpu.used_bytes is None else total - gpu.used_bytes
     if gpu.capability is not None:
@@ -113,11 +119,13 @@ def _check_gpu(collector: Collector, gpu: Gpu, cuda: tuple[int, int] | None) -> 
             fault = "gpu-newer" if is_newer else "gpu-older"
             collector.report(fault, "gpu", shown, cuda=_dotted(cuda) if cuda else "")
             return
-    needs = {"batch_1": format_bytes(BATCH_1), "weights": format_bytes(WEIGHTS)}
-    if total is not None and total < BATCH_1:
-        fault = "gpu-too-small" if total < WEIGHTS else "gpu-small"
+    (weights, _), least = file_bytes(facts), facts.batch_1_gb * 10**9
+    needs = {"batch_1": _gb(facts.batch_1_gb), "weights": format_bytes(weights)}
+    needs["title"] = facts.title
+    if total is not None and total < least:
+        fault = "gpu-too-small" if total < weights else "gpu-small"
         collector.report(fault, "gpu", shown, **needs)
-    elif free is not None and free < BATCH_1:
+    elif free is not None and free < least:
         collector.report("gpu-used", "gpu", shown, **needs)
     else:
         collector.ok("gpu", "gpu", shown)

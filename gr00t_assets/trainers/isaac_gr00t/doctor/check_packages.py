@@ -1,13 +1,7 @@
 """Findings about the checkout's Python: its version, and the packages that training needs."""
 
 from gr00t_assets.core.finding import Collector
-from gr00t_assets.trainers.isaac_gr00t.doctor.packages import (
-    FLASH_ATTENTION,
-    N15_PINS,
-    Probe,
-    read_pins,
-    satisfies,
-)
+from gr00t_assets.trainers.isaac_gr00t.doctor.packages import Probe, read_pins, satisfies
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 
 _OPTIONAL = ("torchcodec", "python-dotenv")
@@ -15,13 +9,6 @@ _CHECKED_BY_NAME = {
     "torch", "transformers", "flash-attn", "pipablepytorch3d", "decord", "eva-decord", "torchcodec",
 }  # fmt: skip
 _MAX_SHOWN = 6
-
-_NOT_IMPORTED = {
-    "blessings", "fastparquet", "gymnasium", "hydra-core", "imageio", "kornia", "matplotlib",
-    "omegaconf", "onnx", "pytest", "pyzmq", "ray", "tensorflow", "tianshou", "timm", "wandb", "zmq",
-}  # fmt: skip
-"""Pinned packages that the fine-tuning script does not import, nor transformers by default, on the
-June and on the October commit; wandb is imported where the script itself reports to it."""
 
 
 class PackageChecks:
@@ -39,8 +26,12 @@ class PackageChecks:
         self._probe = answer if isinstance(answer, Probe) else None
         self._installed = self._probe.packages if self._probe else {}
         self._setup = setup
-        pins = read_pins(environment.checkout)
-        self._pins = {**(N15_PINS if pins is None else pins), "flash-attn": f"=={FLASH_ATTENTION}"}
+        extra = environment.generation.extra
+        self._extra = f"[{extra}]" if extra else ""
+        facts = environment.generation
+        pins = read_pins(environment.checkout, facts)
+        flash_attention = {"flash-attn": f"=={facts.flash_attention}"}
+        self._pins = {**(facts.pins if pins is None else pins), **flash_attention}
 
     def run(self, gpu: bool) -> None:
         """Do them all; those of what only a GPU needs where there is to be one."""
@@ -52,7 +43,8 @@ class PackageChecks:
         if gpu:
             self._flash_attention()
         self._pytorch3d()
-        self._decord()
+        if "decord" in self._pins:
+            self._decord()
         for package in _OPTIONAL:
             self._package(package, any_version=True)
         self._other_packages()
@@ -63,10 +55,11 @@ class PackageChecks:
             return
         found = f"Python {self._probe.python} at {self._environment.python}"
         version = tuple(int(part) for part in self._probe.python.split(".")[:2])
-        if version == (3, 10):
+        wanted = tuple(int(part) for part in self._environment.generation.python.split("."))
+        if version == wanted:
             self._ok("python", found)
         else:
-            self._report("python-older" if version < (3, 10) else "python-newer", found)
+            self._report("python-older" if version < wanted else "python-newer", found)
 
     def _package(
         self, package: str, code: str = "", options: str = "", any_version: bool = False
@@ -96,7 +89,8 @@ class PackageChecks:
             anew = f"--force-reinstall --no-deps --no-cache-dir {build}"
             self._report("flash-attn", found, "flash-attn", anew)
         else:
-            self._package("flash-attn", options=build)
+            needed = self._environment.generation.needs_flash_attention
+            self._package("flash-attn", "" if needed else "flash-attn-optional", build)
 
     def _pytorch3d(self) -> None:
         package = "pipablepytorch3d"
@@ -123,7 +117,7 @@ class PackageChecks:
         installed = self._installed
         pins = {name: pin for name, pin in self._pins.items() if name not in _CHECKED_BY_NAME}
         missing = [name for name in pins if name not in installed]
-        needed = [name for name in missing if name not in _NOT_IMPORTED]
+        needed = [name for name in missing if name not in self._environment.generation.unused]
         different = [
             f"{name} {installed[name]} (pinned {pin})"
             for name, pin in pins.items()
@@ -153,7 +147,8 @@ class PackageChecks:
             install=command if self._probe else self._setup,
             setup=self._setup,
             python=python,
-            checkout=self._environment.checkout,
+            variable=self._environment.generation.variable,
+            checkout=f"{self._environment.checkout}{self._extra}",
         )
 
     def _ok(self, code: str, found: str) -> None:

@@ -7,8 +7,7 @@ from gr00t_assets.core.finding import Collector, FaultCatalogue, Findings
 from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.devices import GPUS
 from gr00t_assets.trainers.base import EnvironmentReport
-from gr00t_assets.trainers.base_model_files import RELEASED_MODEL
-from gr00t_assets.trainers.isaac_gr00t.commits import FIXES, PINNED, Revision, revision_of
+from gr00t_assets.trainers.isaac_gr00t.commits import Revision, revision_of
 from gr00t_assets.trainers.isaac_gr00t.doctor.check_accounts import check_accounts, check_base_model
 from gr00t_assets.trainers.isaac_gr00t.doctor.check_machine import check_gpus, check_host
 from gr00t_assets.trainers.isaac_gr00t.doctor.check_packages import PackageChecks
@@ -28,7 +27,7 @@ _PROBES: dict[object, Probe] = {}
 
 
 def examine(
-    environment: IsaacEnvironment, *, gpu: bool, store: Store, base_model: str = RELEASED_MODEL
+    environment: IsaacEnvironment, *, gpu: bool, store: Store, base_model: str | None = None
 ) -> EnvironmentReport:
     """Look at everything that a training with Isaac-GR00T needs; nothing is changed.
 
@@ -40,7 +39,7 @@ def examine(
         gpu: Whether it is to train on a GPU. Without one a small model is trained: GPU, CUDA,
             flash-attn, and the memory and disk of the released weights are not asked for.
         store: Where checkpoints go.
-        base_model: Hub id or folder of the weights to start from.
+        base_model: Hub id or folder of the weights to start from; NVIDIA's own where left out.
 
     Returns:
         A finding for each thing looked at, versions of packages, the checkout's commit and whether
@@ -48,22 +47,22 @@ def examine(
     """
     collector = Collector(_FAULTS, ordered=False)
     folder = environment.checkout.parent if environment.checkout.name == CHECKOUT_NAME else "DIR"
-    setup = f"gr00t-assets isaac setup {folder}"
+    setup, facts = environment.setup_command(folder), environment.generation
     answer = _ask(environment.python)
-    revision = Revision(None, "unknown", {fix.code: None for fix in FIXES})
+    revision = Revision(None, "unknown", {fix.code: None for fix in facts.fixes})
     if environment.script.is_file():
         revision = revision_of(environment.checkout)
     _check_checkout(collector, environment, revision, setup)
     PackageChecks(collector, environment, answer, setup).run(gpu)
     if gpu:
-        check_gpus(collector, answer)
-        check_host(collector, store)
+        check_gpus(collector, answer, facts)
+        check_host(collector, store, facts)
     check_accounts(collector)
     if gpu:
-        check_base_model(collector, base_model)
+        check_base_model(collector, base_model or facts.base_model)
     findings = collector.findings()
     installed = {"python": answer.python, **answer.packages} if isinstance(answer, Probe) else {}
-    fixed = {code: str(is_fixed) for code, is_fixed in revision.fixed.items()}
+    fixed = {fix.code: str(revision.fixed[fix.code]) for fix in facts.fixes}
     return EnvironmentReport(
         findings=findings,
         code_findings=Findings([item for item in findings if item.subject == "checkout"]),
@@ -99,12 +98,14 @@ def _check_checkout(
 ) -> None:
     checkout = environment.checkout
     if not environment.script.is_file():
-        there = "no scripts/gr00t_finetune.py in" if checkout.is_dir() else "no folder"
-        collector.report("checkout", "checkout", f"{there} {checkout}", setup=setup)
+        facts = environment.generation
+        there = f"no {facts.script} in" if checkout.is_dir() else "no folder"
+        texts = {"setup": setup, "line": facts.title, "variable": facts.variable}
+        collector.report("checkout", "checkout", f"{there} {checkout}", **texts)
         return
     collector.ok("checkout", "checkout", str(checkout))
-    _check_commit(collector, checkout, revision, setup)
-    for fix in FIXES:
+    _check_commit(collector, environment, revision, setup)
+    for fix in environment.generation.fixes:
         fixed = revision.fixed[fix.code]
         if fixed:
             done = f"fixed in this source, as by {fix.commit[:7]} ({fix.date})"
@@ -114,7 +115,10 @@ def _check_checkout(
         collector.report(fix.code, "checkout", fault, commit=fix.commit, date=fix.date)
 
 
-def _check_commit(collector: Collector, checkout: Path, revision: Revision, setup: str) -> None:
+def _check_commit(
+    collector: Collector, environment: IsaacEnvironment, revision: Revision, setup: str
+) -> None:
+    checkout, facts = environment.checkout, environment.generation
     fault, found = "commit-of-another-line", revision.sentence()
     if revision.commit is None:
         has_git = (checkout / ".git").exists()
@@ -123,10 +127,11 @@ def _check_commit(collector: Collector, checkout: Path, revision: Revision, setu
         found += ", so runs do not record their commit"
     elif revision.line == "unknown":
         fault = "commit-unknown"
-    if revision.line == "N1.5":
+    if revision.line == facts.line:
         collector.ok("commit", "checkout", found)
     else:
-        texts = {"checkout": checkout, "setup": setup, "pinned": PINNED}
+        texts = {"checkout": checkout, "setup": setup, "pinned": facts.pinned}
+        texts["line"] = facts.title
         collector.report(fault, "checkout", found, **texts)
     if revision.changed:
         more = len(revision.changed) - _MAX_SHOWN

@@ -18,23 +18,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-EXTRA = "base"
-"""Optional dependencies that training on a PC needs, ``pip install -e .[base]``."""
-
-PYTHON = "3.10"
-
-FLASH_ATTENTION = "2.7.1.post4"
-"""From NVIDIA's installation guide for these pins; no ``pyproject.toml`` has it."""
-
-N15_PINS: Mapping[str, str] = {
-    "torch": "==2.5.1",
-    "torchvision": "==0.20.1",
-    "transformers": "==4.51.3",
-    "pipablepytorch3d": "==0.7.6",
-    "decord": "==0.6.0",
-    "torchcodec": "==0.1.0",
-}
-"""What N1.5 pins, for a machine without a checkout."""
+from gr00t_assets.trainers.isaac_gr00t.generations import IsaacGeneration
 
 _QUESTION = "import json, platform, sys; print(json.dumps([platform.python_version(), sys.path]))"
 _ASSIGNED = r"^{}\b[^=\n]*=\s*['\"]([^'\"]*)['\"]"
@@ -42,17 +26,22 @@ _PROBE_TIMEOUT = 120
 """Seconds."""
 
 
-def read_pins(checkout: Path) -> dict[str, str] | None:
-    """Version specifiers by package, with the extra ``base``; ``None`` without a project file."""
+def read_pins(checkout: Path, generation: IsaacGeneration) -> dict[str, str] | None:
+    """Version specifiers by package, with the extra; ``None`` without a project file."""
     try:
         project = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))[
             "project"
         ]
-        optional = project.get("optional-dependencies", {}).get(EXTRA, [])
+        optional = project.get("optional-dependencies", {}).get(generation.extra, [])
         lines = [*project.get("dependencies", []), *optional]
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
-    target = {"python_version": PYTHON, "python_full_version": f"{PYTHON}.0", "extra": EXTRA}
+    python = generation.python
+    target = {
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "extra": generation.extra,
+    }
     pins = {}
     for line in lines:
         try:

@@ -15,6 +15,7 @@ from typing import Any
 COMPLETE = "complete.json"
 PREFIX = "checkpoint-"
 EXPERIMENT = "experiment_cfg"
+PROCESSOR = "processor"
 MERGED = "merged"
 
 
@@ -114,12 +115,16 @@ def crc32(path: Path) -> int:
 
 
 def finish_folder(output: Path, folder: Path) -> list[Path]:
-    """Copy ``experiment_cfg``, which the policy reads beside the weights, and sync everything.
+    """Copy what the policy reads beside the weights, and sync everything.
+
+    That is ``experiment_cfg``, and of N1.7 the files of ``processor``.
 
     Returns:
         Its files, in order.
     """
     shutil.copytree(output / EXPERIMENT, folder / EXPERIMENT, dirs_exist_ok=True)
+    if (output / PROCESSOR).is_dir():
+        shutil.copytree(output / PROCESSOR, folder, dirs_exist_ok=True)
     paths = sorted(folder.rglob("*"))
     for path in paths:
         # safetensors lets nobody but its user read a file, whatever the umask is.

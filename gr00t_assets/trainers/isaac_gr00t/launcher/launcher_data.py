@@ -16,6 +16,7 @@ import json
 import random
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,7 @@ from typing import Any
 import numpy as np
 from launcher_checkpoints import RefusedError
 
-ROWS = "_rows_by_episode"
-"""Attribute of the dataset that holds ``EpisodeRows`` by episode."""
+ROWS = "_rows_by_episode"  # attribute of the dataset: ``EpisodeRows`` by episode
 
 
 def replace_reading(launch: dict[str, Any]) -> None:
@@ -142,25 +142,30 @@ def make_draws_repeatable(seed: int) -> None:
 
 def _seeded(sample: Callable[[Any, int], Any], seed: int) -> Callable[[Any, int], Any]:
     def seeded_sample(self: Any, index: int) -> Any:
-        import torch
-
-        # A mixture draws dataset, episode and row from these and the index. Its epoch would stay 0
-        # in loader processes, and its seed be the script's.
+        # A mixture draws from these; its epoch would stay 0 in loader processes.
         self.epoch, self.seed = getattr(index, "epoch", 0), seed
-        sequence = np.random.SeedSequence([seed, self.epoch, int(index)])
-        sample_seed = int(sequence.generate_state(1)[0])
-        python_state, numpy_state = random.getstate(), np.random.get_state()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(sample_seed)
-            np.random.seed(sample_seed)
-            random.seed(sample_seed)
-            try:
-                return sample(self, index)
-            finally:
-                random.setstate(python_state)
-                np.random.set_state(numpy_state)
+        with drawn_from([seed, self.epoch, int(index)]):
+            return sample(self, index)
 
     return seeded_sample
+
+
+@contextmanager
+def drawn_from(seeds: "list[int]") -> Iterator[None]:
+    """Let the process's generators begin at some numbers; they are restored afterwards."""
+    import torch
+
+    seed = int(np.random.SeedSequence(seeds).generate_state(1)[0])
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)
 
 
 def _replace_metadata(dataset: Any, metadata: dict[str, Any]) -> None:

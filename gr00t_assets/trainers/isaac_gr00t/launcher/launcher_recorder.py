@@ -15,19 +15,6 @@ from typing import Any
 
 from launcher_checkpoints import mark_complete, refuse_nan, samples_seen, save_merged, write_json
 
-PARTS = {
-    "llm": ("backbone.eagle_model.language_model.",),
-    "visual": ("backbone.eagle_model.vision_model.", "backbone.eagle_model.mlp1."),
-    "projector": (
-        "action_head.state_encoder.",
-        "action_head.action_encoder.",
-        "action_head.action_decoder.",
-        "action_head.position_embedding.",
-    ),
-    "diffusion_model": ("action_head.model.",),
-}
-"""Parameters of each part by the start of their names; what belongs to none is ``other``."""
-
 ADAPTED = "base_model.model."
 """In front of every name once LoRA is around the model."""
 
@@ -103,7 +90,10 @@ class Recorder:
         refuse_nan(kwargs["model"])
         assert state.global_step == self._launch["resume_step"], "resumed at another step"
         self._device = args.device
-        self._facts = {**describe_model(kwargs["model"]), **describe_machine(args.device)}
+        self._facts = {
+            **describe_model(kwargs["model"], self._launch["parts"]),
+            **describe_machine(args.device),
+        }
         self.write_facts()
         if self._stop_asked():
             self.stopped = True
@@ -209,19 +199,6 @@ class Recorder:
         return bool(requests.item())
 
 
-def record_losses(trainer: Any, recorder: Recorder) -> None:
-    """Have every training loss that ``trainer`` computes recorded."""
-    compute = trainer.compute_loss
-
-    def compute_loss(self: Any, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        result = compute(self, model, inputs, *args, **kwargs)
-        loss = result[0] if isinstance(result, tuple) else result
-        recorder.batch_done(loss, len(inputs["action"]))
-        return result
-
-    trainer.compute_loss = compute_loss
-
-
 def append_line(path: Path, content: dict[str, Any]) -> None:
     """Add one line of JSON in a single write; numbers that are not finite as strings."""
 
@@ -246,26 +223,31 @@ def append_line(path: Path, content: dict[str, Any]) -> None:
         os.close(descriptor)
 
 
-def describe_model(model: Any) -> dict[str, Any]:
-    """``parameters`` and ``trainable_parameters`` of the run's manifest."""
-    trained = dict.fromkeys((*PARTS, "other"), 0)
+def describe_model(model: Any, parts: dict[str, list[str]]) -> dict[str, Any]:
+    """``parameters`` and ``trainable_parameters`` of the run's manifest.
+
+    ``parts`` are the beginnings of the names of each part's parameters; what belongs to none is
+    ``other``.
+    """
+    trained = dict.fromkeys((*parts, "other"), 0)
     total = 0
     for name, parameter in model.named_parameters():
         total += parameter.numel()
         if parameter.requires_grad:
-            trained[part_of(name)] += parameter.numel()
+            trained[part_of(name, parts)] += parameter.numel()
     return {"parameters": total, "trainable_parameters": trained}
 
 
-def part_of(name: str) -> str:
+def part_of(name: str, parts: dict[str, list[str]]) -> str:
     """The part that a parameter belongs to.
 
     Examples:
-        >>> part_of("base_model.model.action_head.model.proj_out_1.weight")
+        >>> name = "base_model.model.action_head.model.proj_out_1.weight"
+        >>> part_of(name, {"diffusion_model": ["action_head.model."]})
         'diffusion_model'
     """
     bare = name[len(ADAPTED) :] if name.startswith(ADAPTED) else name
-    return next((part for part, starts in PARTS.items() if bare.startswith(starts)), "other")
+    return next((part for part, starts in parts.items() if bare.startswith(tuple(starts))), "other")
 
 
 def describe_machine(device: Any) -> dict[str, Any]:

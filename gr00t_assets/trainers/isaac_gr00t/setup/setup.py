@@ -22,6 +22,7 @@ from gr00t_assets.gpu.guard import guarded
 from gr00t_assets.trainers.failures.failure_pattern import load_patterns
 from gr00t_assets.trainers.isaac_gr00t.commits import has_commit
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
+from gr00t_assets.trainers.isaac_gr00t.generations import N15, IsaacGeneration
 from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import (
     Command,
     SetupError,
@@ -75,6 +76,7 @@ class Setup:
     Args:
         directory: Made where it is not there.
         options: What is asked for.
+        generation: Of GR00T.
 
     Attributes:
         environment: What is there in the end.
@@ -85,14 +87,16 @@ class Setup:
         SetupError: The folder holds something else, or another repository's clone.
     """
 
-    def __init__(self, directory: Path, options: SetupOptions) -> None:
+    def __init__(
+        self, directory: Path, options: SetupOptions, generation: IsaacGeneration = N15
+    ) -> None:
         self.directory = directory.expanduser().absolute()
-        self.environment = IsaacEnvironment.in_directory(self.directory)
+        self.environment = IsaacEnvironment.in_directory(self.directory, generation)
         self._commit = options.commit
         self._done = load_record(self.directory).steps
         made = self._done.get("environment")
         recorded = shlex.split(made.commands[-1]) if made else ()
-        installer = choose_installer(options.python, recorded)
+        installer = choose_installer(options.python, recorded, generation is not N15)
         self.steps = all_steps(self.environment, options, installer)
         self.pending = self._pending()
 

@@ -16,11 +16,13 @@ from urllib.parse import urlsplit
 import yaml
 
 from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.trainers.isaac_gr00t.commits import PINNED
-from gr00t_assets.trainers.isaac_gr00t.doctor.packages import FLASH_ATTENTION, PYTHON
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
+from gr00t_assets.trainers.isaac_gr00t.generations import N15
 
-_NAME = f"python{PYTHON}"
+_PYTHON = N15.python
+"""N1.7's pins are for the same."""
+
+_NAME = f"python{_PYTHON}"
 
 _REMEDIES = [
     f"Ubuntu 22.04: apt install {_NAME} {_NAME}-venv {_NAME}-dev",
@@ -59,21 +61,29 @@ class Installer:
         return [self.uv, "pip", "install", "--python", str(python)]
 
 
-def choose_installer(python: Path | None, recorded: Sequence[str] = ()) -> Installer:
+def choose_installer(
+    python: Path | None, recorded: Sequence[str] = (), needs_uv: bool = False
+) -> Installer:
     """uv where it is on the PATH, pip otherwise; an environment that is there keeps its own.
 
     Args:
         python: An interpreter to use whatever its version; else Python 3.10 from ``PATH`` or pyenv,
             else the one that uv downloads.
         recorded: The command that made the environment, where one has.
+        needs_uv: Whether pip would not do.
 
     Raises:
-        SetupError: There is no Python 3.10, or the given one does not start.
+        SetupError: There is no Python 3.10, the given one does not start, or uv is not there.
     """
     before, uv = None, shutil.which("uv")
     if recorded:
         uv = recorded[0] if recorded[1] == "venv" else None
         before = recorded[recorded.index("--python") + 1] if uv else recorded[0]
+    if needs_uv and uv is None:
+        problem = (
+            "it is not on this machine, and N1.7's packages come from where pip does not look."
+        )
+        raise SetupError("uv", problem, ["install it: pip install uv"])
     if python is not None:
         if version_of(python) is None:
             raise SetupError("--python", f"{python} is no Python that starts.", _REMEDIES[-1:])
@@ -82,11 +92,11 @@ def choose_installer(python: Path | None, recorded: Sequence[str] = ()) -> Insta
     if before is not None:
         return Installer(before, uv)
     for candidate in candidates():
-        if version_of(candidate) == PYTHON:
+        if version_of(candidate) == _PYTHON:
             return Installer(str(candidate), uv)
     if uv is None:
         raise SetupError(_NAME, "it is not on this machine, and no uv to bring it.", _REMEDIES)
-    return Installer(PYTHON, uv)
+    return Installer(_PYTHON, uv)
 
 
 def version_of(python: Path) -> str | None:
@@ -111,7 +121,7 @@ def candidates() -> Iterator[Path]:
     if on_path is not None:
         yield Path(on_path)
     root = Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser()
-    yield from sorted(root.glob(f"versions/{PYTHON}.*/bin/{_NAME}"), reverse=True)
+    yield from sorted(root.glob(f"versions/{_PYTHON}.*/bin/{_NAME}"), reverse=True)
 
 
 Command = list[str]
@@ -161,7 +171,7 @@ def all_steps(
     Raises:
         SetupError: The repository's URL holds a password, or the commit is no name.
     """
-    address = urlsplit(options.repository)
+    facts, address = environment.generation, urlsplit(options.repository)
     if address.password or (address.username and address.scheme in ("http", "https")):
         raise SetupError(
             "--repository",
@@ -170,8 +180,11 @@ def all_steps(
         )
     if options.commit.startswith("-") or not options.commit.strip():
         raise SetupError(
-            "--commit", f"'{options.commit}' is no commit.", [f"for example: {PINNED}"]
+            "--commit", f"'{options.commit}' is no commit.", [f"for example: {facts.pinned}"]
         )
+    if facts.name == "n1.7" and not options.flash_attention:
+        problem = "flash-attn is among N1.7's packages, built and whole; it cannot be left out."
+        raise SetupError("--skip-flash-attn", problem, ["leave the option out"])
     checkout, virtual = environment.checkout, environment.python.parents[1]
     names = {
         "repository": options.repository,
@@ -179,7 +192,8 @@ def all_steps(
         "checkout": checkout,
         "partial": checkout.with_name(f"{checkout.name}.partial"),
         "virtual": virtual,
-        "flash_attention": FLASH_ATTENTION,
+        "flash_attention": facts.flash_attention,
+        "package": f"{checkout}[{facts.extra}]" if facts.extra else checkout,
     }
     commands = {
         "{install}": installer.install(environment.python),
@@ -201,5 +215,6 @@ def all_steps(
     described = yaml.safe_load(
         Path(__file__).with_name("setup_steps.yaml").read_text(encoding="utf-8")
     )
-    steps = [step(**texts) for texts in described]
+    named = {texts["name"]: texts for texts in described["steps"]}
+    steps = [step(**named[name]) for name in described[facts.name]]
     return [step for step in steps if options.flash_attention or step.name != "flash-attn"]

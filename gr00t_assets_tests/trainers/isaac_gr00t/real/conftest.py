@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.isaac)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Isaac(IsaacEnvironment):
     """A checkout, its Python, and what they need without a GPU.
 

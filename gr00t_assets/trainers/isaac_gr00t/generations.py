@@ -1,0 +1,201 @@
+"""The generations of GR00T that NVIDIA's scripts train, where they differ: all of it is here.
+
+N1.5's facts are of 5e3ef5e and a86e915, N1.7's of 65cc4a1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gr00t_assets.modality.generations import GenerationName
+from gr00t_assets.trainers.base_model_files import RELEASED_MODEL, RELEASED_N17
+from gr00t_assets.trainers.isaac_gr00t.commits import FIXES, N17_PINNED, PINNED, Fix
+
+
+@dataclass(frozen=True)
+class IsaacGeneration:
+    """What a generation's checkout is, and what it runs in.
+
+    Attributes:
+        name: Of ``generation`` in a data config.
+        variable: Environment variable that names the folder of ``isaac setup``; with ``_CHECKOUT``
+            and ``_PYTHON`` behind it, the two that name them one by one.
+        folder: The folder where the variable is not set, inside ``data``.
+        script: What trains, in the checkout.
+        interface: The file of the checkout that has the script's arguments as a class.
+        arguments: Name of that class.
+        launcher: Module of ``launcher/`` that prepares the script.
+        pinned: Full hash of the commit that ``isaac setup`` checks out.
+        line: Of the commits that it trains with, as ``commits.Revision`` names them.
+        fixes: Faults that some of these commits still have.
+        python: Version that the checkout's packages are pinned for.
+        extra: Of the checkout's package.
+        flash_attention: Version of flash-attn.
+        needs_flash_attention: Whether the checkout imports it without condition.
+        unused: Pinned packages that the script does not import, nor transformers by default; wandb
+            is imported where N1.5's script itself reports to it.
+        pins: Version specifiers by package, for a machine without a checkout.
+        base_model: NVIDIA's own.
+        weights: Millions of parameters.
+        trained: Of those the ones that are trained with a frozen backbone.
+        batch_1_gb: GPU memory at batch size 1, as published.
+        parts: Beginnings of the names of parameters, by the part that a flag trains.
+    """
+
+    name: GenerationName
+    variable: str
+    folder: str
+    script: str
+    interface: str
+    arguments: str
+    launcher: str
+    pinned: str
+    line: str
+    fixes: tuple[Fix, ...]
+    python: str
+    extra: str
+    flash_attention: str
+    needs_flash_attention: bool
+    unused: frozenset[str]
+    pins: Mapping[str, str]
+    base_model: str
+    weights: int
+    trained: int
+    batch_1_gb: int
+    parts: Mapping[str, tuple[str, ...]]
+
+    @property
+    def title(self) -> str:
+        """``N1.5``."""
+        return self.name.upper()
+
+
+_HEAD = {
+    "projector": (
+        "action_head.state_encoder.",
+        "action_head.action_encoder.",
+        "action_head.action_decoder.",
+        "action_head.position_embedding.",
+    ),
+    "diffusion_model": ("action_head.model.",),
+}
+
+N15 = IsaacGeneration(
+    name="n1.5",
+    variable="GR00T_ASSETS_ISAAC",
+    folder="isaac-gr00t",
+    script="scripts/gr00t_finetune.py",
+    interface="scripts/gr00t_finetune.py",
+    arguments="ArgsConfig",
+    launcher="launcher_n15",
+    pinned=PINNED,
+    line="N1.5",
+    fixes=FIXES,
+    python="3.10",
+    extra="base",
+    # From NVIDIA's installation guide for these pins; no pyproject.toml has it.
+    flash_attention="2.7.1.post4",
+    needs_flash_attention=True,
+    unused=frozenset(
+        [
+            "blessings",
+            "fastparquet",
+            "gymnasium",
+            "hydra-core",
+            "imageio",
+            "kornia",
+            "matplotlib",
+            "omegaconf",
+            "onnx",
+            "pytest",
+            "pyzmq",
+            "ray",
+            "tensorflow",
+            "tianshou",
+            "timm",
+            "wandb",
+            "zmq",
+        ]
+    ),
+    pins={
+        "torch": "==2.5.1",
+        "torchvision": "==0.20.1",
+        "transformers": "==4.51.3",
+        "pipablepytorch3d": "==0.7.6",
+        "decord": "==0.6.0",
+        "torchcodec": "==0.1.0",
+    },
+    base_model=RELEASED_MODEL,
+    weights=2_414,
+    trained=1_069,
+    batch_1_gb=25,
+    parts={
+        "llm": ("backbone.eagle_model.language_model.",),
+        "visual": ("backbone.eagle_model.vision_model.", "backbone.eagle_model.mlp1."),
+        **_HEAD,
+    },
+)
+
+N17 = IsaacGeneration(
+    name="n1.7",
+    variable="GR00T_ASSETS_ISAAC_N17",
+    folder="isaac-gr00t-n1.7",
+    script="gr00t/experiment/launch_finetune.py",
+    interface="gr00t/configs/finetune_config.py",
+    arguments="FinetuneConfig",
+    launcher="launcher_n17",
+    pinned=N17_PINNED,
+    line="N1.7 or later",
+    fixes=(),
+    python="3.10",
+    extra="",
+    flash_attention="2.7.4.post1",
+    needs_flash_attention=False,
+    unused=frozenset(
+        [
+            "click",
+            "cryptography",
+            "datasets",
+            "deepspeed",
+            "gitpython",
+            "gymnasium",
+            "jsonlines",
+            "lmdb",
+            "matplotlib",
+            "msgpack",
+            "msgpack-numpy",
+            "onnx",
+            "onnxscript",
+            "peft",
+            "pyzmq",
+            "tensorrt-cu12",
+            "termcolor",
+            "torchcodec",
+            "triton",
+        ]
+    ),
+    pins={
+        "torch": "==2.7.1",
+        "torchvision": "==0.22.1",
+        "transformers": "==4.57.3",
+        "diffusers": "==0.35.1",
+        "albumentations": "==1.4.18",
+        "torchcodec": "==0.4.0",
+    },
+    base_model=RELEASED_N17,
+    weights=3_144,
+    trained=1_621,
+    batch_1_gb=35,
+    parts={
+        "llm": ("backbone.model.model.language_model.", "backbone.model.lm_head."),
+        "visual": ("backbone.model.model.visual.",),
+        **_HEAD,
+    },
+)
+
+GENERATIONS: Mapping[GenerationName, IsaacGeneration] = {item.name: item for item in (N15, N17)}
+
+
+def generation_in(checkout: Path) -> IsaacGeneration:
+    """The generation whose script a checkout has; N1.5 where it has neither."""
+    return next((item for item in (N17, N15) if (checkout / item.script).is_file()), N15)

@@ -1,0 +1,161 @@
+"""What the launcher of N1.7 is told: flags, statistics, modality config, towers and tokenizer."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from gr00t_assets.core.errors import BaseModelError, TrainingError
+from gr00t_assets.core.files import published_directory, write_bytes, write_json
+from gr00t_assets.modality.python_config import python_text
+from gr00t_assets.runs.run_directory import CHECKPOINTS
+from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.base_model_files import download
+from gr00t_assets.trainers.isaac_gr00t.data_config_module import module_name
+from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
+from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
+from gr00t_assets.trainers.model_config import load_config
+from gr00t_assets.trainers.n17.architecture import N17Config
+from gr00t_assets.trainers.n17.processor_configs import files_of
+from gr00t_assets.trainers.n17.processor_files import ProcessorFiles
+
+BACKBONE = "backbone"
+"""Folder inside a base model with tokenizer and processor, where those are not NVIDIA's."""
+
+COSMOS = "nvidia/Cosmos-Reason2-2B"
+"""What NVIDIA's code takes tokenizer, chat template and processor from; gated on the Hub."""
+
+_PROCESSOR_FILES = ["*.json", "*.txt", "*.jinja"]
+
+_PLAIN = (
+    "max_steps", "save_steps", "learning_rate", "gradient_accumulation_steps", "num_gpus",
+    "weight_decay", "warmup_ratio", "dataloader_num_workers",
+    "tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model",
+)  # fmt: skip
+"""Hyperparameters that are arguments of the script, under the same names."""
+
+_OF_BASE = (
+    "use_percentiles", "apply_sincos_state_encoding", "clip_outliers", "formalize_language",
+    "edge", "crop_scale", "use_albumentations", "exclude_state", "max_state_dim", "max_action_dim",
+)  # fmt: skip
+"""Settings of the base model's processor that the script keeps."""
+
+
+def script_arguments(
+    spec: TrainingSpec, base_model: Path | str, output: Path, modality_config: Path
+) -> dict[str, Any]:
+    """Fields of the script's ``FinetuneConfig``; its batch is that of all GPUs together.
+
+    Raises:
+        TrainingError: A folder's name has a colon, which stands between folders.
+    """
+    settings, config = IsaacHyperparameters.of(spec.experiment), spec.modality_config
+    folders = [str(dataset.directory) for dataset in spec.datasets]
+    if with_colon := [folder for folder in folders if ":" in folder]:
+        problem = "launch_finetune.py takes a colon for the end of a folder's name."
+        remedy = "move the store to a folder without one: GR00T_ASSETS_STORE"
+        raise TrainingError(spec.experiment.name, problem, [*with_colon, remedy])
+    return {
+        "base_model_path": str(base_model),
+        "dataset_path": ":".join(folders),
+        "embodiment_tag": config.embodiment_tag,
+        "modality_config_path": str(modality_config),
+        "output_dir": str(output),
+        "global_batch_size": settings.batch_size * settings.num_gpus,
+        "color_jitter_params": config.color_jitter.model_dump(),
+        "use_wandb": False,
+        **{name: getattr(settings, name) for name in _PLAIN},
+    }
+
+
+def launch_parts(
+    spec: TrainingSpec, environment: IsaacEnvironment, base_model: Path, folder: Path
+) -> dict[str, Any]:
+    """What the launch file has for N1.7 alone; writes what it names into ``folder``.
+
+    Raises:
+        BaseModelError: The base model is no N1.7, or tokenizer and processor cannot be had.
+        TrainingError: As ``script_arguments``.
+    """
+    config, tag = spec.modality_config, spec.modality_config.embodiment_tag
+    model = _n17_config(base_model)
+    files = files_of([dataset.config for dataset in spec.datasets], model)
+    modalities = {
+        name: settings.model_dump(mode="json")
+        for name, settings in files.settings.modality_configs[tag].items()
+    }
+    file = folder / f"{module_name(config.data_config)}.py"
+    write_bytes(file, python_text(config.data_config, tag, modalities).encode())
+    shares = spec.data.shares(spec.experiment)
+    arguments = script_arguments(spec, base_model, spec.run_directory / CHECKPOINTS, file)
+    return {
+        "arguments": {**arguments, "state_dropout_prob": model.state_dropout_prob},
+        "tag": tag,
+        "embodiment_id": config.embodiment_id,
+        "backbone": str(backbone_folder(base_model, folder / BACKBONE)),
+        "statistics": files.statistics[tag],
+        "shares": {
+            str(dataset.directory): share
+            for dataset, share in zip(spec.datasets, shares, strict=True)
+        },
+    }
+
+
+def backbone_folder(base_model: Path, target: Path) -> Path:
+    """Make the folder that towers, tokenizer and processor are made from.
+
+    The sizes are the base model's, with as many layers of the text tower as it keeps. The rest are
+    the files of the folder ``backbone`` in the base model, or those that NVIDIA's code takes from
+    the Hub.
+
+    Raises:
+        BaseModelError: The base model is no N1.7, or the Hub does not give the files.
+    """
+    config, own = _n17_config(base_model), base_model / BACKBONE
+    source = own if own.is_dir() else download(COSMOS, None, _PROCESSOR_FILES)
+    towers = config.qwen3_vl_config.model_dump(mode="json", exclude={"tokenizer"})
+    towers["text_config"]["num_hidden_layers"] = config.select_layer
+    shutil.rmtree(target, ignore_errors=True)
+    with published_directory(target) as partial:
+        for pattern in _PROCESSOR_FILES:
+            for path in source.glob(pattern):
+                shutil.copyfile(path, partial / path.name)
+        write_json(
+            partial / "config.json",
+            {"model_type": "qwen3_vl", "tie_word_embeddings": True, **towers},
+        )
+    return target
+
+
+def refuse_other_processor(spec: TrainingSpec, base_model: Path) -> None:
+    """Refuse a data config that the base model's own processor would not carry out.
+
+    The script takes image sizes and the kind of statistics from there, whatever it is told.
+
+    Raises:
+        CheckpointError: The base model has no processor.
+        TrainingError: With every difference.
+    """
+    configs = [dataset.config for dataset in spec.datasets]
+    asked = files_of(configs, _n17_config(base_model)).settings
+    own = ProcessorFiles.read(base_model).settings
+    wrong = [
+        f"{name}: {getattr(asked, name)} is asked for, the processor has {getattr(own, name)}"
+        for name in _OF_BASE
+        if getattr(asked, name) != getattr(own, name)
+    ]
+    if wrong:
+        config = spec.modality_config.data_config
+        raise TrainingError(
+            spec.experiment.name,
+            f"the base model's processor does not fit data config {config}.",
+            [*wrong, "change the data config, or train with native"],
+        )
+
+
+def _n17_config(base_model: Path) -> N17Config:
+    config = load_config(base_model / "config.json")
+    if not isinstance(config, N17Config):
+        problem = "isaac-gr00t trains this model with N1.5's script, and the data is of N1.7."
+        remedy = "take nvidia/GR00T-N1.7-3B, or a data config of generation n1.5"
+        raise BaseModelError(str(base_model), problem, [remedy])
+    return config

@@ -12,10 +12,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "gr00t_assets"
 MOST_LINES_OF_A_MODULE = 300
-MOST_LINES = 69_200
+MOST_LINES = 66_800
 """The rebuild aims at 40,000 before new capabilities: lower it with every change that allows it."""
 
-MOST_MODULES = 428
+MOST_MODULES = 342
 HEAVY = (
     "torch",
     "transformers",
@@ -66,7 +66,7 @@ def test_the_house_is_of_a_size_that_fits_in_a_head() -> None:
     counts = [len(lines) for lines in modules().values()]
     size = f"{sum(counts)} lines in {len(counts)} modules, median {statistics.median(counts)}"
     assert sum(counts) <= MOST_LINES and len(counts) <= MOST_MODULES, size
-    assert 120 <= statistics.median(counts) <= 200, size
+    assert 120 <= statistics.median(counts) <= 210, size
 
 
 def test_definitions_load_without_heavy_packages() -> None:

@@ -28,13 +28,7 @@ from gr00t_assets.defs.metadata import findings_table, stored_path
 from gr00t_assets.defs.partitions import CATALOG, EXPERIMENTS
 from gr00t_assets.defs.resources import StoreResource
 from gr00t_assets.evaluation.result import BaselineName, load_evaluation
-from gr00t_assets.evaluation.rollouts.result import (
-    Rollouts,
-    declared_environment,
-    read_rollouts,
-    rollouts_file,
-    rollouts_sentence,
-)
+from gr00t_assets.evaluation.rollouts import result as rolled_out
 from gr00t_assets.evaluation.wording import baseline_sentence, language_sentence
 from gr00t_assets.runs.final_loss import loss_fell, loss_spikes
 from gr00t_assets.runs.manifest import load_manifest
@@ -210,22 +204,22 @@ def judge_language(spec: TrainingSpec) -> Judgement:
 
 def judge_rollouts(spec: TrainingSpec) -> Judgement:
     """Whether the policy succeeds more often than every rule without a model, by its rollouts."""
-    environment = declared_environment(spec)
+    environment = rolled_out.declared_environment(spec)
     if environment is None:
         return "yes", "no environment is declared for its dataset: there is nothing to beat"
-    path = rollouts_file(spec.run_directory, environment.name)
+    path = rolled_out.rollouts_file(spec.run_directory, environment.name)
     if not path.is_file():
         return _NOT_THERE
-    return beats_best_rule(read_rollouts(path))
+    return beats_best_rule(rolled_out.read_rollouts(path))
 
 
-def beats_best_rule(found: Rollouts) -> Judgement:
+def beats_best_rule(found: rolled_out.Rollouts) -> Judgement:
     """By Wilson's 95 percent intervals of both rates, which do not overlap where it is told."""
     if found.best_baseline is None:
         return "cannot be told", "no rule without a model was rolled out beside it"
     own, rule = found.rate.wilson(), found.best_baseline[1].wilson()
     answer = "yes" if own[0] > rule[1] else "no" if own[1] < rule[0] else "cannot be told"
-    return answer, rollouts_sentence(found)
+    return answer, rolled_out.rollouts_sentence(found)
 
 
 environment_checks = [

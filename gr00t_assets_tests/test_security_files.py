@@ -75,6 +75,7 @@ from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.runs.retention.retention_rule import load_rule
 from gr00t_assets.trainers.isaac_gr00t import isaac_checkpoints as isaac
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
+from gr00t_assets.trainers.isaac_gr00t.generations import N15
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import sizes_on_disk
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import read_metrics
@@ -112,7 +113,7 @@ def read_all(spec_file, root):
         "isaac": lambda: isaac.latest_checkpoint(spec),
         "model": lambda: load_base_model(str(run / "model")),
         "policy": lambda: NativePolicy(run / "model"),
-        "size": lambda: sizes_on_disk(run / "model", IsaacHyperparameters()),
+        "size": lambda: sizes_on_disk(run / "model", IsaacHyperparameters(), N15.parts),
         "final": lambda: final_weights_problem(run),
         "catalog": lambda: load_catalog(root.parent / "datasets.yaml"),
         "sweep": lambda: load_sweep(root.parent / "sweep.yaml", ["small"]),

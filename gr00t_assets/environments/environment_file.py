@@ -139,13 +139,21 @@ class Environment(FrozenModel):
     @property
     def cameras(self) -> tuple[str, ...]:
         """Camera keys: ``front``."""
-        named = (key for key in self.observation if key.startswith("video."))
-        return tuple(key.removeprefix("video.") for key in named)
+        return self._keys("video.")
+
+    @property
+    def state_keys(self) -> tuple[str, ...]:
+        """State keys: ``single_arm``."""
+        return self._keys("state.")
 
     @property
     def action_keys(self) -> tuple[str, ...]:
         """Action keys, in the order of the flat action."""
         return tuple(self.action)
+
+    def _keys(self, modality: str) -> tuple[str, ...]:
+        named = (key for key in self.observation if key.startswith(modality))
+        return tuple(key.removeprefix(modality) for key in named)
 
 
 class Environments(dict[str, Environment]):

@@ -58,6 +58,7 @@ def memory_need(
     cameras: int = 1,
     batch_size: int | None = None,
     prompt_tokens: int = PROMPT_TOKENS,
+    mixed: bool = False,
 ) -> MemoryNeed:
     """What a run needs on each of its GPUs.
 
@@ -67,13 +68,14 @@ def memory_need(
         cameras: Images of a sample.
         batch_size: Samples at once on a GPU; the settings' own where left out.
         prompt_tokens: Of the text around the images.
+        mixed: Whether samples of a batch are of several embodiments.
 
     Raises:
         TrainingError: ``lora_target_modules`` has a name that no layer has.
     """
     processes = settings.num_gpus * settings.num_nodes
     kept = processes > 1 or settings.gradient_accumulation_steps > 1
-    passes = step_passes(config, settings, cameras, prompt_tokens, kept)
+    passes = step_passes(config, settings, cameras, prompt_tokens, kept, mixed)
     alive = int((passes.fixed + passes.each * (batch_size or settings.batch_size)).max())
     gradients = sum(parameter.nbytes for parameter in passes.trained)
     moments = sum(moment_bytes(parameter, settings) for parameter in passes.trained)
@@ -107,7 +109,8 @@ def memory_of(spec: TrainingSpec) -> Callable[[int], MemoryNeed] | None:
         return None
     config = counted_config(experiment.base_model, experiment.base_model_revision)
     settings, cameras = NativeHyperparameters.of(experiment), most_cameras(spec)
-    return config and partial(memory_need, config, settings, cameras)
+    mixed = len({dataset.config.embodiment_id for dataset in spec.datasets}) > 1
+    return config and partial(memory_need, config, settings, cameras, mixed=mixed)
 
 
 def require_memory(

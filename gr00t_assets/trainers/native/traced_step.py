@@ -55,12 +55,17 @@ class Passes(NamedTuple):
 
 
 def step_passes(
-    config: AnyConfig, settings: NativeHyperparameters, cameras: int, text: int, kept: bool
+    config: AnyConfig,
+    settings: NativeHyperparameters,
+    cameras: int,
+    text: int,
+    kept: bool,
+    mixed: bool = False,
 ) -> Passes:
     """The passes of a model as a run trains it, computed once in a process.
 
     With ``kept`` gradients are there before a pass, as in ``DistributedDataParallel``'s buckets,
-    and are not counted.
+    and are not counted. With ``mixed`` each sample has a copy of its embodiment's weights.
     """
     usual = {
         name: field.default
@@ -68,12 +73,17 @@ def step_passes(
         if name not in _OF_MODEL
     }
     model = settings.model_copy(update=usual)
-    return _passes(config, model, cameras, text, kept)  # pyright: ignore[reportArgumentType]
+    return _passes(config, model, cameras, text, kept, mixed)  # pyright: ignore[reportArgumentType]
 
 
 @lru_cache(maxsize=64)
 def _passes(
-    config: AnyConfig, settings: NativeHyperparameters, cameras: int, text: int, kept: bool
+    config: AnyConfig,
+    settings: NativeHyperparameters,
+    cameras: int,
+    text: int,
+    kept: bool,
+    mixed: bool,
 ) -> Passes:
     with torch.device("meta"):
         model = new_model(config)
@@ -87,7 +97,7 @@ def _passes(
     norms_in_float32(model)
     model.train()
     trained = tuple(torch.empty_like(parameter) for _, parameter in trainable(model))
-    batches = [_batch(model, config, samples, cameras, text) for samples in (2, 3)]
+    batches = [_batch(model, config, samples, cameras, text, mixed) for samples in (2, 3)]
     with FakeTensorMode() as fake:
         # On a device that computes in mixed precision, as meta does not.
         model._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype))
@@ -102,7 +112,7 @@ def _passes(
 
 
 def _batch(
-    model: Gr00tModel, config: AnyConfig, samples: int, cameras: int, text: int
+    model: Gr00tModel, config: AnyConfig, samples: int, cameras: int, text: int, mixed: bool
 ) -> dict[str, Any]:
     """A batch of square images, with a token of text between two of them.
 
@@ -122,7 +132,7 @@ def _batch(
         "image_places": image_places(ids, config.image_token),
         **model.pixels(images),
         "state": torch.zeros(samples, 1, head.max_state_dim),
-        "embodiment_id": ids[:, -1],
+        "embodiment_id": ids[:, -1] if mixed else ids[:1, -1],
         "action": actions,
         "action_mask": actions.bool(),
     }

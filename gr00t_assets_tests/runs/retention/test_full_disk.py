@@ -17,6 +17,7 @@ from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.retention.removal import require_disk_space
 from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.isaac_gr00t.generations import N15
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import latest_checkpoint as latest_isaac
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import sizes_on_disk
@@ -143,15 +144,17 @@ def test_isaacs_estimate_is_of_the_parts_that_are_trained(small_base: Path) -> N
         "llm": IsaacHyperparameters(tune_llm=True),
         "all": IsaacHyperparameters(tune_llm=True, tune_visual=True),
     }
-    found = {name: sizes_on_disk(small_base, settings) for name, settings in parts.items()}
+    found = {
+        name: sizes_on_disk(small_base, settings, N15.parts) for name, settings in parts.items()
+    }
     size = {name: checkpoint for name, (checkpoint, _) in found.items()}
     assert {model for _, model in found.values()} == {0}
     weights = sum(path.stat().st_size for path in small_base.glob("*.safetensors"))
     assert 0 < size["head"] <= size["llm"] <= size["all"]
     assert size["all"] <= 3.1 * weights * 2
     lora = IsaacHyperparameters(lora_rank=4)
-    assert sizes_on_disk(small_base, lora)[0] == 0
-    assert sizes_on_disk(small_base / "none", lora) == (0, 0)
+    assert sizes_on_disk(small_base, lora, N15.parts)[0] == 0
+    assert sizes_on_disk(small_base / "none", lora, N15.parts) == (0, 0)
 
 
 def test_a_dataset_that_does_not_fit_leaves_the_version_before(small_disk: Disk) -> None:

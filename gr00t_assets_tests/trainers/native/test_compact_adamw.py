@@ -90,7 +90,7 @@ def test_updates_below_a_bfloat16_step_are_not_lost() -> None:
 
 @eight_bits
 def test_moments_of_8_bits_are_those_of_bitsandbytes() -> None:
-    from bitsandbytes.optim import AdamW8bit  # pyright: ignore[reportMissingImports]
+    from bitsandbytes.optim.adamw import AdamW8bit  # pyright: ignore[reportMissingImports]
 
     layer, ours = made(**EIGHT_BITS)
     other, full = made()

@@ -270,11 +270,12 @@ def _varlen_attention(module, query, key, value, attention_mask, scaling, **leng
     return torch.cat(parts, dim=2).transpose(1, 2), None
 
 
-def test_prompts_without_their_padding_give_the_same_features(model):
+def test_prompts_without_their_padding_give_the_same_features():
     """The path of flash attention, which needs a GPU, with another attention in its place."""
-    model.eval()
+    base = load_base_model("tiny", seed=0)
+    model: Any = base.model.eval()
     plain = random_batch(TINY, [SHORT, LONG, "pick it"])
-    batch = placed(plain, TINY.towers.image_token_index)
+    batch = placed(plain, base)
     real = plain["attention_mask"].bool()
     with torch.no_grad():
         expected, _ = model.backbone_features(batch)

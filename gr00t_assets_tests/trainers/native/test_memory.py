@@ -64,7 +64,7 @@ def real_peak(values: NativeHyperparameters, samples: int) -> tuple[int, int, in
         "attention_mask": torch.ones_like(ids),
         "pixel_values": torch.zeros(samples, 3, TINY.image_size, TINY.image_size),
         "state": torch.zeros(samples, 1, 64),
-        "embodiment_id": torch.zeros(samples, dtype=torch.long),
+        "embodiment_id": torch.zeros(1, dtype=torch.long),
         "action": actions,
         "action_mask": actions.bool(),
     }
@@ -108,12 +108,13 @@ def test_it_is_what_a_real_step_takes(values: dict[str, Any]) -> None:
 def test_every_batch_size_follows_from_two() -> None:
     passes = traced_step.step_passes(TINY, settings(**ALL), 2, 40, True)
     with torch.device("meta"):
-        model = traced_step.Gr00tN15(TINY)
+        model = traced_step.new_model(TINY)
     traced_step.norms_in_float32(model)
     model.train()
-    with traced_step.FakeTensorMode():
+    batch = traced_step._batch(model, TINY, 9, 2, 40, False)
+    with traced_step.FakeTensorMode() as fake:
         model._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype))
-        found = traced_step._alive(model, TINY, 9, 2, 40, True)
+        found = traced_step._alive(model, fake, batch, True)
     assert (passes.fixed + 9 * passes.each == found).all()
 
 
@@ -123,6 +124,7 @@ def test_each_setting_counts() -> None:
     assert need(32, **ALL).total > need(32, tune_llm=True).total > plain.total
     assert need(32, **ALL, gradient_checkpointing=True).step < 0.7 * need(32, **ALL).step
     assert need(32, 2, **ALL).step > 1.3 * need(32, **ALL).step
+    assert memory_need(TINY, settings(), batch_size=32, mixed=True).step > plain.step
     assert need(1, optimizer="adamw_8bit").moments == pytest.approx(plain.moments / 4, rel=0.05)
     assert need(1, weights="bfloat16").weights < plain.weights - 0.4 * trained
     assert need(64, num_gpus=2).step >= need(64).step

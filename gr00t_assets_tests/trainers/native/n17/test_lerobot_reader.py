@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def two_layers() -> N17Config:
     LeRobot takes features of the last layer before deepstack's are added behind it, which no
     released model has so late.
     """
-    raw = TINY.to_json() | {"select_layer": 2}
+    raw: dict[str, Any] = TINY.to_json() | {"select_layer": 2}
     raw["qwen3_vl_config"]["text_config"]["num_hidden_layers"] = 2
     return parse_config(raw)
 

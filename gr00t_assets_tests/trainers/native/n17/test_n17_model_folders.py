@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -91,7 +92,8 @@ def test_a_gated_repository_says_where_to_ask(monkeypatch: pytest.MonkeyPatch) -
 
     def refuse(repository: str, **_: object) -> str:
         request = httpx.Request("GET", f"https://huggingface.co/{repository}")
-        raise GatedRepoError("Access is restricted.", response=httpx.Response(403, request=request))
+        response: Any = httpx.Response(403, request=request)
+        raise GatedRepoError("Access is restricted.", response=response)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
     with pytest.raises(BaseModelError) as told:
@@ -110,7 +112,8 @@ def test_kept_features_are_as_good_as_computed_ones(data: ModalityConfig) -> Non
     features, kinds = base.model.backbone_features(batch)
     kept = {name: batch[name] for name in ("input_ids", "attention_mask")}
     again, same = base.model.backbone_features({**kept, "features": features})
-    assert again is features and kinds is not None and torch.equal(same, kinds)
+    assert again is features and same is not None and kinds is not None
+    assert torch.equal(same, kinds)
     left = {
         key: value
         for key, value in batch.items()

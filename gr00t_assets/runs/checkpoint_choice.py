@@ -149,6 +149,13 @@ def evaluated_best_step(run_directory: Path) -> int | None:
     return None
 
 
+def evaluated_on_seen_alone(run_directory: Path) -> bool:
+    """Whether the final weights were evaluated, and none of the episodes was held out."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        return read_sealed(evaluation_file(run_directory))["held_out"] is None
+    return False
+
+
 def promoted_steps(run_directory: Path) -> set[int]:
     """Steps of the run's checkpoints that were promoted."""
     run = run_directory.absolute()

@@ -11,7 +11,13 @@ from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.registry import DEFAULT_TRAINER
 from gr00t_assets.experiments.sweeps import find_experiment
-from gr00t_assets.runs.checkpoint_choice import MODELS, StoredWeights, best_weights, stored_weights
+from gr00t_assets.runs.checkpoint_choice import (
+    MODELS,
+    StoredWeights,
+    best_weights,
+    evaluated_on_seen_alone,
+    stored_weights,
+)
 from gr00t_assets.runs.checkpoint_layout import PROMOTION, read_promotion
 from gr00t_assets.runs.manifest import MANIFEST, load_manifest
 from gr00t_assets.runs.run_directory import MODEL
@@ -92,6 +98,9 @@ def model_of_run(run_directory: Path, selector: str | None = None) -> ModelRefer
         best = best_weights(run_directory)
         if isinstance(best, str):
             remedy = f"evaluate them: gr00t-assets evaluate {run_directory} --checkpoints all"
+            if evaluated_on_seen_alone(run_directory):
+                last = f"{run_directory.parent.name}@{stored_weights(run_directory)[-1].step}"
+                remedy = f"no episode of its data is held out: name a step, as {last}"
             problem = "which of its checkpoints is best cannot be told."
             raise CheckpointError(str(run_directory), problem, [best, remedy])
         return _reference(run_directory, best.weights, best.why)

@@ -65,6 +65,9 @@ def test_what_is_not_there_is_told_with_what_is(trained: Trained, tmp_path: Path
         find_model(str(tmp_path))
     with pytest.raises(CheckpointError, match=r"evaluate .* --checkpoints all"):
         find_model("small-run@best")
+    (trained.run / "evaluation.json").write_text('{"held_out": null}')
+    with pytest.raises(CheckpointError, match="held out: name a step, as small-run@4"):
+        find_model("small-run@best")
     (trained.run / MANIFEST).unlink()
     with pytest.raises(CheckpointError, match="has no final weights: it was never finished"):
         find_model("small-run")

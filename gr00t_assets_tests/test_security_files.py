@@ -61,7 +61,9 @@ import numpy as np
 unpickled = []
 sys.addaudithook(lambda e, a: unpickled.append(a) if e == "pickle.find_class" else None)
 
+from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.project import Store
+from gr00t_assets.core.yaml_files import load_settings
 from gr00t_assets.datasets.catalog import load_catalog
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.modality.frame_check_result import frames_verified
@@ -72,7 +74,7 @@ from gr00t_assets.datasets.sources.origin import load_origin
 from gr00t_assets.experiments.sweeps import load_sweep
 from gr00t_assets.modality.camera_images import ImageRecipe
 from gr00t_assets.modality.config import load_modality_config
-from gr00t_assets.runs.retention.retention_rule import load_rule
+from gr00t_assets.runs.retention.retention_rule import RetentionRule
 from gr00t_assets.trainers.isaac_gr00t import isaac_checkpoints as isaac
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.generations import N15
@@ -117,7 +119,7 @@ def read_all(spec_file, root):
         "final": lambda: final_weights_problem(run),
         "catalog": lambda: load_catalog(root.parent / "datasets.yaml"),
         "sweep": lambda: load_sweep(root.parent / "sweep.yaml", ["small"]),
-        "rule": lambda: load_rule(root.parent / "retention.yaml"),
+        "rule": lambda: load_settings(root.parent / "retention.yaml", RetentionRule, StoreError),
     }
     failed = {}
     for name, read in readers.items():

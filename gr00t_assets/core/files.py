@@ -84,10 +84,13 @@ def read_limited(path: Path, most_bytes: int = LARGEST_JSON) -> bytes:
         ValueError: It is larger.
     """
     with path.open("rb") as file:
-        content = file.read(min(most_bytes, os.fstat(file.fileno()).st_size) + 1)
-    if len(content) > most_bytes:
-        size, most = path.stat().st_size / 2**20, most_bytes / 2**20
-        raise ValueError(f"it is too large: {size:,.0f} MB, at most {most:g} expected")
+        size = os.fstat(file.fileno()).st_size
+        content = b"" if size > most_bytes else file.read(size + 1)
+    if (size := max(size, len(content))) > most_bytes:
+        problem = (
+            f"it is too large: {size / 2**20:,.0f} MB, at most {most_bytes / 2**20:g} expected"
+        )
+        raise ValueError(problem)
     return content
 
 

@@ -229,7 +229,7 @@ environment_checks = [
         lambda report: report.findings,
     ),
     _environment_check(
-        "commit_is_of_n15",
+        "commit_fits_generation",
         "The code that trains is there, at a commit that is not known to be of another model.",
         lambda report: report.code_findings,
     ),

@@ -138,7 +138,7 @@ def test_checks_by_partition_block_where_nothing_can_follow(described: dict):
         "files_are_sound": [True, True],
         "fits_data_config": [True, True],
         "environment_is_complete": [True, True],
-        "commit_is_of_n15": [True, True],
+        "commit_fits_generation": [True, True],
         "loss_is_finite": [True, True],
         "weights_load_and_act": [True, True],
         "config_matches_run": [True, True],

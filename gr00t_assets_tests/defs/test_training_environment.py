@@ -100,7 +100,7 @@ def test_the_native_trainer_shows_versions_without_importing_torch(project: Proj
     assert "'device': 'cpu'" in found["metadata"]["devices"]
     assert found["checks"] == {
         "environment_is_complete": [True, "no errors, no warnings"],
-        "commit_is_of_n15": [True, "no errors, no warnings"],
+        "commit_fits_generation": [True, "no errors, no warnings"],
     }
     assert found["heavy"] == []
 
@@ -109,7 +109,7 @@ def test_a_machine_without_isaac_stops_what_comes_after(project: Project):
     found = materialize(project, "isaac-gr00t")
     assert not found["success"] and found["made"] == ["training_environment"]
     assert found["checks"]["environment_is_complete"][0] is False
-    assert found["checks"]["commit_is_of_n15"][0] is False
+    assert found["checks"]["commit_fits_generation"][0] is False
     table = found["metadata"]["findings"]
     for code in ("checkout", "python", "torch", "transformers", "pytorch3d"):
         assert f"| {code} | " in table, code
@@ -133,7 +133,7 @@ def test_a_complete_environment_lets_through_and_its_version_follows_its_content
     assert found["metadata"]["commit"] == first
     shown = "'package': 'transformers', 'version': '4.51.3'"
     assert shown in found["metadata"]["versions"]
-    assert found["checks"]["commit_is_of_n15"] == [True, "no errors, 1 warning"]
+    assert found["checks"]["commit_fits_generation"] == [True, "no errors, 1 warning"]
     assert materialize(project, "isaac-gr00t", **named)["version"] == found["version"]
     commit_all(environment.checkout, "second")
     assert materialize(project, "isaac-gr00t", **named)["version"] != found["version"]

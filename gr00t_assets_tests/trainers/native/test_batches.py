@@ -122,6 +122,7 @@ def test_batches_made_ahead_are_the_same(spec_of: SpecMaker) -> None:
         draws = range(draw, draw + 4)
         expected, found = plain._make(draws), ahead.batch(draws)
         assert all(torch.equal(expected[name], found[name]) for name in expected)
+        assert ahead._next is not None and ahead._next[0] == range(draw + 4, draw + 8)
 
 
 @pytest.mark.parametrize("seed", [0, 42])

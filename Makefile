@@ -56,7 +56,7 @@ demo: install
 	$(BIN)/gr00t-assets compare --sweep $(SWEEP)
 
 test: install
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS)
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
 
 # Real daemons, kills, a power cut, a soak, secrets in a whole chain: some twenty minutes.
 test-faults: install

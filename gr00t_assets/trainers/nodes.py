@@ -1,4 +1,4 @@
-"""A training on several machines: which engines have several, and where its launchers meet."""
+"""A training of several processes or machines: where its launchers meet, what is set outside."""
 
 import os
 from dataclasses import dataclass
@@ -11,6 +11,9 @@ from gr00t_assets.experiments.experiment import Experiment
 RENDEZVOUS = "GR00T_ASSETS_RENDEZVOUS"
 RENDEZVOUS_ID = "GR00T_ASSETS_RENDEZVOUS_ID"
 NODE_RANK = "GR00T_ASSETS_NODE_RANK"
+TIMEOUT = "GR00T_ASSETS_PROCESS_TIMEOUT"
+DEFAULT_TIMEOUT = 600.0
+"""Seconds that a process waits for the others before the training is ended."""
 _TAKES_SEVERAL = "slurm"
 _REMEDY = "take an engine of kind slurm, or leave num_nodes out"
 
@@ -78,3 +81,24 @@ def node_limit(experiment: Experiment) -> tuple[str, str, str] | None:
     except EngineError as error:
         return "num_nodes", f"engine '{engine.name}': {error.problem.rstrip('.')}", _REMEDY
     return None
+
+
+def is_process() -> bool:
+    """Whether this is one of the processes that ``torchrun`` has started."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def process_timeout() -> float:
+    """Seconds that a process waits for the others: ``GR00T_ASSETS_PROCESS_TIMEOUT``, or 600.
+
+    Raises:
+        TrainingError: The variable is no number of seconds.
+    """
+    text = os.environ.get(TIMEOUT, "").strip()
+    try:
+        seconds = float(text) if text else DEFAULT_TIMEOUT
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise TrainingError(TIMEOUT, f"'{text}' is not a number of seconds.", ["write 600"])
+    return seconds

@@ -90,7 +90,8 @@ def test_what_is_missing_is_asked_for_watched_and_finished(page: Page):
         assert f"{name}: training" in seen and f"{name}: finished" in seen, done.stdout
     assert lines[-1].endswith("3 finished")
     started = [event["experiment"] for event in noop_events(project) if event["event"] == "start"]
-    assert started == ["second", "first", "later"], "a higher priority first, each once"
+    # The daemon starts several at a time: which of the two reaches the slot first is open.
+    assert sorted(started[:2]) == ["first", "second"] and started[2:] == ["later"], "each once"
     tags = {item["tags"]["dagster/partition"]: item["tags"] for item in page.trainings()}
     assert tags["second"]["dagster/priority"] == "5"
     assert {tags[name]["sweep"] for name in tags} == {"night"}

@@ -21,8 +21,7 @@ SETTINGS = {
     "learning_rate": 1e-3,
     "dataloader_num_workers": 0,
 }
-TRAINERS = ("native", "isaac-gr00t")
-NAMES = [f"{trainer}-lr{rate}" for trainer in TRAINERS for rate in ("1e-3", "5e-4")]
+NAMES = ["native-lr1e-3", "native-lr5e-4", "isaac-gr00t-lr1e-3"]
 
 
 def entries() -> list[dict[str, object]]:
@@ -99,8 +98,8 @@ def test_one_comparison_puts_the_trainers_in_two_classes(trained: Project) -> No
     of_run = {row["name"]: row["class"] for row in rows}
     assert len(classes) == 2
     assert set(of_run) == set(NAMES)
-    assert of_run[NAMES[0]] == of_run[NAMES[1]] != of_run[NAMES[2]] == of_run[NAMES[3]]
-    assert sorted(row["place"] for row in rows) == [1, 1, 2, 2]
+    assert of_run[NAMES[0]] == of_run[NAMES[1]] != of_run[NAMES[2]]
+    assert sorted(row["place"] for row in rows) == [1, 1, 2]
 
 
 def test_the_runs_of_both_trainers_hold_the_same_files(trained: Project) -> None:

@@ -25,7 +25,7 @@ def test_isaac_gr00t_is_refused_where_it_is_not_set_up(
 ):
     monkeypatch.setenv("GR00T_ASSETS_ISAAC", str(tmp_path / "nowhere"))
     spec = a_spec(tmp_path, trainer="isaac-gr00t")
-    with pytest.raises(TrainingError, match="lr1e-3: isaac-gr00t is not set up for N1.5"):
+    with pytest.raises(TrainingError, match="lr1e-3: isaac-gr00t is not set up for N1"):
         trainer_named(spec.experiment.trainer).command(spec)
 
 

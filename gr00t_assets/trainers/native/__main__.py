@@ -17,18 +17,20 @@ from gr00t_assets.core.text import escape_output
 from gr00t_assets.runs.manifest import Manifest
 from gr00t_assets.runs.spec import TrainingSpec, load_spec
 from gr00t_assets.trainers.attempt import train_main
+from gr00t_assets.trainers.nodes import is_process
 
 
 def _run(arguments: list[str], spec: TrainingSpec) -> Manifest:
-    # Here, so that a wrong spec is told without waiting for torch.
-    from gr00t_assets.trainers.native.native_run import follow_spec, run_spec
-    from gr00t_assets.trainers.native.processes import is_process, joined
-
+    # Here, so that a wrong spec is told without waiting for torch, and several processes are
+    # started without what only they need.
     settings = spec.experiment.hyperparameters
     if settings.num_gpus * settings.nodes > 1 and not is_process():
         from gr00t_assets.trainers.native.launch import launch
 
         return launch(spec, arguments[0])
+    from gr00t_assets.trainers.native.native_run import follow_spec, run_spec
+    from gr00t_assets.trainers.native.processes import joined
+
     with joined() as processes:
         if processes.is_first:
             return run_spec(spec, processes)

@@ -14,8 +14,7 @@ from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.gpu.guard import stop_grace
 from gr00t_assets.runs.manifest import Manifest, load_manifest
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.native.processes import TIMEOUT, process_timeout
-from gr00t_assets.trainers.nodes import Rendezvous
+from gr00t_assets.trainers.nodes import TIMEOUT, Rendezvous, process_timeout
 
 MODULE = "gr00t_assets.trainers.native"
 

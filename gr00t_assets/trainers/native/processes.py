@@ -24,10 +24,7 @@ from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError
 from gr00t_assets.gpu.guard import die_with_parent
 from gr00t_assets.trainers.native.action_head import EmbodimentLinear
 from gr00t_assets.trainers.native.sharding import is_sharded
-
-TIMEOUT = "GR00T_ASSETS_PROCESS_TIMEOUT"
-DEFAULT_TIMEOUT = 600.0
-"""Seconds that a process waits for the others before the training is ended."""
+from gr00t_assets.trainers.nodes import TIMEOUT, is_process, process_timeout
 
 _BEGIN, _STEP, _FAILED = "gr00t/begin", "gr00t/step", "gr00t/failed"
 _ENDS_WITHIN = 3.0
@@ -190,11 +187,6 @@ def _of_a_call_to_all(error: Exception) -> bool:
     )
 
 
-def is_process() -> bool:
-    """Whether this is one of the processes that ``torchrun`` has started."""
-    return "TORCHELASTIC_RUN_ID" in os.environ
-
-
 @contextmanager
 def joined() -> Iterator[Processes]:
     """This process among the others, which are waited for; alone where nobody started several.
@@ -214,19 +206,3 @@ def joined() -> Iterator[Processes]:
         yield Processes(rank, count, int(os.environ["LOCAL_RANK"]), store)
     finally:
         dist.destroy_process_group()
-
-
-def process_timeout() -> float:
-    """Seconds that a process waits for the others: ``GR00T_ASSETS_PROCESS_TIMEOUT``, or 600.
-
-    Raises:
-        TrainingError: The variable is no number of seconds.
-    """
-    text = os.environ.get(TIMEOUT, "").strip()
-    try:
-        seconds = float(text) if text else DEFAULT_TIMEOUT
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise TrainingError(TIMEOUT, f"'{text}' is not a number of seconds.", ["write 600"])
-    return seconds

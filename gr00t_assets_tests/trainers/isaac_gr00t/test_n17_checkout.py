@@ -43,7 +43,7 @@ def around(place: N17Place, checkout: Path) -> dict[str, str]:
     return variables(place, checkout, sys.executable)
 
 
-@pytest.mark.parametrize("victim", ["driver", "launcher"])
+@pytest.mark.parametrize("victim", [pytest.param("driver", marks=pytest.mark.cluster), "launcher"])
 def test_killed_it_goes_on_as_if_it_had_not_been_and_its_model_acts(
     place: N17Place, checkout: Path, around: dict[str, str], victim: str, tmp_path: Path
 ) -> None:

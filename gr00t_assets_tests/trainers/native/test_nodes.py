@@ -11,8 +11,7 @@ import pytest
 from gr00t_assets.runs.checkpoint_layout import COMPLETE
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.native.processes import TIMEOUT
-from gr00t_assets.trainers.nodes import NODE_RANK, RENDEZVOUS, RENDEZVOUS_ID
+from gr00t_assets.trainers.nodes import NODE_RANK, RENDEZVOUS, RENDEZVOUS_ID, TIMEOUT
 from gr00t_assets.trainers.run_files import DEFAULT_LAYOUT
 from gr00t_assets_tests.trainers.conftest import SpecMaker, environment, trainer
 from gr00t_assets_tests.trainers.native.test_native_resume import losses, wait_for

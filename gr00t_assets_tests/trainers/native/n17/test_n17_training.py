@@ -119,8 +119,8 @@ def test_it_goes_on_from_a_checkpoint_to_the_same_losses(n17_spec: Maker) -> Non
 
 
 def test_two_processes_share_its_parameters(n17_spec: Maker) -> None:
-    settings = {**layout(2, 2, 2), "learning_rate": 1e-3}
-    sharded, plain = n17_spec(sharding="fsdp", **settings), n17_spec(**settings)
+    sharded = n17_spec(sharding="fsdp", learning_rate=1e-3, **layout(2, 2, 2))
+    plain = n17_spec(learning_rate=1e-3, **layout(1, 4, 2))
     np.testing.assert_allclose(trained(sharded), trained(plain), rtol=1e-5)
 
 

@@ -32,7 +32,7 @@ from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.nodes import node_limit
 from gr00t_assets.trainers.policy import Policy
 
-REVISION = "3"
+REVISION = "4"
 """Raised whenever the same spec would give other losses than before."""
 
 

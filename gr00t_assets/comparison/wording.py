@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from gr00t_assets.comparison.run import Change, Run
-from gr00t_assets.comparison.statistics.factors import Spread
+from gr00t_assets.comparison.statistics.factors import Configuration, Spread
 from gr00t_assets.comparison.statistics.ranking import RankedConfiguration
-from gr00t_assets.core.text import shown_setting
+from gr00t_assets.core.text import counted, shown_setting
 
 SENTENCES: dict[str, dict[str, str]] = yaml.safe_load(
     Path(__file__).with_name("sentences.yaml").read_text(encoding="utf-8")
@@ -157,8 +157,12 @@ def label(run: Run) -> str:
 
 
 def first_label(runs: Sequence[Run]) -> str:
-    """What people call the first of replicates, and how many there are: ``lr-seed1 (3 runs)``."""
-    return f"{label(runs[0])} ({len(runs)} runs)" if len(runs) > 1 else label(runs[0])
+    """What people call the first of replicates, and how many: ``lr-seed1 (4 runs of 2 seeds)``."""
+    if len(runs) == 1:
+        return label(runs[0])
+    seeds = len(Configuration(tuple(runs), {}).by_seed)
+    of_seeds = f" of {counted(seeds, 'seed')}" if seeds < len(runs) else ""
+    return f"{label(runs[0])} ({len(runs)} runs{of_seeds})"
 
 
 def group_label(runs: Sequence[Run]) -> str:

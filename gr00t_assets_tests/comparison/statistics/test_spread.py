@@ -15,6 +15,7 @@ from gr00t_assets.comparison.statistics.factors import (
     pooled,
     repeated_spread,
 )
+from gr00t_assets.comparison.wording import first_label
 from gr00t_assets_tests.comparison.statistics.made_runs import effect, run, said, seeds
 from gr00t_assets_tests.comparison.synthetic_runs import synthetic_run
 
@@ -45,6 +46,7 @@ def test_runs_with_one_seed_repeat_each_other():
     runs = [run(f"a{n}", 0.1 + n / 100, seed=1, save_steps=n + 1) for n in range(5)]
     (one,) = configurations(runs)
     assert len(one.runs) == 5
+    assert first_label(one.runs) == "a0 (5 runs of 1 seed)"
     assert len(observations([one])) == 1
     assert spread_of(runs).source == "none"
     assert one.log_loss == pytest.approx(sum(math.log(0.1 + n / 100) for n in range(5)) / 5)

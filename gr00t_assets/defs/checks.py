@@ -44,8 +44,10 @@ from gr00t_assets.trainers.run_checks import (
     weights_problem,
 )
 
-Judgement = tuple[Literal["yes", "no", "cannot be told"], str]
+Judgement = tuple[Literal["yes", "no", "cannot be told", "does not apply"], str]
 """Whether it holds, and why in a sentence or two."""
+
+_PASSED = ("yes", "does not apply")
 
 _NOT_THERE: Judgement = ("cannot be told", "there is nothing of the present configuration")
 
@@ -147,10 +149,11 @@ def _result_check(
     def body(context: dg.AssetCheckExecutionContext, store: StoreResource) -> dg.AssetCheckResult:
         answer, why = judge(make_spec(EXPERIMENTS[context.partition_key], store))
         severity = worst if answer == "no" else dg.AssetCheckSeverity.WARN
-        if answer != "yes":
+        passed = answer in _PASSED
+        if not passed:
             context.log.warning(f"{context.partition_key}: {name}: {answer}: {why}")
         return dg.AssetCheckResult(
-            passed=answer == "yes", severity=severity, description=why, metadata={"answer": answer}
+            passed=passed, severity=severity, description=why, metadata={"answer": answer}
         )
 
     return _check(asset, name, description, body, blocking=False)
@@ -198,15 +201,16 @@ def judge_language(spec: TrainingSpec) -> Judgement:
         return _NOT_THERE
     used = evaluation.language_used
     if used == "cannot be told: one task":
-        return "yes", "the dataset has one task, so that there is nothing to tell apart"
-    return ("yes" if used == "yes" else "no"), language_sentence(evaluation)
+        return "does not apply", "the dataset has one task: there is nothing to tell apart"
+    answer = used if used == "yes" or used == "no" else "cannot be told"
+    return answer, language_sentence(evaluation)
 
 
 def judge_rollouts(spec: TrainingSpec) -> Judgement:
     """Whether the policy succeeds more often than every rule without a model, by its rollouts."""
     environment = rolled_out.declared_environment(spec)
     if environment is None:
-        return "yes", "no environment is declared for its dataset: there is nothing to beat"
+        return "does not apply", "no environment is declared for its dataset: nothing to beat"
     path = rolled_out.rollouts_file(spec.run_directory, environment.name)
     if not path.is_file():
         return _NOT_THERE

@@ -81,8 +81,8 @@ def test_baselines_are_judged_one_by_one(spec: TrainingSpec) -> None:
     [
         ("yes", "yes"),
         ("no", "no"),
-        ("cannot be told: one task", "yes"),
-        ("cannot be told: too close", "no"),
+        ("cannot be told: one task", "does not apply"),
+        ("cannot be told: too close", "cannot be told"),
     ],
 )
 def test_one_task_leaves_no_language_to_tell_apart(
@@ -103,4 +103,4 @@ def test_success_is_held_against_the_best_rule() -> None:
 
 
 def test_where_no_environment_is_declared_there_is_nothing_to_beat(spec: TrainingSpec) -> None:
-    assert judge_rollouts(spec)[0] == "yes"
+    assert judge_rollouts(spec)[0] == "does not apply"

@@ -13,7 +13,7 @@ from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.nodes import NODE_RANK, RENDEZVOUS, RENDEZVOUS_ID, TIMEOUT
 from gr00t_assets.trainers.run_files import DEFAULT_LAYOUT
-from gr00t_assets_tests.trainers.conftest import SpecMaker, environment, trainer
+from gr00t_assets_tests.trainers.conftest import SpecMaker, environment, train, trainer
 from gr00t_assets_tests.trainers.native.test_native_resume import losses, wait_for
 from gr00t_assets_tests.trainers.native.test_processes import layout, none_is_left, start
 
@@ -52,7 +52,7 @@ def test_losses_of_two_nodes_are_those_of_one_process(spec_of: SpecMaker, each: 
     assert manifest.samples_seen == 4 * 8
     one = spec_of(augmentation="gr00t", **layout(1, 8, 1))
     assert one.config_hash != spec.config_hash
-    assert ended([start(one)])[0][0] == 0
+    assert train(one).returncode == 0
     np.testing.assert_allclose(found, losses(one.run_directory), rtol=1e-5)
 
 
@@ -81,7 +81,7 @@ def test_a_lost_node_ends_the_other_and_the_run_goes_on(spec_of: SpecMaker, lost
     assert again.returncode == 0, again.stderr
     assert "resuming from step" in again.stdout
     whole = spec_of(max_steps=16, save_steps=4, **layout(1, 4, 1))
-    assert ended([start(whole)])[0][0] == 0
+    assert train(whole).returncode == 0
     np.testing.assert_allclose(losses(directory), losses(whole.run_directory), rtol=1e-5)
 
 

@@ -15,7 +15,7 @@ from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.nodes import TIMEOUT
 from gr00t_assets.trainers.run_files import DEFAULT_LAYOUT
-from gr00t_assets_tests.trainers.conftest import SpecMaker, environment, trainer
+from gr00t_assets_tests.trainers.conftest import SpecMaker, environment, train, trainer
 from gr00t_assets_tests.trainers.native.test_native_resume import (
     cut_back_to_step_two,
     losses,
@@ -41,9 +41,14 @@ def start(spec: TrainingSpec, **variables: str) -> subprocess.Popen[str]:
 
 
 def trained(spec: TrainingSpec) -> list[float]:
-    process = start(spec)
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
+    if spec.experiment.hyperparameters.num_gpus == 1:
+        outcome = train(spec)
+        code, output = outcome.returncode, outcome.stdout + outcome.stderr
+    else:
+        process = start(spec)
+        output, _ = process.communicate(timeout=300)
+        code = process.returncode
+    assert code == 0, output
     assert output.count("step 4/4 ") == 1, output
     return losses(spec.run_directory)
 

@@ -88,7 +88,7 @@ def test_losses_and_model_are_those_of_whole_parameters(
 @pytest.mark.parametrize(
     ("first", "then"),
     [
-        (("fsdp", 2), ("fsdp", 4)),
+        pytest.param(("fsdp", 2), ("fsdp", 4), marks=pytest.mark.cluster),
         (("fsdp", 2), ("none", 1)),
         pytest.param(("none", 1), ("fsdp", 2), marks=pytest.mark.cluster),
     ],

@@ -152,6 +152,7 @@ def shown_by_markdown(text: str) -> str:
 @settings(max_examples=400, deadline=None)
 @given(hostile)
 @example("[x](javascript:alert(1))|<script>")
+@example("--- ---")
 def test_markdown_shows_every_text_as_text(text: str) -> None:
     plain = " ".join(printable(" ".join(text.split())).split())
     assert shown_by_markdown(bullets([text]).md_str or "") == plain

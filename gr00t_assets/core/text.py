@@ -37,8 +37,8 @@ _UNSAFE_IN_JSON = re.compile(
 _MARKDOWN = re.compile(r"([\\|`*~\[\]]|(?<![^\W_])_|_(?![^\W_]))")
 """Of an underscore inside a word Markdown makes nothing."""
 
-_BLOCK_MARK = re.compile(r"^(?=#{1,6}(?:\s|$)|[+-](?:\s|$)|[=-]+\s*$|\d{1,9}[.)](?:\s|$))(\d*)(.)")
-"""The beginning of a heading, a list or an underline."""
+_BLOCK_MARK = re.compile(r"^(?=#{1,6}(?:\s|$)|[+-](?:\s|$)|[=-][=\s-]*$|\d{1,9}[.)](?:\s|$))(\d*)(.)")
+"""The beginning of a heading, a list, an underline or a rule."""
 
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")

@@ -37,7 +37,7 @@ _UNSAFE_IN_JSON = re.compile(
 _MARKDOWN = re.compile(r"([\\|`*~\[\]]|(?<![^\W_])_|_(?![^\W_]))")
 """Of an underscore inside a word Markdown makes nothing."""
 
-_BLOCK_MARK = re.compile(r"^(?=#{1,6}(?:\s|$)|[+-](?:\s|$)|[=-][=\s-]*$|\d{1,9}[.)](?:\s|$))(\d*)(.)")
+_BLOCK_MARK = re.compile(r"^(?=(?:#{1,6}|[+-]|\d{1,9}[.)])(?:\s|$)|[=-][=\s-]*$)(\d*)(.)")
 """The beginning of a heading, a list, an underline or a rule."""
 
 

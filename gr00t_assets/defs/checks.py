@@ -47,8 +47,6 @@ from gr00t_assets.trainers.run_checks import (
 Judgement = tuple[Literal["yes", "no", "cannot be told", "does not apply"], str]
 """Whether it holds, and why in a sentence or two."""
 
-_PASSED = ("yes", "does not apply")
-
 _NOT_THERE: Judgement = ("cannot be told", "there is nothing of the present configuration")
 
 # Partitioned asset checks are a preview in 1.13; the pin on 1.13 is what the warning asks for.
@@ -149,7 +147,7 @@ def _result_check(
     def body(context: dg.AssetCheckExecutionContext, store: StoreResource) -> dg.AssetCheckResult:
         answer, why = judge(make_spec(EXPERIMENTS[context.partition_key], store))
         severity = worst if answer == "no" else dg.AssetCheckSeverity.WARN
-        passed = answer in _PASSED
+        passed = answer in ("yes", "does not apply")
         if not passed:
             context.log.warning(f"{context.partition_key}: {name}: {answer}: {why}")
         return dg.AssetCheckResult(

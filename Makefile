@@ -13,7 +13,8 @@ LEROBOT_PYTHON ?= python3.12
 
 # One torch thread a process: on small machines two are slower than one.
 export OMP_NUM_THREADS ?= 1
-# Bytecode is kept, since demo and tests start many processes.
+# Bytecode is kept, since demo and tests start many processes; it is made where a module is first
+# imported, which most of those installed never are.
 export PYTHONDONTWRITEBYTECODE :=
 # `dg` says so where it is another environment's.
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
@@ -28,7 +29,7 @@ install: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 # `dg` asks the instance alone whether it may send telemetry.
@@ -79,7 +80,7 @@ lerobot: $(LEROBOT)/.installed
 
 $(LEROBOT)/.installed:
 	$(LEROBOT_PYTHON) -m venv $(LEROBOT)
-	$(LEROBOT)/bin/python -m pip install --quiet --disable-pip-version-check 'lerobot[dataset]==0.6.1'
+	$(LEROBOT)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check 'lerobot[dataset]==0.6.1'
 	@touch $@
 
 check: install

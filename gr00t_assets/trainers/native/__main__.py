@@ -7,7 +7,6 @@ Exit code 0: finished, or finished before. 1: failed, with the explained error o
 130: stopped on request after writing a checkpoint; the same command goes on from there.
 """
 
-import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -62,7 +61,7 @@ def main(arguments: list[str]) -> int:
         return _profile(Path(arguments[0]), arguments[2])
     code = train_main(arguments, "gr00t_assets.trainers.native", partial(_run, arguments))
     # One of several processes that stops on request has not failed; the manifest says what it was.
-    return 0 if code == 130 and "TORCHELASTIC_RUN_ID" in os.environ else code
+    return 0 if code == 130 and is_process() else code
 
 
 if __name__ == "__main__":

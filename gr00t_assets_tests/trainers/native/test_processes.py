@@ -85,8 +85,9 @@ def test_another_number_of_processes_goes_on_from_a_checkpoint(spec_of: SpecMake
     assert again.returncode == 0, again.stderr
     assert "resuming from step 2 of 4" in again.stdout
     np.testing.assert_allclose(losses(spec.run_directory), unbroken, rtol=1e-5)
-    output, _ = start(spec).communicate(timeout=60)
-    assert "nothing is trained" in output
+    finished = start(spec)
+    output, _ = finished.communicate(timeout=60)
+    assert finished.returncode == 0 and "nothing is trained" in output, output
 
 
 @pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.cluster), 1])

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gr00t_assets.core.errors import user_name
 from gr00t_assets.core.processes import (
+    GUARD_MODULE,
     host_name,
     is_alive,
     is_stopped,
@@ -33,9 +34,6 @@ from gr00t_assets.core.processes import (
 
 RUN = "GR00T_ASSETS_RUN"
 """Environment variable: the run of Dagster that a process and all that it starts belong to."""
-
-GUARD_MODULE = "gr00t_assets.gpu.guard"
-"""In the command line of a guard, which ends what is below it when its parent is dead."""
 
 REMIND_EVERY = 10.0
 """Seconds between two lines of one who waits."""

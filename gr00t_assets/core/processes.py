@@ -18,6 +18,9 @@ import psutil
 
 HOST = "GR00T_ASSETS_HOST"
 
+GUARD_MODULE = "gr00t_assets.gpu.guard"
+"""In the command line of a guard, which ends what is below it when its parent is dead."""
+
 _FIRST_DATE = 1e9
 """Seconds that are a date, and not the time since the machine's start: thirty years."""
 

@@ -160,7 +160,6 @@ def run_training(
                 while not job.ended_within():
                     check()
                     events.observe()
-                events.observe(last=True)
             except INTERRUPTS as interrupt:
                 if settings.kind != LOCAL and not _cancelled_by_person(context):
                     problem = f"the Dagster that follows {job.where} was stopped; "
@@ -173,6 +172,7 @@ def run_training(
                 raise ExplainedInterruptError(stopped) from interrupt
     except EngineSilentError as error:
         raise _job_failure(JobFailure(error, "job-lost")) from None
+    events.observe(last=True)  # The next training has the slot by now.
     if job.failure is not None:
         raise _job_failure(job.failure, job.last_lines)
     return job.code, job.last_lines

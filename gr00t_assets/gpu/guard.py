@@ -30,8 +30,7 @@ from contextlib import suppress
 import psutil
 
 from gr00t_assets.core.errors import TrainingError
-from gr00t_assets.core.locks import GUARD_MODULE
-from gr00t_assets.core.processes import kill
+from gr00t_assets.core.processes import GUARD_MODULE, kill
 
 GRACE = "GR00T_ASSETS_STOP_GRACE"
 DEFAULT_GRACE = 60.0

@@ -10,6 +10,7 @@ import sys
 import dagster as dg
 
 from gr00t_assets import definitions
+from gr00t_assets.defs.assets import training
 from gr00t_assets.experiments.registry import trainer_named, trainer_names
 from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec
@@ -27,6 +28,7 @@ def noop_command(trainer: Trainer, spec: TrainingSpec) -> list[str]:
 def _made() -> dg.Definitions:
     for name in trainer_names():
         type(trainer_named(name)).command = noop_command
+    training.begin_weights_check = lambda _run_directory: None
     real = definitions.defs
     quick = [
         checks

@@ -33,7 +33,7 @@ from gr00t_assets_tests.defs.noop_project import most_at_once, noop_events, noop
 from gr00t_assets_tests.defs.postgres import postgres, postgres_lacks, use_postgres
 from gr00t_assets_tests.defs.project import Project
 from gr00t_assets_tests.defs.recovery_project import processes
-from gr00t_assets_tests.engines.ray_cluster import ray_cluster
+from gr00t_assets_tests.engines.ray_cluster import ray_cluster, ray_lacks
 from gr00t_assets_tests.engines.runs_on_engine import write_engines
 from gr00t_assets_tests.engines.slurm_cluster import SlurmCluster, slurm_cluster, slurm_lacks
 
@@ -51,9 +51,8 @@ def main() -> None:
     parser.add_argument("--engine", choices=["local", "slurm", "ray"], default="local")
     parser.add_argument("--minutes", type=float, default=float("inf"))
     options = parser.parse_args()
-    if options.engine == "slurm" and (lacks := slurm_lacks()):
-        sys.exit(lacks)
-    if options.postgres and (lacks := postgres_lacks()):
+    needed = {"slurm": slurm_lacks, "ray": ray_lacks, "local": lambda: None}[options.engine]
+    if lacks := needed() or (postgres_lacks() if options.postgres else None):
         sys.exit(lacks)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as servers:
         Path(folder).chmod(0o755)

@@ -45,13 +45,14 @@ _QUICK = {
 }
 
 
-def needs_ray() -> None:
-    """Skip where Ray is not installed.
+def ray_lacks() -> str | None:
+    """Why no Ray can be started here; None where one can.
 
-    Also where its dashboard, which takes the jobs, cannot start.
+    Its dashboard takes the jobs.
     """
     if importlib.util.find_spec("ray") is None or importlib.util.find_spec("aiohttp_cors") is None:
-        pytest.skip("Ray is not installed; install the extra: pip install -e '.[ray]'")
+        return "Ray is not installed; install the extra: pip install -e '.[ray]'"
+    return None
 
 
 @dataclass
@@ -165,7 +166,8 @@ def free_port() -> int:
 @contextmanager
 def ray_cluster(variables: Mapping[str, str], **head: float) -> Iterator[Cluster]:
     """A cluster with a head, of which nothing is left afterwards."""
-    needs_ray()
+    if lacks := ray_lacks():
+        pytest.skip(lacks)
     cluster = Cluster(Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp")), variables)
     try:
         cluster.start_head(**head)

@@ -82,6 +82,11 @@ class TrainingSpec(FrozenModel):
         """The datasets that are trained on; of a single one it alone."""
         return self.data.datasets
 
+    @property
+    def embodiments(self) -> list[int]:
+        """Ids of the embodiments that the run trains on, in ascending order."""
+        return sorted({dataset.config.embodiment_id for dataset in self.datasets})
+
 
 def make_spec(experiment: Experiment, store: Store) -> TrainingSpec:
     """Put together the spec of an experiment from the materialised data in the store.

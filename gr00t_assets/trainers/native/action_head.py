@@ -4,6 +4,7 @@ After Isaac-GR00T's ``flow_matching_action_head.py``, written anew; parameter na
 """
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -11,27 +12,101 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gr00t_assets.trainers.n15.architecture import ActionHeadConfig
+from gr00t_assets.trainers.native.compact_adamw import BLOCK
 from gr00t_assets.trainers.native.dit import DiT, SelfAttentionTransformer
 
 
 class EmbodimentLinear(nn.Module):
-    """One linear layer for each embodiment."""
+    """One linear layer for each embodiment, or for each of those that a run trains on.
+
+    Of a run's weights, gradients and moments those of other embodiments are most, and nothing but
+    weight decay would change them.
+    """
+
+    place: Tensor | None
+    """Row of each embodiment's weights, where those of some are set aside."""
 
     def __init__(self, config: ActionHeadConfig, inputs: int, outputs: int) -> None:
         super().__init__()
         deviation = 1 / math.sqrt(inputs) if config.embodiment_init == "fan_in" else 0.02
         self.W = nn.Parameter(deviation * torch.randn(config.max_num_embodiments, inputs, outputs))
         self.b = nn.Parameter(torch.zeros(config.max_num_embodiments, outputs))
+        self.register_buffer("place", None, persistent=False)
+        self._kept: list[int] = []
+        self._all: dict[str, Tensor] = {}
+
+    def keep_rows(self, embodiments: Sequence[int]) -> None:
+        """Set the weights of all other embodiments aside, on the CPU, until ``put_back``.
+
+        ``embodiments`` are in ascending order.
+        """
+        self._kept = list(embodiments)
+        place = torch.full((len(self.W),), len(self.W))
+        place[self._kept] = torch.arange(len(embodiments))
+        for name, parameter in list(self.named_parameters()):
+            weights = parameter.detach()
+            self._all[name] = weights if weights.is_meta else weights.cpu()
+            kept = nn.Parameter(weights[self._kept], parameter.requires_grad)
+            setattr(self, name, kept)
+        self.place = place.to(self.W.device)
+
+    def put_back(self) -> None:
+        """Have the weights of all embodiments again, with those that were kept as they are now."""
+        for name, weights in self._all.items():
+            kept: nn.Parameter = getattr(self, name)
+            weights[self._kept] = kept.detach().cpu()
+            setattr(self, name, nn.Parameter(weights.to(kept.device), kept.requires_grad))
+        self._all, self.place = {}, None
+
+    @property
+    def set_aside(self) -> Iterable[Tensor]:
+        """The weights of all embodiments as they were, where those of some are set aside."""
+        return self._all.values()
+
+    def rows_of(self, name: str, tensor: Tensor) -> Tensor:
+        """The rows that are kept, of a tensor like a parameter as it was before ``keep_rows``.
+
+        Likewise of the scales of its moments, of which each row's are beside each other.
+        """
+        weights = self._all.get(name)
+        if weights is not None and tensor.shape == weights.shape:
+            return tensor[self._kept]
+        if weights is not None and tensor.shape == (weights.numel() // BLOCK,):
+            return tensor.unflatten(0, (len(weights), -1))[self._kept].flatten()
+        return tensor
 
     def forward(self, x: Tensor, embodiment: Tensor) -> Tensor:
         """Map (B, T, inputs) to (B, T, outputs) with the weights of ``embodiment``, (B,) or (1,).
 
         With (1,) all samples have the same weights, which are then not copied for each of them.
         """
+        if len(self.W) == 1:
+            return F.linear(x, self.W.squeeze(0).T, self.b.squeeze(0))
+        if self.place is not None:
+            embodiment = self.place.index_select(0, embodiment)
         weight, bias = self.W.index_select(0, embodiment), self.b.index_select(0, embodiment)
         if len(weight) == 1:
             return F.linear(x, weight[0].T, bias[0])
         return torch.baddbmm(bias.unsqueeze(1), x, weight)
+
+
+def by_embodiment(model: nn.Module) -> dict[str, EmbodimentLinear]:
+    """The layers of a model that have weights for each embodiment, by name."""
+    modules = model.named_modules()
+    return {name: module for name, module in modules if isinstance(module, EmbodimentLinear)}
+
+
+def kept_rows(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors by parameter, such as ``exp_avg/NAME``, with the rows that the model keeps.
+
+    Checkpoints that were written before other rows were set aside have them all.
+    """
+    layers, result = by_embodiment(model), dict(tensors)
+    for key, tensor in tensors.items():
+        layer, _, own = key.rpartition("/")[2].rpartition(".")
+        if layer in layers:
+            result[key] = layers[layer].rows_of(own, tensor)
+    return result
 
 
 class EmbodimentMLP(nn.Module):

@@ -58,7 +58,7 @@ def memory_need(
     cameras: int = 1,
     batch_size: int | None = None,
     prompt_tokens: int = PROMPT_TOKENS,
-    mixed: bool = False,
+    embodiments: int = 1,
 ) -> MemoryNeed:
     """What a run needs on each of its GPUs.
 
@@ -68,14 +68,14 @@ def memory_need(
         cameras: Images of a sample.
         batch_size: Samples at once on a GPU; the settings' own where left out.
         prompt_tokens: Of the text around the images.
-        mixed: Whether samples of a batch are of several embodiments.
+        embodiments: How many the samples of a batch are of.
 
     Raises:
         TrainingError: ``lora_target_modules`` has a name that no layer has.
     """
     processes = settings.num_gpus * settings.num_nodes
     kept = processes > 1 or settings.gradient_accumulation_steps > 1
-    passes = step_passes(config, settings, cameras, prompt_tokens, kept, mixed)
+    passes = step_passes(config, settings, cameras, prompt_tokens, kept, embodiments)
     alive = int((passes.fixed + passes.each * (batch_size or settings.batch_size)).max())
     gradients = sum(parameter.nbytes for parameter in passes.trained)
     moments = sum(moment_bytes(parameter, settings) for parameter in passes.trained)
@@ -109,8 +109,8 @@ def memory_of(spec: TrainingSpec) -> Callable[[int], MemoryNeed] | None:
         return None
     config = counted_config(experiment.base_model, experiment.base_model_revision)
     settings, cameras = NativeHyperparameters.of(experiment), most_cameras(spec)
-    mixed = len({dataset.config.embodiment_id for dataset in spec.datasets}) > 1
-    return config and partial(memory_need, config, settings, cameras, mixed=mixed)
+    rows = len(spec.embodiments)
+    return config and partial(memory_need, config, settings, cameras, embodiments=rows)
 
 
 def require_memory(

@@ -25,16 +25,22 @@ from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, locate
 from gr00t_assets.trainers.failures.gpu_memory import out_of_memory
 from gr00t_assets.trainers.n17.processor_configs import inexpressible
 from gr00t_assets.trainers.n17.processor_files import ProcessorFiles, processor_folder
+from gr00t_assets.trainers.native.action_head import by_embodiment
 from gr00t_assets.trainers.native.base_models import BaseModel, Device, choose_device, save_model
 from gr00t_assets.trainers.native.batches import BatchSource
 from gr00t_assets.trainers.native.compilation import compile_layers
 from gr00t_assets.trainers.native.frozen_features import require_frozen, use_cached_features
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
-from gr00t_assets.trainers.native.lora import ADAPTER, add_lora, merge_lora
+from gr00t_assets.trainers.native.lora import ADAPTER
 from gr00t_assets.trainers.native.memory import SOURCE as COUNTED
 from gr00t_assets.trainers.native.memory import compare_after_second_step, memory_of, require_memory
-from gr00t_assets.trainers.native.optimizer import moment_bytes, set_weights_type, trainable
+from gr00t_assets.trainers.native.optimizer import (
+    finish_training,
+    moment_bytes,
+    set_up_training,
+    trainable,
+)
 from gr00t_assets.trainers.native.processes import Processes
 from gr00t_assets.trainers.native.sharding import is_sharded, shard, unshard
 from gr00t_assets.trainers.native.trainer import REVISION
@@ -165,7 +171,7 @@ class NativeRun(Attempt):
         with published_model(self.spec) as folder, loop.averaged():
             if is_sharded(loop.model):
                 unshard(loop.model, keep=True)
-            merge_lora(loop.model, loop.settings, folder / ADAPTER)
+            finish_training(loop.model, loop.settings, folder / ADAPTER)
             data = [dataset.config for dataset in self.spec.datasets]
             save_model(loop.model, base.config, folder, base.tokenizer, data)
         return self.record("finished")
@@ -194,17 +200,12 @@ def prepare(
     say = reporter.say if reporter is not None else lambda line: None
     require_frozen(settings)
     base = spec_base_model(spec, device)
-    base.model.set_trainable(**settings.tuned_parts)
-    torch.manual_seed(settings.seed)  # LoRA's matrices are drawn.
-    add_lora(base.model, settings)
-    set_weights_type(base.model, settings)
-    device = replace(device, mixed_precision=settings.weights == "bfloat16")
-    if settings.gradient_checkpointing:
-        base.model.recompute_activations()
+    _check_fit(spec, base)
     parameters = sum(parameter.numel() for parameter in base.model.parameters())
+    set_up_training(base.model, settings, spec.embodiments)
+    device = replace(device, mixed_precision=settings.weights == "bfloat16")
     trained = base.model.trainable_parameters()
     know(base_model_revision=base.revision, parameters=parameters, trainable_parameters=trained)
-    _check_fit(spec, base)
     if base.config.generation == "n1.7":
         for problem in inexpressible([dataset.config for dataset in spec.datasets]):
             say(f"the model will open here alone, not in Isaac-GR00T or LeRobot: {problem}")
@@ -286,7 +287,8 @@ def sizes_on_disk(
     checkpoint += sum(moment_bytes(value, settings) + 2 * _HEADER for value in trained)
     if settings.ema_decay:
         checkpoint += sum(4 * value.numel() + _HEADER for value in trained)
-    return checkpoint, _file_bytes(model.state_dict().values())
+    aside = (tensor for layer in by_embodiment(model).values() for tensor in layer.set_aside)
+    return checkpoint, _file_bytes([*model.state_dict().values(), *aside])
 
 
 def _file_bytes(tensors: Iterable[torch.Tensor]) -> int:

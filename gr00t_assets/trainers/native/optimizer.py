@@ -1,13 +1,20 @@
-"""AdamW over what is trained and the learning rate's schedule, by transformers' rules."""
+"""What of a model is trained, AdamW over it and the learning rate's schedule.
 
-from collections.abc import Iterator
+Both are by transformers' rules.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import torch
 from torch import nn
 from transformers import get_scheduler
 
+from gr00t_assets.trainers.native.action_head import by_embodiment
 from gr00t_assets.trainers.native.compact_adamw import BLOCK, MOMENTS, SMALLEST, CompactAdamW
+from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
+from gr00t_assets.trainers.native.lora import add_lora, merge_lora
 
 
 def trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
@@ -46,6 +53,38 @@ def make_optimizer(model: nn.Module, settings: NativeHyperparameters) -> torch.o
     if eight_bits or settings.weights == "bfloat16":
         return CompactAdamW(groups, settings.seed, eight_bits)
     return torch.optim.AdamW(groups, fused=True)
+
+
+def set_up_training(
+    model: Gr00tModel, settings: NativeHyperparameters, embodiments: Sequence[int]
+) -> None:
+    """Make a model one of which a run trains what its settings say; ``finish_training`` ends that.
+
+    Args:
+        model: As it is in files.
+        settings: Of the run; LoRA's matrices are drawn by its seed.
+        embodiments: Ids of those that the run has samples of, in ascending order.
+
+    Raises:
+        TrainingError: ``lora_target_modules`` has a name that no layer has.
+    """
+    model.set_trainable(**settings.tuned_parts)
+    torch.manual_seed(settings.seed)
+    add_lora(model, settings)
+    set_weights_type(model, settings)
+    for layer in by_embodiment(model).values():
+        layer.keep_rows(embodiments)
+    if settings.gradient_checkpointing:
+        model.recompute_activations()
+
+
+def finish_training(
+    model: Gr00tModel, settings: NativeHyperparameters, adapter: Path | None = None
+) -> None:
+    """Make it one as it is in files again; ``adapter`` is a folder for LoRA's own, see there."""
+    for layer in by_embodiment(model).values():
+        layer.put_back()
+    merge_lora(model, settings, adapter)
 
 
 def set_weights_type(model: nn.Module, settings: NativeHyperparameters) -> None:

@@ -8,9 +8,9 @@ of their own.
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -22,7 +22,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError
 from gr00t_assets.gpu.guard import die_with_parent
-from gr00t_assets.trainers.native.action_head import EmbodimentLinear
 from gr00t_assets.trainers.native.sharding import is_sharded
 from gr00t_assets.trainers.nodes import TIMEOUT, is_process, process_timeout
 
@@ -45,8 +44,6 @@ class Processes:
     count: int = 1
     local_rank: int = 0
     _store: Any = None
-    _by_row: list[nn.Parameter] = field(default_factory=list)
-    _rows: Any = None
 
     @property
     def is_first(self) -> bool:
@@ -66,41 +63,14 @@ class Processes:
             raise TrainingError("processes", problem, [remedy])
         return range(self.rank * each, (self.rank + 1) * each)
 
-    def parallel(
-        self, model: nn.Module, device: torch.device, embodiments: Iterable[int]
-    ) -> nn.Module:
-        """The model so wrapped that gradients are averaged over the processes.
-
-        Weights that each embodiment has for itself are left to ``average_embodiments``: the
-        gradient of other rows than ``embodiments`` is zero everywhere.
-        """
+    def parallel(self, model: nn.Module, device: torch.device) -> nn.Module:
+        """The model so wrapped that gradients are averaged over the processes."""
         if self._store is None or is_sharded(model):
             return model
-        by_row = {
-            f"{name}.{part}": parameter
-            for name, module in model.named_modules()
-            if isinstance(module, EmbodimentLinear)
-            for part, parameter in module.named_parameters()
-        }
-        self._by_row = list(by_row.values())
-        self._rows = torch.tensor(sorted(set(embodiments)), device=device)
-        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, list(by_row))
         devices = [device] if device.type == "cuda" else None
         return DistributedDataParallel(
             model, device_ids=devices, forward_sync_buffers=False, gradient_as_bucket_view=True
         )
-
-    def average_embodiments(self) -> None:
-        """Average the gradients that ``parallel`` leaves out, after the backward passes."""
-        gradients = [parameter.grad for parameter in self._by_row if parameter.grad is not None]
-        if not gradients:
-            return
-        sent = [gradient.index_select(0, self._rows) for gradient in gradients]
-        flat = torch.cat([rows.flatten() for rows in sent]).div_(self.count)
-        dist.all_reduce(flat)
-        parts = flat.split([rows.numel() for rows in sent])
-        for gradient, part, rows in zip(gradients, parts, sent, strict=True):
-            gradient.index_copy_(0, self._rows, part.view_as(rows))
 
     def synchronised(self, model: nn.Module, last: bool) -> AbstractContextManager[None]:
         """Where a backward pass runs: gradients are averaged after the last one of a step."""

@@ -6,6 +6,7 @@ each operation are affine in the batch, so that both give every batch size.
 """
 
 import weakref
+from collections.abc import Iterable
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -24,8 +25,7 @@ from gr00t_assets.trainers.native.batch_tensors import ON_CPU
 from gr00t_assets.trainers.native.dit import Block
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
-from gr00t_assets.trainers.native.lora import add_lora
-from gr00t_assets.trainers.native.optimizer import set_weights_type, trainable
+from gr00t_assets.trainers.native.optimizer import set_up_training, trainable
 from gr00t_assets.trainers.native.prompts import image_places
 
 _OF_MODEL = {
@@ -60,12 +60,12 @@ def step_passes(
     cameras: int,
     text: int,
     kept: bool,
-    mixed: bool = False,
+    embodiments: int = 1,
 ) -> Passes:
     """The passes of a model as a run trains it, computed once in a process.
 
     With ``kept`` gradients are there before a pass, as in ``DistributedDataParallel``'s buckets,
-    and are not counted. With ``mixed`` each sample has a copy of its embodiment's weights.
+    and are not counted. Of several ``embodiments`` each sample has a copy of its own one's weights.
     """
     usual = {
         name: field.default
@@ -73,7 +73,7 @@ def step_passes(
         if name not in _OF_MODEL
     }
     model = settings.model_copy(update=usual)
-    return _passes(config, model, cameras, text, kept, mixed)  # pyright: ignore[reportArgumentType]
+    return _passes(config, model, cameras, text, kept, embodiments)  # pyright: ignore[reportArgumentType]
 
 
 @lru_cache(maxsize=64)
@@ -83,21 +83,17 @@ def _passes(
     cameras: int,
     text: int,
     kept: bool,
-    mixed: bool,
+    embodiments: int,
 ) -> Passes:
     with torch.device("meta"):
         model = new_model(config)
-    model.set_trainable(**settings.tuned_parts)
     if not (settings.tune_llm or settings.tune_visual):
         model.backbone.bfloat16()
-    add_lora(model, settings)
-    set_weights_type(model, settings)
-    if settings.gradient_checkpointing:
-        model.recompute_activations()
+    set_up_training(model, settings, range(embodiments))
     norms_in_float32(model)
     model.train()
     trained = tuple(torch.empty_like(parameter) for _, parameter in trainable(model))
-    batches = [_batch(model, config, samples, cameras, text, mixed) for samples in (2, 3)]
+    batches = [_batch(model, config, samples, cameras, text, embodiments > 1) for samples in (2, 3)]
     with FakeTensorMode() as fake:
         # On a device that computes in mixed precision, as meta does not.
         model._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype))
@@ -151,18 +147,24 @@ def _alive(model: Gr00tModel, fake: FakeTensorMode, real: dict[str, Any], kept: 
     }
     actions = batch["action"]
     autocast = torch.autocast("cpu", dtype=torch.bfloat16)
-    with _Alive() as alive, autocast:
+    there = [*model.parameters(), *model.buffers(), *tree_leaves(batch)]
+    there += [parameter.grad for parameter in model.parameters()]
+    with _Alive(there) as alive, autocast:
         model(batch, actions, actions[:, 0, 0], 1.0).backward()
     return np.array(alive.bytes, dtype=np.int64)
 
 
 class _Alive(TorchDispatchMode):
-    """Counts the bytes of all storages that operations make, until they are freed."""
+    """Counts the bytes of all storages that operations make, until they are freed.
 
-    def __init__(self) -> None:
+    Views of what was ``there`` before are nothing new.
+    """
+
+    def __init__(self, there: Iterable[object]) -> None:
         super().__init__()
         self.bytes: list[int] = []
-        self._now, self._known = 0, set[int]()
+        tensors = [tensor for tensor in there if isinstance(tensor, Tensor)]
+        self._now, self._known = 0, {tensor.untyped_storage()._cdata for tensor in tensors}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))

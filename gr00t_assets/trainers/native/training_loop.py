@@ -11,6 +11,7 @@ from torch.profiler import record_function
 
 from gr00t_assets.runs.metrics import Metric
 from gr00t_assets.trainers.attempt import StopRequest
+from gr00t_assets.trainers.native.action_head import kept_rows
 from gr00t_assets.trainers.native.base_models import Device
 from gr00t_assets.trainers.native.batch_tensors import to_device
 from gr00t_assets.trainers.native.batches import BatchSource, draw_flow, sample_seed
@@ -68,8 +69,7 @@ class TrainingLoop:
         self.optimizer = make_optimizer(self.model, self.settings)
         self.scheduler = make_scheduler(self.optimizer, self.settings)
         self._parameters = [parameter for _, parameter in trainable(self.model)]
-        embodiments = (data.config.embodiment_id for data in self.batches.data)
-        self._parallel = self.processes.parallel(self.model, self.device.device, embodiments)
+        self._parallel = self.processes.parallel(self.model, self.device.device)
         self._losses = StepLosses(self.processes)
         self._average = None
         if self.settings.ema_decay:
@@ -80,15 +80,18 @@ class TrainingLoop:
         """Go back to a checkpoint: weights, moments, learning rate and place in the data."""
         named = dict(trainable(self.model))
         with torch.no_grad():
-            for name, value in state.weights.items():
+            for name, value in kept_rows(self.model, state.weights).items():
                 named[name].copy_(part_of(value, named[name]))
         if self._average is not None:
             self._average.restore(
-                {name: part_of(value, named[name]) for name, value in state.ema.items()}
+                {
+                    name: part_of(value, named[name])
+                    for name, value in kept_rows(self.model, state.ema).items()
+                }
             )
         moments = {
             key: part_of(value, named[key.partition("/")[2]])
-            for key, value in state.optimizer.items()
+            for key, value in kept_rows(self.model, state.optimizer).items()
         }
         restore_optimizer(self.model, self.optimizer, moments)
         functions = [None] * len(self.optimizer.param_groups)
@@ -185,7 +188,6 @@ class TrainingLoop:
                 with record_function(BACKWARD):
                     loss.backward()
             losses.append(loss.detach().double())
-        processes.average_embodiments()
         with record_function(OPTIMIZER):
             norm = whole(torch.nn.utils.clip_grad_norm_(self._parameters, settings.max_grad_norm))
             rate = float(self.scheduler.get_last_lr()[0])

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from gr00t_assets.core.errors import CheckpointError
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
+from gr00t_assets.trainers.native.action_head import by_embodiment, kept_rows
 from gr00t_assets.trainers.native.base_models import (
     BaseModel,
     Device,
@@ -17,7 +18,8 @@ from gr00t_assets.trainers.native.base_models import (
     load_base_model,
 )
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
-from gr00t_assets.trainers.native.lora import add_lora, merge_lora
+from gr00t_assets.trainers.native.lora import add_lora
+from gr00t_assets.trainers.native.optimizer import finish_training
 from gr00t_assets.trainers.native.weights import save_tensors
 from gr00t_assets.trainers.run_files import latest_record, publish_checkpoint
 
@@ -125,6 +127,9 @@ def checkpoint_model(folder: Path, spec: TrainingSpec, device: Device) -> BaseMo
     base = spec_base_model(spec, device)
     settings = NativeHyperparameters.of(spec.experiment)
     add_lora(base.model, settings)
+    for layer in by_embodiment(base.model).values():
+        layer.keep_rows(spec.embodiments)
+    weights = kept_rows(base.model, weights)
     named = dict(base.model.named_parameters())
     other = [
         name for name, value in weights.items()
@@ -136,5 +141,5 @@ def checkpoint_model(folder: Path, spec: TrainingSpec, device: Device) -> BaseMo
     with torch.no_grad():
         for name, value in weights.items():
             named[name].copy_(value)
-    merge_lora(base.model, settings)
+    finish_training(base.model, settings)
     return base

@@ -16,15 +16,16 @@ import torch
 
 from gr00t_assets.trainers.n15.architecture import ModelConfig
 from gr00t_assets.trainers.n15.model_configs import TINY, parse_config
+from gr00t_assets.trainers.native.action_head import by_embodiment
 from gr00t_assets.trainers.native.base_models import Device, save_model
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
-from gr00t_assets.trainers.native.lora import add_lora
 from gr00t_assets.trainers.native.memory import PROMPT_TOKENS, memory_need
 from gr00t_assets.trainers.native.optimizer import (
+    finish_training,
     make_optimizer,
     optimizer_tensors,
-    set_weights_type,
+    set_up_training,
     trainable,
 )
 from gr00t_assets.trainers.native.training_state import TrainingState, save_checkpoint
@@ -96,11 +97,10 @@ def measure(folder: Path, settings: NativeHyperparameters, config: ModelConfig) 
     device = Device(torch.device("cpu"), "cpu", None, mixed_precision=True)
     began = time.perf_counter()
     model = random_model(config)
-    model.set_trainable(**settings.tuned_parts)
-    add_lora(model, settings)
-    set_weights_type(model, settings)
-    if settings.gradient_checkpointing:
-        model.recompute_activations()
+    set_up_training(model, settings, [0])
+    aside = sum(
+        tensor.nbytes for item in by_embodiment(model).values() for tensor in item.set_aside
+    )
     made = time.perf_counter()
     optimizer, sample = make_optimizer(model, settings), one_sample(config)
     losses = []
@@ -118,6 +118,7 @@ def measure(folder: Path, settings: NativeHyperparameters, config: ModelConfig) 
     save_checkpoint(state, folder, "0" * 12, 1)
     optimizer.zero_grad(set_to_none=True)
     del state, weights, optimizer, loss
+    finish_training(model, settings)
     saved = folder / "model"
     save_model(model, config, saved)
     written, expected = time.perf_counter(), sums(model)
@@ -128,7 +129,8 @@ def measure(folder: Path, settings: NativeHyperparameters, config: ModelConfig) 
     size = sum(file.stat().st_size for file in (folder / "checkpoints").rglob("*.safetensors"))
     return {
         "parameters": sum(parameter.numel() for parameter in again.parameters()),
-        "counted": memory_need(config, settings, batch_size=1).total,
+        # What is set aside is in the memory that is measured here, and not on a GPU.
+        "counted": memory_need(config, settings, batch_size=1).total + aside,
         "peak": peak,
         "first_loss": losses[0],
         "second_loss": losses[1],

@@ -24,6 +24,7 @@ from gr00t_assets.trainers.native.batches import BatchSource
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.memory import GIB, TOLERANCE, memory_need
+from gr00t_assets.trainers.native.optimizer import set_up_training
 from gr00t_assets.trainers.native.prompts import byte_tokenizer
 from gr00t_assets.trainers.native.training_loop import TrainingLoop
 from gr00t_assets.trainers.reporter import Reporter
@@ -107,7 +108,7 @@ def _loop(
         for parameter in model.parameters():
             parameter.uniform_(-0.03, 0.03)
     model.backbone.rebuild_buffers()
-    model.set_trainable(**settings.tuned_parts)
+    set_up_training(model, settings, spec.embodiments)
     batches = BatchSource(spec, BaseModel(model, byte_tokenizer(), config, None), device.device)
     reporter = Reporter(spec.run_directory, settings.max_steps)
     return TrainingLoop(model, settings, batches, device, reporter, lambda state: None)

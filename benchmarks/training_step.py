@@ -78,6 +78,7 @@ def measure(root: Path, batch_size: int, steps: int) -> dict[str, float]:
     from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
     from gr00t_assets.trainers.native.batches import BatchSource
     from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
+    from gr00t_assets.trainers.native.optimizer import set_up_training
     from gr00t_assets.trainers.native.training_loop import TrainingLoop
     from gr00t_assets.trainers.reporter import Reporter
 
@@ -100,7 +101,7 @@ def measure(root: Path, batch_size: int, steps: int) -> dict[str, float]:
     spec.run_directory.mkdir(parents=True)
     device = choose_device()
     base = load_base_model("tiny", seed=0, device=device.device)
-    base.model.set_trainable(False, False, True, True)
+    set_up_training(base.model, settings, spec.embodiments)
     batches = BatchSource(spec, base, device.device)
     reporter = Reporter(spec.run_directory, steps)
     loop = TrainingLoop(base.model, settings, batches, device, reporter, lambda state: None)

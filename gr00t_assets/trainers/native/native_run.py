@@ -287,8 +287,10 @@ def sizes_on_disk(
     checkpoint += sum(moment_bytes(value, settings) + 2 * _HEADER for value in trained)
     if settings.ema_decay:
         checkpoint += sum(4 * value.numel() + _HEADER for value in trained)
-    aside = (tensor for layer in by_embodiment(model).values() for tensor in layer.set_aside)
-    return checkpoint, _file_bytes([*model.state_dict().values(), *aside])
+    layers = [layer for layer in by_embodiment(model).values() if layer.set_aside]
+    kept = _file_bytes(tensor for layer in layers for tensor in layer.parameters())
+    whole = _file_bytes(tensor for layer in layers for tensor in layer.set_aside)
+    return checkpoint, _file_bytes(model.state_dict().values()) - kept + whole
 
 
 def _file_bytes(tensors: Iterable[torch.Tensor]) -> int:

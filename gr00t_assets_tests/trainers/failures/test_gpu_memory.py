@@ -158,7 +158,7 @@ def test_the_native_trainer_counts_instead(tmp_path: Path) -> None:
         FullDevice(spec, Processes(), cast(Reporter, None)).train(StopRequest())
     assert raised.value.problem == out_of_memory(message, spec).problem
     assert raised.value.details[-1].startswith("the estimates are counted from the model's")
-    assert "needs about 26 GiB of the 39 GiB that the device has" in raised.value.details[1]
+    assert "needs about 20 GiB of the 39 GiB that the device has" in raised.value.details[1]
 
 
 def test_it_needs_no_torch() -> None:

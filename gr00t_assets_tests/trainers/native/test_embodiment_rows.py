@@ -53,7 +53,7 @@ def test_rows_are_put_back_among_those_that_were_set_aside(layer: EmbodimentLine
     before = {name: value.detach().clone() for name, value in layer.named_parameters()}
     layer.keep_rows([2, 9])
     with torch.no_grad():
-        layer.W += 1
+        layer.W.add_(1)
     layer.put_back()
     changed = (before["W"] != layer.W).flatten(1).all(1).nonzero().flatten()
     assert changed.tolist() == [2, 9]

@@ -102,8 +102,8 @@ def test_final_weights_that_are_damaged_do_not_pass_the_check(spec_of: SpecMaker
 def test_a_full_disk_fails_the_run_and_keeps_what_was_complete(
     spec_of: SpecMaker, small_disk: Callable[[int], Path]
 ) -> None:
-    disk = small_disk(80)
-    spec = spec_of(max_steps=8, save_steps=2)
+    disk = small_disk(32)
+    spec = spec_of(max_steps=8, save_steps=1, save_total_limit=8)
     root = disk / "store"
     shutil.copytree(spec.store, root)
     spec = spec.model_copy(update={"store": str(Store(root).root)})
@@ -123,4 +123,4 @@ def test_a_full_disk_fails_the_run_and_keeps_what_was_complete(
     assert left == []
     state = latest_checkpoint(spec.run_directory, spec.config_hash)
     assert state is not None
-    assert state.step == 2
+    assert state.step == 3

@@ -14,6 +14,7 @@ from gr00t_assets.trainers.native.base_models import choose_device, load_base_mo
 from gr00t_assets.trainers.native.batch_tensors import placed
 from gr00t_assets.trainers.native.batches import BatchSource, draw_flow
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
+from gr00t_assets.trainers.native.optimizer import set_up_training
 from gr00t_assets.trainers.native.processes import Processes
 from gr00t_assets.trainers.native.step_losses import StepLosses
 from gr00t_assets.trainers.native.training_loop import TrainingLoop
@@ -60,9 +61,9 @@ def loop_of(spec: TrainingSpec, **parts: bool) -> Iterator[TrainingLoop]:
 
     device, threads = choose_device("cpu"), torch.get_num_threads()
     base = load_base_model("tiny", seed=0)
-    base.model.set_trainable(**{**NativeHyperparameters.of(spec.experiment).tuned_parts, **parts})
-    source = PreparedElsewhere(spec, base, device.device)
     settings = NativeHyperparameters.of(spec.experiment)
+    set_up_training(base.model, settings.model_copy(update=parts), spec.embodiments)
+    source = PreparedElsewhere(spec, base, device.device)
     yield TrainingLoop(base.model, settings, source, device, None, refuse)
     torch.set_num_threads(threads)
 

@@ -53,11 +53,11 @@ def losses(spec: TrainingSpec) -> list[float]:
 def test_a_disk_without_room_for_checkpoint_and_model_is_refused_with_the_figures(
     spec_of: SpecMaker, small_disk: Disk
 ) -> None:
-    disk = small_disk(24)
+    disk = small_disk(20)
     spec = on(disk, spec_of())
     result = start(spec)
     assert result.returncode == 1
-    assert "training it needs 62.1 MB, and the disk of its run directory has" in result.stderr
+    assert "training it needs 25.2 MB, and the disk of its run directory has" in result.stderr
     assert "a checkpoint with optimizer state takes" in result.stderr
     assert "the model takes" in result.stderr
     assert complete_checkpoints(spec.run_directory) == []
@@ -77,9 +77,11 @@ def test_the_estimate_is_what_is_written(spec_of: SpecMaker) -> None:
     model = (spec.run_directory / "model" / "model.safetensors").stat().st_size
     code = (
         "import sys; from gr00t_assets.trainers.native.base_models import load_base_model\n"
+        "from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters\n"
         "from gr00t_assets.trainers.native.native_run import sizes_on_disk\n"
-        "base = load_base_model('tiny').model; base.set_trainable(tune_llm=False, "
-        "tune_visual=False, tune_projector=True, tune_diffusion_model=True)\n"
+        "from gr00t_assets.trainers.native.optimizer import set_up_training\n"
+        "base = load_base_model('tiny').model\n"
+        "set_up_training(base, NativeHyperparameters(), [0])\n"
         "print(*sizes_on_disk(base))"
     )
     said = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment())
@@ -92,8 +94,8 @@ def test_the_estimate_is_what_is_written(spec_of: SpecMaker) -> None:
 def test_a_native_run_whose_next_checkpoint_does_not_fit_goes_on_with_more_room(
     spec_of: SpecMaker, small_disk: Disk
 ) -> None:
-    disk = small_disk(80)
-    unbroken = spec_of(max_steps=8, save_steps=2)
+    disk = small_disk(32)
+    unbroken = spec_of(max_steps=8, save_steps=1, save_total_limit=8)
     spec = on(disk, unbroken)
     result = start(spec)
     assert result.returncode == 1, result.stdout
@@ -101,11 +103,11 @@ def test_a_native_run_whose_next_checkpoint_does_not_fit_goes_on_with_more_room(
     manifest = load_manifest(spec.run_directory)
     assert manifest is not None and manifest.status == "failed"
     state = latest_checkpoint(spec.run_directory, spec.config_hash)
-    assert state is not None and state.step == 2
+    assert state is not None and state.step == 3
     enlarge(disk, 400)
     again = start(spec)
     assert again.returncode == 0, again.stderr
-    assert "resuming from step 2 of 8" in again.stdout
+    assert "resuming from step 3 of 8" in again.stdout
     assert start(unbroken).returncode == 0
     assert losses(spec) == losses(unbroken)
 

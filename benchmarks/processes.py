@@ -1,8 +1,9 @@
 """Samples a second of one and of two processes of the native trainer, at one global batch.
 
 ``python -m benchmarks.processes [--batch N] [--steps N]`` trains the synthetic dataset with each,
-one torch thread a process, in turn as often as asked, and prints the ratio. It needs as many cores
-as processes. The time of the first steps, in which processes meet, is left out.
+one torch thread a process, in turn as often as asked, and prints the ratio. Two trainings that
+share nothing, each with half of the samples, say how much two of these cores do at most. It needs
+as many cores as processes. The time of the first steps, in which processes meet, is left out.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.training_step import prepare
@@ -34,22 +36,34 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         prepare(root)
-        ratios = []
-        print(f"{'round':>5} {'1 process':>12} {'2 processes':>12} {'ratio':>6}   samples/s")
+        ratios, at_most = [], []
+        print("round  1 process  2 processes  ratio  2 trainings  ratio   samples/s")
         for number in range(options.repeat):
-            one, two = (
-                samples_per_second(root, f"{number}-{count}", count, options) for count in (1, 2)
-            )
+            one = samples_per_second(root, f"{number}-one", 1, options.batch, options)
+            two = samples_per_second(root, f"{number}-two", 2, options.batch // 2, options)
+            with ThreadPoolExecutor() as pool:
+                halves = [
+                    pool.submit(
+                        samples_per_second, root, f"{number}-{half}", 1, options.batch // 2, options
+                    )
+                    for half in range(2)
+                ]
+                apart = sum(half.result() for half in halves)
             ratios.append(two / one)
-            print(f"{number:>5} {one:>12.1f} {two:>12.1f} {two / one:>6.2f}")
-        print(f"median ratio {statistics.median(ratios):.2f}")
+            at_most.append(apart / one)
+            line = f"{number:>5} {one:>10.1f} {two:>12.1f} {two / one:>6.2f}"
+            print(f"{line} {apart:>12.1f} {apart / one:>6.2f}", flush=True)
+        medians = statistics.median(ratios), statistics.median(at_most)
+        print("median ratio {:.2f}, of two trainings that share nothing {:.2f}".format(*medians))
 
 
-def samples_per_second(root: Path, name: str, count: int, options: argparse.Namespace) -> float:
-    """Of a training with so many processes, from its own clock."""
+def samples_per_second(
+    root: Path, name: str, count: int, batch_size: int, options: argparse.Namespace
+) -> float:
+    """Of a training with so many processes and samples in each, from its own clock."""
     settings = NativeHyperparameters(
         num_gpus=count,
-        batch_size=options.batch // count,
+        batch_size=batch_size,
         max_steps=WARM_UP + options.steps,
         save_steps=10_000,
         logging_steps=WARM_UP,
@@ -66,7 +80,7 @@ def samples_per_second(root: Path, name: str, count: int, options: argparse.Name
     command = [sys.executable, "-m", "gr00t_assets.trainers.native"]
     subprocess.run([*command, str(spec.run_directory / SPEC)], check=True, capture_output=True)
     seconds = read_metrics(spec.run_directory).columns["wall_seconds"]
-    return options.batch * options.steps / float(seconds[-1] - seconds[0])
+    return count * batch_size * options.steps / float(seconds[-1] - seconds[0])
 
 
 if __name__ == "__main__":

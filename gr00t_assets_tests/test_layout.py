@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "gr00t_assets"
 MOST_LINES_OF_A_MODULE = 300
@@ -69,15 +71,23 @@ def test_the_house_is_of_a_size_that_fits_in_a_head() -> None:
     assert 120 <= statistics.median(counts) <= 210, size
 
 
-def test_definitions_load_without_heavy_packages() -> None:
-    program = (
-        f"import sys, gr00t_assets.definitions; print(*sorted(set(sys.modules) & set({HEAVY})))"
-    )
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("gr00t_assets.definitions", HEAVY),
+        # A slot stands idle while its guard starts.
+        ("gr00t_assets.gpu.guard", ("pydantic", "dagster", "numpy", *HEAVY)),
+    ],
+)
+def test_what_starts_often_loads_without_heavy_packages(
+    module: str, heavy: tuple[str, ...]
+) -> None:
+    program = f"import sys, {module}; print(*sorted(set(sys.modules) & set({heavy})))"
     result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT
     )
     assert result.returncode == 0, result.stderr
-    assert not result.stdout.strip(), f"loading the definitions imports {result.stdout.strip()}"
+    assert not result.stdout.strip(), f"loading {module} imports {result.stdout.strip()}"
 
 
 def test_own_modules_are_imported_at_the_top() -> None:

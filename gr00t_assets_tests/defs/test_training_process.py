@@ -94,6 +94,8 @@ def test_the_loss_is_observed_and_output_is_kept(project: Project):
     assert process.returncode == 0, output
     log = (run_directory(project) / "log.txt").read_text()
     assert sorted(log.splitlines()) == ["a warning", "device '7'"]
+    held = (run_directory(project) / "held").read_text()
+    assert held == "0", "the curve is drawn while the next training has the slot"
     with project.instance() as instance:
         fetched = instance.fetch_observations(dg.AssetKey("checkpoint"), limit=10)
         found = [record.asset_observation for record in fetched.records]

@@ -1,6 +1,7 @@
 """Definitions with an asset that runs a trainer script; loaded by ``dagster`` in tests.
 
-``TRAINER`` has the script, ``GR00T_ASSETS_STORE`` the store.
+``TRAINER`` has the script, ``GR00T_ASSETS_STORE`` the store. The file ``held`` in the run directory
+has the number of slots that are held when the last observation is made.
 """
 
 import os
@@ -8,11 +9,23 @@ import sys
 
 import dagster as dg
 
+from gr00t_assets.defs import launching
 from gr00t_assets.defs.failures import explained
-from gr00t_assets.defs.launching import run_training, training_failure
+from gr00t_assets.defs.launching import ProgressEvents, run_training, training_failure
 from gr00t_assets.defs.resources import StoreResource, resources
+from gr00t_assets.gpu.slot_files import holders
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets_tests.defs.specs import a_spec
+
+
+class WatchedEvents(ProgressEvents):
+    def observe(self, *, last: bool = False) -> None:
+        if last:
+            (self._directory / "held").write_text(str(len(holders())))
+        super().observe(last=last)
+
+
+launching.ProgressEvents = WatchedEvents
 
 
 @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["lr1e-3"]))

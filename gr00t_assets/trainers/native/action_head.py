@@ -80,8 +80,6 @@ class EmbodimentLinear(nn.Module):
 
         With (1,) all samples have the same weights, which are then not copied for each of them.
         """
-        if len(self.W) == 1:
-            return F.linear(x, self.W.squeeze(0).T, self.b.squeeze(0))
         if self.place is not None:
             embodiment = self.place.index_select(0, embodiment)
         weight, bias = self.W.index_select(0, embodiment), self.b.index_select(0, embodiment)

@@ -58,7 +58,7 @@ def make_optimizer(model: nn.Module, settings: NativeHyperparameters) -> torch.o
 def set_up_training(
     model: Gr00tModel, settings: NativeHyperparameters, embodiments: Sequence[int]
 ) -> None:
-    """Make a model one of which a run trains what its settings say; ``finish_training`` ends that.
+    """Freeze what a run does not train, add LoRA, and set other embodiments' weights aside.
 
     Args:
         model: As it is in files.
@@ -81,7 +81,10 @@ def set_up_training(
 def finish_training(
     model: Gr00tModel, settings: NativeHyperparameters, adapter: Path | None = None
 ) -> None:
-    """Make it one as it is in files again; ``adapter`` is a folder for LoRA's own, see there."""
+    """Undo ``set_up_training`` for a model to be saved: weights put back, LoRA merged.
+
+    ``adapter`` is as ``folder`` of ``merge_lora``.
+    """
     for layer in by_embodiment(model).values():
         layer.put_back()
     merge_lora(model, settings, adapter)

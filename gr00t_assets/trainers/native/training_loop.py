@@ -79,19 +79,17 @@ class TrainingLoop:
     def restore(self, state: TrainingState) -> None:
         """Go back to a checkpoint: weights, moments, learning rate and place in the data."""
         named = dict(trainable(self.model))
+        kept = (state.weights, state.ema, state.optimizer)
+        weights, ema, optimizer = (kept_rows(self.model, tensors) for tensors in kept)
         with torch.no_grad():
-            for name, value in kept_rows(self.model, state.weights).items():
+            for name, value in weights.items():
                 named[name].copy_(part_of(value, named[name]))
         if self._average is not None:
             self._average.restore(
-                {
-                    name: part_of(value, named[name])
-                    for name, value in kept_rows(self.model, state.ema).items()
-                }
+                {name: part_of(value, named[name]) for name, value in ema.items()}
             )
         moments = {
-            key: part_of(value, named[key.partition("/")[2]])
-            for key, value in kept_rows(self.model, state.optimizer).items()
+            key: part_of(value, named[key.partition("/")[2]]) for key, value in optimizer.items()
         }
         restore_optimizer(self.model, self.optimizer, moments)
         functions = [None] * len(self.optimizer.param_groups)

@@ -44,6 +44,7 @@ class Processes:
     count: int = 1
     local_rank: int = 0
     _store: Any = None
+    _asked: tuple[torch.Tensor, Any] | None = None
 
     @property
     def is_first(self) -> bool:
@@ -89,7 +90,7 @@ class Processes:
         return json.loads(self._store.get(_BEGIN))
 
     def agree(self, step: int, stop: bool) -> bool:
-        """Whether any process is asked to stop after a step; costs no wait for a GPU.
+        """Whether any process is asked to stop; others are heard a step later, and not waited for.
 
         Raises:
             TrainingError: Another process failed, died or hangs; it is named.
@@ -97,8 +98,12 @@ class Processes:
         if self._store is None:
             return stop
         self._store.set(f"{_STEP}/{self.rank}", str(step))
-        asked = torch.tensor(float(stop))
-        dist.all_reduce(asked)
+        before, asked = self._asked, torch.tensor(float(stop))
+        self._asked = asked, dist.all_reduce(asked, async_op=True)
+        if before is None:
+            return False
+        asked, exchange = before
+        exchange.wait()
         return bool(asked > 0)
 
     def mean(self, values: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """Base models, the built-in ``tiny``, a folder or one of the Hub, and the device they run on."""
 
+import importlib.util
 import resource
 import sys
 from collections.abc import Sequence
@@ -16,12 +17,11 @@ from gr00t_assets.modality.generations import GenerationName
 from gr00t_assets.trainers.base_model_files import download, hub_commit, locate
 from gr00t_assets.trainers.model_config import BUILT_IN, AnyConfig, load_config
 from gr00t_assets.trainers.n15.architecture import ModelConfig
-from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 from gr00t_assets.trainers.n17.architecture import N17Config
 from gr00t_assets.trainers.n17.processor_configs import files_of, inexpressible
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
-from gr00t_assets.trainers.native.n17.gr00t_n17 import Gr00tN17
+from gr00t_assets.trainers.native.gr00t_n17 import Gr00tN17
 from gr00t_assets.trainers.native.prompts import (
     QWEN,
     PromptFormat,
@@ -57,6 +57,12 @@ class Device:
     def on_gpu(self) -> bool:
         """Whether this is a GPU."""
         return self.device.type == "cuda"
+
+    @property
+    def attention(self) -> str:
+        """Attention of the towers; flash-attn's, where it is installed, needs a GPU."""
+        flash = self.on_gpu and importlib.util.find_spec("flash_attn") is not None
+        return "flash_attention_2" if flash else "sdpa"
 
     def peak_memory_bytes(self) -> int:
         """Most memory held at once: torch's on a GPU, the whole process's on a CPU."""
@@ -174,14 +180,7 @@ def load_base_model(
 
 def new_model(config: AnyConfig, attn: str = "sdpa") -> Gr00tModel:
     """A model of a configuration, with weights drawn at random."""
-    model: Any = MODELS[config.generation]
-    return model(config, attn)
-
-
-def backbone_dtype(settings: N15Hyperparameters, device: Device) -> torch.dtype:
-    """bfloat16 for towers that are frozen on a GPU; weights that are trained stay float32."""
-    frozen = not (settings.tune_llm or settings.tune_visual)
-    return torch.bfloat16 if frozen and device.on_gpu else torch.float32
+    return MODELS[config.generation](config, attn)
 
 
 def save_model(

@@ -113,7 +113,7 @@ def use_cached_features(
     Raises:
         StoreError: The disk has too little room for them; the message has the figures.
     """
-    weights, recipe = _digest(base.model.tower_weights), base.config.image_recipe
+    weights, recipe = _digest(base.model.backbone.towers), base.config.image_recipe
     dtype = torch.bfloat16 if device.on_gpu else torch.float32
     for dataset, data in zip(datasets, batches.data, strict=True):
         tokens = base.config.image_tokens(*image_shape(recipe, data.config))
@@ -154,7 +154,7 @@ def _write(
     dtype: torch.dtype,
     say: Callable[[str], None],
 ) -> None:
-    model, width = base.model, base.model.towers()[1].config.hidden_size
+    model, width = base.model, base.model.backbone.text.config.hidden_size
     size, free = tokens * width * dtype.itemsize, free_bytes(folder.parent)
     if size + _SPARE > free:
         raise StoreError(
@@ -170,7 +170,7 @@ def _write(
         file = np.lib.format.open_memmap(partial / _FILE, "w+", kind, (tokens, width))
         done = 0
         for batch in batches.rows(data):
-            features, mask = model.tower_features(batch)
+            features, mask = model.backbone(batch), model.backbone.kinds(batch)
             flat = features.flatten(0, 1) if mask is None else features[mask.bool()]
             on_cpu = flat.to(dtype).cpu()
             numbers = on_cpu if dtype == torch.float32 else on_cpu.view(torch.int16)

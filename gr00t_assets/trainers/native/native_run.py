@@ -28,7 +28,6 @@ from gr00t_assets.trainers.n17.processor_files import ProcessorFiles, processor_
 from gr00t_assets.trainers.native.action_head import by_embodiment
 from gr00t_assets.trainers.native.base_models import BaseModel, Device, choose_device, save_model
 from gr00t_assets.trainers.native.batches import BatchSource
-from gr00t_assets.trainers.native.compilation import compile_layers
 from gr00t_assets.trainers.native.frozen_features import require_frozen, use_cached_features
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
@@ -227,7 +226,7 @@ def prepare(
 
     loop = TrainingLoop(base.model, settings, batches, device, reporter, save, processes)
     if settings.compile:
-        reason = compile_layers(base.model, loop.try_out)
+        reason = base.model.compile_layers(loop.try_out)
         say(f"not compiled: {reason}" if reason else "layers are compiled")
     if needed is not None:
         need = needed(settings.batch_size)

@@ -42,7 +42,7 @@ class NativePolicy(Policy):
             self.base = load_base_model(
                 str(directory),
                 action_horizon=len(config.action_indices),
-                attn="flash_attention_2" if self._device.on_gpu else "sdpa",
+                attn=self._device.attention,
                 device=self._device.device,
             )
         self.base.model.eval()

@@ -1,6 +1,7 @@
 """Chat prompts and their tokens: padded on the left, one run of tokens for each image.
 
-N1.5's text is as Isaac-GR00T's Eagle processor makes it from its chat template.
+N1.5's text is as Isaac-GR00T's Eagle processor makes it, N1.7's as Qwen3-VL's chat template does
+without a system message.
 """
 
 import functools
@@ -8,7 +9,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from tokenizers import AddedToken, models, pre_tokenizers
@@ -22,7 +22,8 @@ from gr00t_assets.modality.special_tokens import special_tokens
 
 QWEN = "Qwen/Qwen3-1.7B"
 """Hub id of the tokenizer for checkpoints that bring none, as nvidia/GR00T-N1.5-3B."""
-PAD, IMAGE_TOKEN = "<|endoftext|>", "<IMG_CONTEXT>"
+PAD, IMAGE_TOKEN, N17_IMAGE_TOKEN = "<|endoftext|>", "<IMG_CONTEXT>", "<|image_pad|>"
+_CHAT, _VISION = ("<|im_start|>", "<|im_end|>"), ("<|vision_start|>", "<|vision_end|>")
 CACHED_PROMPTS = 4096
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
@@ -47,35 +48,39 @@ class PromptFormat:
     added_tokens: tuple[str, ...] = ()
 
 
-def build_prompt(task: str, num_images: int) -> str:
-    """The chat prompt with a placeholder for each image.
+def eagle_prompt(task: str, num_images: int, tokens_per_image: int) -> str:
+    """The chat prompt of N1.5.
 
     Examples:
-        >>> print(build_prompt("pick the pear", 1))
+        >>> print(eagle_prompt("pick the pear", 1, 2))
         <|im_start|>system
         You are a helpful assistant.<|im_end|>
         <|im_start|>user
-        <image-1>pick the pear<|im_end|>
+        <image 1><img><IMG_CONTEXT><IMG_CONTEXT></img>pick the pear<|im_end|>
         <|im_start|>assistant
         <BLANKLINE>
     """
-    images = "".join(f"<image-{number}>" for number in range(1, num_images + 1))
+    tokens = IMAGE_TOKEN * tokens_per_image
+    images = [f"<image {number}><img>{tokens}</img>" for number in range(1, num_images + 1)]
     return (
         "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
-        f"<|im_start|>user\n{images}{task}<|im_end|>\n"
+        f"<|im_start|>user\n{''.join(images)}{task}<|im_end|>\n"
         "<|im_start|>assistant\n"
     )
 
 
-def expand_images(prompt: str, tokens_per_image: int) -> str:
-    """Put image tokens in place of the placeholders.
+def qwen3_prompt(task: str, num_images: int, tokens_per_image: int) -> str:
+    """The chat prompt of N1.7, whose task is put in lower case, without punctuation.
 
     Examples:
-        >>> expand_images("<image-1>go", 2)
-        '<image 1><img><IMG_CONTEXT><IMG_CONTEXT></img>go'
+        >>> print(qwen3_prompt("Pick-up the pear.", 1, 2))
+        <|im_start|>user
+        <|vision_start|><|image_pad|><|image_pad|><|vision_end|>pickup the pear<|im_end|>
+        <BLANKLINE>
     """
-    tokens = IMAGE_TOKEN * tokens_per_image
-    return re.sub(r"<image-(\d+)>", rf"<image \1><img>{tokens}</img>", prompt)
+    images = (_VISION[0] + N17_IMAGE_TOKEN * tokens_per_image + _VISION[1]) * num_images
+    words = re.sub(r"[^\w\s]", "", task.lower())
+    return f"{_CHAT[0]}user\n{images}{words}{_CHAT[1]}\n"
 
 
 EAGLE_TOKENS = (
@@ -83,17 +88,16 @@ EAGLE_TOKENS = (
     *("<img>", "</img>", "<box>", "</box>", "<quad>", "</quad>"),
     *("<ref>", "</ref>", "<interval>", "</interval>"),
 )
-
-
-def _eagle_text(task: str, num_images: int, tokens_per_image: int) -> str:
-    return expand_images(build_prompt(task, num_images), tokens_per_image)
-
-
 N15_PROMPT = PromptFormat(
-    _eagle_text,
+    eagle_prompt,
     IMAGE_TOKEN,
-    byte_tokens=(PAD, "<img>", IMAGE_TOKEN, "</img>", "<|im_start|>", "<|im_end|>"),
+    byte_tokens=(PAD, "<img>", IMAGE_TOKEN, "</img>", *_CHAT),
     added_tokens=EAGLE_TOKENS,
+)
+N17_PROMPT = PromptFormat(
+    qwen3_prompt,
+    N17_IMAGE_TOKEN,
+    byte_tokens=(PAD, *_CHAT, *_VISION, N17_IMAGE_TOKEN, "<|video_pad|>"),
 )
 
 
@@ -147,16 +151,6 @@ def tokenize(
         input_ids[row, length - len(ids) :] = torch.tensor(ids)
         attention_mask[row, length - len(ids) :] = 1
     return input_ids, attention_mask
-
-
-class Prompt(NamedTuple):
-    """What the towers are given of prompts; see ``batch_tensors.placed``."""
-
-    input_ids: Tensor
-    attention_mask: Tensor | None
-    image_places: Tensor
-    kept_places: Tensor | None
-    prompt_starts: Tensor | None
 
 
 def image_places(input_ids: Tensor, image_id: int) -> Tensor:

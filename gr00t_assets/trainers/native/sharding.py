@@ -13,9 +13,7 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
-from transformers.modeling_layers import GradientCheckpointingLayer
 
-from gr00t_assets.trainers.native.dit import Block
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 
 
@@ -33,9 +31,7 @@ def shard(model: Gr00tModel, device: torch.device) -> None:
         # A cast that is kept for the backward pass would be of the whole model.
         torch.set_autocast_cache_enabled(False)
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
-    layers = (Block, GradientCheckpointingLayer)
-    blocks = [module for module in model.modules() if isinstance(module, layers)]
-    for module in [*blocks, model.backbone, model]:
+    for module in [*model.layers(), model.backbone, model]:
         fully_shard(module, mesh=mesh)
 
 

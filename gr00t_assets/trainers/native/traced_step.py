@@ -17,12 +17,10 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from gr00t_assets.trainers.model_config import AnyConfig
 from gr00t_assets.trainers.native.base_models import new_model
 from gr00t_assets.trainers.native.batch_tensors import ON_CPU
-from gr00t_assets.trainers.native.dit import Block
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.optimizer import set_up_training, trainable
@@ -100,8 +98,7 @@ def _passes(
         two, three = (_alive(model, fake, batch, kept) for batch in batches)
     each = three - two
     tensors = [*model.parameters(), *model.buffers()]
-    layers = [m for m in model.modules() if isinstance(m, (Block, GradientCheckpointingLayer))]
-    sizes = [sum(parameter.nbytes for parameter in layer.parameters()) for layer in layers]
+    sizes = [sum(value.nbytes for value in layer.parameters()) for layer in model.layers()]
     weights = sum(tensor.nbytes for tensor in tensors)
     gathered = weights - sum(sizes) + 2 * max(sizes)
     return Passes(weights, trained, gathered, two - 2 * each, each)

@@ -9,14 +9,8 @@ from safetensors.torch import load_file
 
 from gr00t_assets.core.errors import CheckpointError
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 from gr00t_assets.trainers.native.action_head import by_embodiment, kept_rows
-from gr00t_assets.trainers.native.base_models import (
-    BaseModel,
-    Device,
-    backbone_dtype,
-    load_base_model,
-)
+from gr00t_assets.trainers.native.base_models import BaseModel, Device, load_base_model
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.lora import add_lora
 from gr00t_assets.trainers.native.optimizer import finish_training
@@ -97,18 +91,21 @@ def latest_checkpoint(run_directory: Path, config_hash: str) -> TrainingState | 
 def spec_base_model(spec: TrainingSpec, device: Device) -> BaseModel:
     """The base model of a run, as training starts from it; nothing of it is frozen yet.
 
+    Towers that will be frozen are bfloat16 on a GPU; weights that are trained stay float32.
+
     Raises:
         BaseModelError: There is no such model, or it is not an N1.5.
     """
     experiment = spec.experiment
-    settings = N15Hyperparameters.of(experiment)
+    settings = NativeHyperparameters.of(experiment)
+    frozen = not (settings.tune_llm or settings.tune_visual)
     return load_base_model(
         experiment.base_model,
         experiment.base_model_revision,
         seed=settings.seed,
         action_horizon=len(spec.modality_config.action_indices),
-        attn="flash_attention_2" if device.on_gpu else "sdpa",
-        dtype=backbone_dtype(settings, device),
+        attn=device.attention,
+        dtype=torch.bfloat16 if frozen and device.on_gpu else torch.float32,
         device=device.device,
     )
 

@@ -23,9 +23,8 @@ from gr00t_assets.trainers.n17.architecture import (
 )
 from gr00t_assets.trainers.native.action_head import FlowMatchingActionHead
 from gr00t_assets.trainers.native.dit import DiT
-from gr00t_assets.trainers.native.gr00t_model import Gr00tModel, attention_implementation
-from gr00t_assets.trainers.native.n17.prompt import N17_PROMPT
-from gr00t_assets.trainers.native.prompts import PromptFormat, image_places
+from gr00t_assets.trainers.native.gr00t_model import Backbone, Gr00tModel
+from gr00t_assets.trainers.native.prompts import N17_PROMPT, PromptFormat, image_places
 
 PADDING, TEXT, IMAGE = 0, 1, 2
 """Kinds of tokens of a prompt, by which the action head attends to them."""
@@ -43,15 +42,15 @@ class UnusedNorm(nn.Module):
         return features
 
 
-class Qwen3Backbone(nn.Module):
-    """The towers of Qwen3-VL, the text tower cut to ``select_layer`` layers."""
+class Qwen3Backbone(Backbone):
+    """The towers of Qwen3-VL, the text tower cut to ``select_layer`` layers, without its norm."""
 
-    def __init__(self, config: N17Config, attn: str = "sdpa") -> None:
+    def __init__(self, config: N17Config, attn: str) -> None:
         super().__init__()
         fields: dict[str, Any] = config.qwen3_vl_config.model_dump(
             mode="json", exclude={"tokenizer"}
         )
-        fields["attn_implementation"] = attention_implementation(attn)
+        fields["attn_implementation"] = attn
         fields["text_config"]["num_hidden_layers"] = config.select_layer
         fields["text_config"]["use_cache"] = False
         model: Any = Qwen3VLModel(Qwen3VLConfig(**fields))
@@ -66,14 +65,15 @@ class Qwen3Backbone(nn.Module):
         """transformers' model of both towers."""
         return self.model["model"]
 
-    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Features (B, L, D) before the final norm, and the kind of each token (B, L) int64.
+    @property
+    def vision(self) -> Any:
+        """The vision tower."""
+        return self.towers.visual
 
-        Features of padded tokens mean nothing. Frozen towers run without recording gradients.
-        """
-        trained = any(parameter.requires_grad for parameter in self.towers.parameters())
-        with torch.set_grad_enabled(torch.is_grad_enabled() and trained):
-            return self._features(batch), self.kinds(batch)
+    @property
+    def text(self) -> Any:
+        """The text tower."""
+        return self.towers.language_model
 
     def kinds(self, batch: dict[str, Tensor]) -> Tensor:
         """Of each token whether it is padding, text or part of an image, (B, L) int64."""
@@ -89,7 +89,7 @@ class Qwen3Backbone(nn.Module):
             patch is between, ``interp_indices`` and ``interp_weights`` (N, 4), and ``image_ends``
             (images + 1,), the places in the patches where images begin and end.
         """
-        vision, grid, ids = self.towers.visual, batch["image_grid_thw"], batch["input_ids"]
+        vision, grid, ids = self.vision, batch["image_grid_thw"], batch["input_ids"]
         kinds, mask = (ids == self.image_token).int(), batch.get("attention_mask")
         of_text, _ = self.towers.get_rope_index(ids, kinds, grid, attention_mask=mask)
         indices, weights = get_vision_interpolation_indices_and_weights(
@@ -107,14 +107,14 @@ class Qwen3Backbone(nn.Module):
             "image_ends": get_vision_cu_seqlens(grid),
         }
 
-    def _features(self, batch: dict[str, Tensor]) -> Tensor:
+    def features(self, batch: dict[str, Tensor]) -> Tensor:
         """What transformers' model of both towers does, without waiting for a GPU."""
         if "text_positions" not in batch:
             batch = {**batch, **self.positions(batch)}
         ids, places, ends = batch["input_ids"], batch.get("image_places"), batch["image_ends"]
         if places is None:
             places = image_places(ids, self.image_token)
-        vision, text = self.towers.visual, self.towers.language_model
+        vision, text = self.vision, self.text
         flash = text.config._attn_implementation == "flash_attention_2"
         seen = vision(
             batch["pixel_values"].to(vision.dtype),
@@ -140,7 +140,7 @@ class Qwen3Backbone(nn.Module):
 
     def rebuild_buffers(self) -> None:
         """Compute anew the buffers that no file holds, after ``to_empty`` left them unset."""
-        text, vision = self.towers.language_model, self.towers.visual
+        text, vision = self.text, self.vision
         device = text.embed_tokens.weight.device
         text.rotary_emb = type(text.rotary_emb)(text.config).to(device)
         vision.rotary_pos_emb = type(vision.rotary_pos_emb)(vision.config).to(device)
@@ -215,31 +215,9 @@ class Gr00tN17(Gr00tModel):
     prompt: ClassVar[PromptFormat] = N17_PROMPT
     lm_head: ClassVar[str] = "backbone.model.lm_head.weight"
     embedding: ClassVar[str] = "backbone.model.model.language_model.embed_tokens.weight"
-
-    def __init__(self, config: N17Config, attn: str = "sdpa") -> None:
-        super().__init__()
-        self.config = config
-        self.backbone = Qwen3Backbone(config, attn)
-        self.action_head = N17ActionHead(config.action_head)
-        self.set_trainable(True, True, True, True)
-
-    def backbone_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Features of the prompt and its images (B, L, D), and the kind of each token (B, L).
-
-        A batch may have ``features`` (B, L, D) in place of pixels.
-        """
-        if (known := batch.get("features")) is not None:
-            return known, self.backbone.kinds(batch)
-        return self.backbone(batch)
-
-    def tower_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """As ``backbone_features``, computed."""
-        return self.backbone(batch)
-
-    @property
-    def tower_weights(self) -> nn.Module:
-        """Both towers."""
-        return self.backbone.towers
+    unused: ClassVar[str] = "backbone.model.model.language_model.norm"
+    backbone_type: ClassVar[Any] = Qwen3Backbone
+    action_head_type: ClassVar[type[FlowMatchingActionHead]] = N17ActionHead
 
     def placed(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """A batch on the CPU with its ``positions``, where it has images."""
@@ -262,26 +240,3 @@ class Gr00tN17(Gr00tModel):
         grid = torch.tensor([[1, rows, columns]]).expand(len(images), 3)
         count = len(images) * rows * columns
         return {"pixel_values": patches.reshape(count, -1), "image_grid_thw": grid}
-
-    def parts(self) -> dict[str, list[nn.Module]]:
-        """Modules by the flag that trains them, in the order of ``set_trainable``."""
-        towers = self.backbone.towers
-        return {
-            "llm": [towers.language_model],
-            "visual": [towers.visual],
-            "projector": self.action_head.projector(),
-            "diffusion_model": [self.action_head.model],
-        }
-
-    def towers(self) -> list[Any]:
-        """The vision tower and the text tower."""
-        return [self.backbone.towers.visual, self.backbone.towers.language_model]
-
-    def tower_layers(self) -> list[nn.Module]:
-        """Every layer of both towers."""
-        vision, text = self.towers()
-        return [*vision.blocks, *text.layers]
-
-    def unused(self) -> list[nn.Module]:
-        """The text tower's final norm."""
-        return [self.backbone.towers.language_model.norm]

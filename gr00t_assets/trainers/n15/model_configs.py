@@ -9,8 +9,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from gr00t_assets.trainers.n15.architecture import (
     MODEL_TYPE,
     ActionHeadConfig,
@@ -19,11 +17,8 @@ from gr00t_assets.trainers.n15.architecture import (
     ModelConfig,
     SelfAttentionConfig,
     TowersConfig,
+    known_fields,
 )
-
-
-def _known(model: type[BaseModel], raw: dict[str, Any]) -> dict[str, Any]:
-    return {name: raw[name] for name in model.model_fields if name in raw}
 
 
 def parse_config(raw: dict[str, Any]) -> ModelConfig:
@@ -35,15 +30,17 @@ def parse_config(raw: dict[str, Any]) -> ModelConfig:
     if "vision_config" in raw and "action_head_cfg" not in raw:
         return ModelConfig(
             backbone=BackboneConfig(project_to_dim=None, select_layer=raw.get("select_layer", -1)),
-            towers=TowersConfig.model_validate({"tokenizer": "bytes"} | _known(TowersConfig, raw)),
-            action_head=ActionHeadConfig.model_validate(_known(ActionHeadConfig, raw)),
+            towers=TowersConfig.model_validate(
+                {"tokenizer": "bytes"} | known_fields(TowersConfig, raw)
+            ),
+            action_head=ActionHeadConfig.model_validate(known_fields(ActionHeadConfig, raw)),
         )
     if raw.get("model_type") != MODEL_TYPE:
         raise ValueError(f"model_type is {raw.get('model_type')!r}, expected {MODEL_TYPE!r}")
     missing = [key for key in ("backbone_cfg", "action_head_cfg") if key not in raw]
     if missing:
         raise ValueError(f"{' and '.join(missing)} missing")
-    head = _known(ActionHeadConfig, raw["action_head_cfg"])
+    head = known_fields(ActionHeadConfig, raw["action_head_cfg"])
     sizes = {key: raw[key] for key in ("action_dim", "action_horizon") if key in raw}
     return ModelConfig(
         backbone=BackboneConfig.model_validate(raw["backbone_cfg"]),

@@ -12,6 +12,7 @@ import torch
 
 from gr00t_assets.core.errors import BaseModelError, TrainingError
 from gr00t_assets.core.files import write_json
+from gr00t_assets.modality.camera_images import image_shape
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.generations import GenerationName
 from gr00t_assets.trainers.base_model_files import download, hub_commit, locate
@@ -118,6 +119,11 @@ class BaseModel(NamedTuple):
     tokenizer: Tokenizer
     config: Any
     revision: str | None
+
+    def prompt_ids(self, task: str, data: ModalityConfig) -> tuple[int, ...]:
+        """Tokens of a task's prompt with the images of the data's cameras."""
+        tokens_per_image = self.config.image_tokens(*image_shape(self.config.image_recipe, data))
+        return self.tokenizer.prompt_ids(task, len(data.video), tokens_per_image)
 
 
 def load_base_model(

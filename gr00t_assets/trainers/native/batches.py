@@ -1,8 +1,8 @@
 """From rows of datasets to batches of tensors, any batch on its own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from gr00t_assets.datasets.frames.demonstrations import Demonstrations, Part
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.modality.camera_images import camera_images, image_shape
+from gr00t_assets.modality.camera_images import camera_images
 from gr00t_assets.modality.images import draw_augmentations
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
@@ -42,37 +42,20 @@ def sample_seed(seed: int, draw: int) -> int:
     return int(np.random.SeedSequence([seed, draw]).generate_state(1, np.uint64)[0] >> 1)
 
 
-class CachedRows(Protocol):
-    """Features of the towers by row; see ``frozen_features.CachedFeatures``."""
+def draw_flow(
+    config: ActionHeadConfig, seed: int, draw: int, samples: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Noise and times of flow matching for the samples after ``draw``, the same on every device.
 
-    def of(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
-        """``features`` and ``attention_mask`` of some rows."""
-        ...
-
-
-class FlowDraws(NamedTuple):
-    """Noise and times of flow matching for the samples of a step.
-
-    Attributes:
-        noise: Standard normal, ``(samples, horizon, action_dim)`` float32.
-        times: In [0, 1], ``(samples,)`` float32.
-    """
-
-    noise: torch.Tensor
-    times: torch.Tensor
-
-
-def draw_flow(config: ActionHeadConfig, seed: int, draw: int, samples: int) -> FlowDraws:
-    """Noise and times of the samples after ``draw`` samples, the same on every device.
-
-    Times follow from draws of the Beta distribution, as in Isaac-GR00T; see ``times``.
+    Noise is standard normal, ``(samples, horizon, action_dim)`` float32. Times in [0, 1],
+    ``(samples,)`` float32, follow from the Beta distribution, as in Isaac-GR00T; see ``times``.
     """
     random = np.random.default_rng([seed, draw, _OF_FLOW])
     shape = (samples, config.action_horizon, config.action_dim)
     noise = random.standard_normal(shape, dtype=np.float32)
     beta = random.beta(config.noise_beta_alpha, config.noise_beta_beta, samples)
     times = config.times(beta).astype(np.float32)
-    return FlowDraws(torch.from_numpy(noise), torch.from_numpy(times))
+    return torch.from_numpy(noise), torch.from_numpy(times)
 
 
 class BatchSource:
@@ -85,8 +68,8 @@ class BatchSource:
     Attributes:
         data: The rows of each dataset of the run.
         samples: Samples in an epoch: of a single dataset every row of every episode to train on.
-        features: The towers' features of rows to train on, by ``id`` of their ``data``, where they
-            are kept; then a batch has them in place of prompts and images.
+        features: What gives a batch the towers' features of rows in place of images, by ``id`` of
+            their ``data``, where features are kept.
 
     Raises:
         DatasetError: A dataset cannot be read, or an instruction cannot be put into the prompt.
@@ -99,25 +82,21 @@ class BatchSource:
         self._prepared = not self._augmented and device.type == "cpu"
         self._size = settings.batch_size
         self.data = [self._open(dataset) for dataset in spec.datasets]
-        self.features: dict[int, CachedRows] = {}
-        self._held_out = []
-        if settings.eval_steps:
-            self._held_out = [
-                self._open(dataset, "held_out")
-                for dataset in spec.datasets
-                if dataset.config.held_out_episodes
-            ]
-            if not self._held_out:
-                names = ", ".join(dataset.name for dataset in spec.datasets)
-                problem = "eval_steps asks for held-out losses, and no episode is held out."
-                remedy = "set held_out of it in data/datasets.yaml, or take eval_steps out"
-                raise DatasetError(names, problem, [remedy])
+        self.features: dict[int, Callable[[np.ndarray], dict[str, torch.Tensor]]] = {}
+        self._held_out = [
+            self._open(dataset, "held_out")
+            for dataset in spec.datasets
+            if settings.eval_steps and dataset.config.held_out_episodes
+        ]
+        if settings.eval_steps and not self._held_out:
+            names = ", ".join(dataset.name for dataset in spec.datasets)
+            problem = "eval_steps asks for held-out losses, and no episode is held out."
+            remedy = "set held_out of it in data/datasets.yaml, or take eval_steps out"
+            raise DatasetError(names, problem, [remedy])
         self.samples = spec.data.epoch_samples(spec.experiment)
-        self._base = base
+        self._base, self._device, self._seed = base, device, settings.seed
         for data in (*self.data, *self._held_out):
-            self._check_prompts(data.config.dataset, data)
-        self._device = device
-        self._seed = settings.seed
+            self._check_prompts(data)
         every_row_alike = settings.balance_trajectory_weights or len(self.data) == 1
         orders = [
             DataOrder(len(data), settings.seed, place, None if every_row_alike else data.lengths)
@@ -199,23 +178,16 @@ class BatchSource:
         files = LeRobotDataset.open(dataset.directory, dataset.name)
         return Demonstrations(files, source, config, part)
 
-    def _check_prompts(self, name: str, data: Demonstrations) -> None:
-        """Tokenise every instruction, and refuse one that is more than words or too long.
-
-        Raises:
-            DatasetError: With the dataset, the task and the first episode that has it.
-        """
-        tokenizer, config = self._base.tokenizer, self._base.config
-        most = config.most_tokens
-        tokens_per_image = config.image_tokens(*image_shape(self._recipe, data.config))
+    def _check_prompts(self, data: Demonstrations) -> None:
+        """Refuse an instruction that is more than words or too long, with its first episode."""
+        name, most = data.config.dataset, self._base.config.most_tokens
         for number, task in enumerate(data.instructions):
             episode = int(data.episodes[np.argmax(data.tasks == number)])
-            if tokens := tokenizer.special_tokens(task):
+            if tokens := self._base.tokenizer.special_tokens(task):
                 found = f"{', '.join(tokens)}, which the tokenizer takes for no words"
                 raise instruction_error(name, episode, task, found)
-            ids = tokenizer.prompt_ids(task, len(data.config.video), tokens_per_image)
-            if len(ids) > most:
-                found = f"a prompt of {len(ids):,} tokens; the model takes {most:,}"
+            if (count := len(self._base.prompt_ids(task, data.config))) > most:
+                found = f"a prompt of {count:,} tokens; the model takes {most:,}"
                 remedy = f"give it a shorter text by tasks: {{rename: ...}} of {name} in "
                 remedy += "data/datasets.yaml"
                 raise instruction_error(name, episode, task, found, remedy)
@@ -228,9 +200,8 @@ class BatchSource:
             if len(chosen):
                 places.append(chosen)
                 parts.append(self._of_dataset(data, order.rows[chosen], draws.start + chosen))
-        return self._on_device(
-            in_draw_order(parts, np.concatenate(places), self._base.tokenizer.pad_id)
-        )
+        pad_id = self._base.tokenizer.pad_id
+        return self._on_device(in_draw_order(parts, np.concatenate(places), pad_id))
 
     def _of_dataset(
         self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray | None = None
@@ -238,7 +209,7 @@ class BatchSource:
         """Some rows; with the numbers of their draws where they are to be augmented."""
         if id(data) in self.features:
             ids = torch.full((len(rows),), data.config.embodiment_id)
-            batch = self.features[id(data)].of(rows)
+            batch = self.features[id(data)](rows)
             batch |= {"state": torch.from_numpy(data.states(rows)), "embodiment_id": ids}
         else:
             batch = observation_tensors(
@@ -249,12 +220,9 @@ class BatchSource:
                 data.config.embodiment_id,
             )
         horizon = self._base.config.action_head.action_horizon
-        for name, values in (
-            ("action", data.actions(rows)),
-            ("action_mask", data.action_mask(len(rows))),
-        ):
-            value = torch.from_numpy(values)
-            batch[name] = pad(value, (0, 0, 0, horizon - value.shape[1]))
+        actions = {"action": data.actions(rows), "action_mask": data.action_mask(len(rows))}
+        for name, values in actions.items():
+            batch[name] = pad(torch.from_numpy(values), (0, 0, 0, horizon - values.shape[1]))
         return batch
 
     def _images(

@@ -20,7 +20,6 @@ from gr00t_assets.core.errors import StoreError, TrainingError
 from gr00t_assets.core.files import discard_directory, free_bytes, json_hash, published_directory
 from gr00t_assets.core.text import format_bytes
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
-from gr00t_assets.modality.camera_images import image_shape
 from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.native.base_models import BaseModel, Device
 from gr00t_assets.trainers.native.batches import BatchSource
@@ -116,9 +115,7 @@ def use_cached_features(
     weights, recipe = _digest(base.model.backbone.towers), base.config.image_recipe
     dtype = torch.bfloat16 if device.on_gpu else torch.float32
     for dataset, data in zip(datasets, batches.data, strict=True):
-        tokens = base.config.image_tokens(*image_shape(recipe, data.config))
-        cameras = len(data.config.video)
-        texts = [base.tokenizer.prompt_ids(text, cameras, tokens) for text in data.instructions]
+        texts = [base.prompt_ids(text, data.config) for text in data.instructions]
         prompts = Prompts(texts, data.tasks, base.tokenizer.pad_id)
         rows = hashlib.sha256(data.episodes.tobytes() + data.tasks.tobytes()).hexdigest()
         facts = [data.config.dataset_version, data.config.content_hash(), rows, texts, weights]
@@ -129,7 +126,7 @@ def use_cached_features(
                 _write(folder, data, base, batches, device, int(prompts.lengths.sum()), dtype, say)
             else:
                 time.sleep(_POLL)
-        batches.features[id(data)] = found
+        batches.features[id(data)] = found.of
 
 
 def _opened(folder: Path, prompts: Prompts, dtype: torch.dtype) -> CachedFeatures | None:

@@ -91,7 +91,7 @@ def follow_spec(spec: TrainingSpec, processes: Processes) -> None:
             if state is not None:
                 loop.restore(state)
             if loop.run(stop) and is_sharded(loop.model):
-                with loop.averaged():
+                with loop.average.in_use():
                     unshard(loop.model, keep=False)
     except Exception as error:
         processes.say_failed(error)
@@ -167,7 +167,7 @@ class NativeRun(Attempt):
         (directory / MANIFEST).unlink(missing_ok=True)
         if not loop.run(stop):
             return self.record_stop(stop, loop.step)
-        with published_model(self.spec) as folder, loop.averaged():
+        with published_model(self.spec) as folder, loop.average.in_use():
             if is_sharded(loop.model):
                 unshard(loop.model, keep=True)
             finish_training(loop.model, loop.settings, folder / ADAPTER)

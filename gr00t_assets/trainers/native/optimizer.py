@@ -1,13 +1,15 @@
-"""What of a model is trained, AdamW over it and the learning rate's schedule.
+"""What of a model is trained, AdamW over it, the learning rate's schedule, the weights' average.
 
-Both are by transformers' rules.
+AdamW and the schedule are by transformers' rules.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from transformers import get_scheduler
 
 from gr00t_assets.trainers.native.action_head import by_embodiment
@@ -97,7 +99,7 @@ def set_weights_type(model: nn.Module, settings: NativeHyperparameters) -> None:
             parameter.data = parameter.data.bfloat16()
 
 
-def moment_bytes(parameter: torch.Tensor, settings: NativeHyperparameters) -> int:
+def moment_bytes(parameter: Tensor, settings: NativeHyperparameters) -> int:
     """Bytes of a parameter's moments, by the optimizer of a run."""
     count = parameter.numel()
     if settings.optimizer == "adamw_8bit" and count >= SMALLEST:
@@ -109,32 +111,76 @@ def make_scheduler(
     optimizer: torch.optim.Optimizer, settings: NativeHyperparameters
 ) -> torch.optim.lr_scheduler.LambdaLR:
     """The learning rate's course over ``max_steps``, warm-up included."""
-    scheduler = get_scheduler(
-        settings.lr_scheduler_type,
-        optimizer=optimizer,
-        num_warmup_steps=settings.warmup_steps,
-        num_training_steps=settings.max_steps,
-    )
+    kind, warmup_steps = settings.lr_scheduler_type, settings.warmup_steps
+    scheduler = get_scheduler(kind, optimizer, warmup_steps, settings.max_steps)
     assert isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR)
     return scheduler
 
 
-def optimizer_tensors(
-    model: nn.Module, optimizer: torch.optim.Optimizer
-) -> dict[str, torch.Tensor]:
+def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """AdamW's moments as tensors named ``exp_avg/<parameter>`` and so on."""
-    tensors = {}
-    for name, parameter in trainable(model):
-        for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"{key}/{name}"] = torch.as_tensor(value)
-    return tensors
+    return {
+        f"{key}/{name}": torch.as_tensor(value)
+        for name, parameter in trainable(model)
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }
 
 
 def restore_optimizer(
-    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]
+    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
 ) -> None:
     """Put back what ``optimizer_tensors`` gave."""
     named = dict(trainable(model))
     for key, value in tensors.items():
         kind, _, name = key.partition("/")
         optimizer.state[named[name]][kind] = value.to(named[name].device)
+
+
+class WeightAverage:
+    """The exponential moving average (EMA) of trained weights, which starts at them as they are.
+
+    Polyak and Juditsky 1992 have the idea.
+
+    Args:
+        parameters: What is trained, by name.
+        decay: Share of the average that a step keeps; the rest is the step's weights. With 0 there
+            is no average.
+
+    Attributes:
+        tensors: The averages by name, float32, on the device of each parameter.
+    """
+
+    def __init__(self, parameters: Mapping[str, nn.Parameter], decay: float) -> None:
+        self._parameters = dict(parameters) if decay else {}
+        self._average = get_ema_multi_avg_fn(decay)
+        self.tensors = {
+            name: parameter.detach().to(torch.float32, copy=True)
+            for name, parameter in self._parameters.items()
+        }
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in the weights after a step, without waiting for the device."""
+        if self.tensors:
+            now = [parameter.float() for parameter in self._parameters.values()]
+            self._average(list(self.tensors.values()), now, 0)
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go back to the averages of a checkpoint."""
+        for name, average in self.tensors.items():
+            average.copy_(tensors[name])
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """The model has the averages, if any, inside the block, and its own weights after it."""
+        own = {name: value.detach().clone() for name, value in self._parameters.items()}
+        self._put(self.tensors)
+        try:
+            yield
+        finally:
+            self._put(own)
+
+    @torch.no_grad()
+    def _put(self, tensors: Mapping[str, Tensor]) -> None:
+        for name, parameter in self._parameters.items():
+            parameter.copy_(tensors[name])

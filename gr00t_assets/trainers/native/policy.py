@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gr00t_assets.modality.camera_images import camera_images, image_shape
+from gr00t_assets.modality.camera_images import camera_images
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
 from gr00t_assets.trainers.native.batch_tensors import batch_to_device, observation_tensors, placed
@@ -81,15 +81,10 @@ class NativePolicy(Policy):
         """Special tokens in it, or a prompt that is longer than the model takes."""
         if tokens := self.base.tokenizer.special_tokens(task):
             return f"has special tokens in it: {', '.join(tokens)}"
-        config = self.base.config
-        most = config.most_tokens
-        tokens_per_image = config.image_tokens(*image_shape(config.image_recipe, self.config))
-        count = len(self.base.tokenizer.prompt_ids(task, len(self.config.video), tokens_per_image))
-        return (
-            f"gives a prompt of {count:,} tokens; the model takes {most:,}"
-            if count > most
-            else None
-        )
+        most, count = self.base.config.most_tokens, len(self.base.prompt_ids(task, self.config))
+        if count > most:
+            return f"gives a prompt of {count:,} tokens; the model takes {most:,}"
+        return None
 
 
 def _padded(noise: np.ndarray, horizon: int) -> np.ndarray:

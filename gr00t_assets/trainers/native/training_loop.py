@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -18,6 +17,7 @@ from gr00t_assets.trainers.native.batches import BatchSource, draw_flow, sample_
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.optimizer import (
+    WeightAverage,
     make_optimizer,
     make_scheduler,
     optimizer_tensors,
@@ -34,7 +34,6 @@ from gr00t_assets.trainers.native.sharding import (
 )
 from gr00t_assets.trainers.native.step_losses import StepLosses
 from gr00t_assets.trainers.native.training_state import TrainingState
-from gr00t_assets.trainers.native.weight_average import WeightAverage
 from gr00t_assets.trainers.reporter import Reporter
 
 _HELD_OUT_SAMPLES = 256
@@ -71,10 +70,7 @@ class TrainingLoop:
         self._parameters = [parameter for _, parameter in trainable(self.model)]
         self._parallel = self.processes.parallel(self.model, self.device.device)
         self._losses = StepLosses(self.processes)
-        self._average = None
-        if self.settings.ema_decay:
-            named = dict(trainable(self.model))
-            self._average = WeightAverage(named, self.settings.ema_decay)
+        self.average = WeightAverage(dict(trainable(self.model)), self.settings.ema_decay)
 
     def restore(self, state: TrainingState) -> None:
         """Go back to a checkpoint: weights, moments, learning rate and place in the data."""
@@ -84,10 +80,7 @@ class TrainingLoop:
         with torch.no_grad():
             for name, value in weights.items():
                 named[name].copy_(part_of(value, named[name]))
-        if self._average is not None:
-            self._average.restore(
-                {name: part_of(value, named[name]) for name, value in ema.items()}
-            )
+        self.average.restore({name: part_of(value, named[name]) for name, value in ema.items()})
         moments = {
             key: part_of(value, named[key.partition("/")[2]]) for key, value in optimizer.items()
         }
@@ -115,12 +108,8 @@ class TrainingLoop:
             scheduler={key: scheduler[key] for key in SCHEDULER_STATE},
             weights=gathered(weights, keep),
             optimizer=gathered(optimizer_tensors(self.model, self.optimizer), keep),
-            ema=gathered(self._average.tensors, keep) if self._average is not None else {},
+            ema=gathered(self.average.tensors, keep),
         )
-
-    def averaged(self) -> AbstractContextManager[None]:
-        """Where the model has the average of its weights, if there is one."""
-        return self._average.in_use() if self._average is not None else nullcontext()
 
     def run(self, stop: StopRequest) -> bool:
         """Train to ``max_steps``; False where it stopped before, on request, with a checkpoint.
@@ -148,7 +137,7 @@ class TrainingLoop:
             if logging:
                 self._log(rate)
             if evaluating and (self.reporter is not None or is_sharded(self.model)):
-                with self.averaged():
+                with self.average.in_use():
                     held_out = self._held_out_loss()
                 if self.reporter is not None:
                     self.reporter.held_out_loss(self.step, *held_out)
@@ -191,8 +180,7 @@ class TrainingLoop:
             rate = float(self.scheduler.get_last_lr()[0])
             self.optimizer.step()
             self.scheduler.step()
-            if self._average is not None:
-                self._average.update()
+            self.average.update()
         self.step += 1
         self.samples_seen += samples
         self._losses.add(self.step, sum(losses[1:], losses[0]), norm, rate)

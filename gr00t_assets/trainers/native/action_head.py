@@ -4,7 +4,7 @@ After Isaac-GR00T's ``flow_matching_action_head.py``, written anew; parameter na
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -21,10 +21,13 @@ class EmbodimentLinear(nn.Module):
 
     Of a run's weights, gradients and moments those of other embodiments are most, and nothing but
     weight decay would change them.
+
+    Attributes:
+        place: Row of each embodiment's weights, where those of some are set aside.
+        set_aside: Then the weights of all as they were, by the parameter's name.
     """
 
     place: Tensor | None
-    """Row of each embodiment's weights, where those of some are set aside."""
 
     def __init__(self, config: ActionHeadConfig, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -33,7 +36,7 @@ class EmbodimentLinear(nn.Module):
         self.b = nn.Parameter(torch.zeros(config.max_num_embodiments, outputs))
         self.register_buffer("place", None, persistent=False)
         self._kept: list[int] = []
-        self._all: dict[str, Tensor] = {}
+        self.set_aside: dict[str, Tensor] = {}
 
     def keep_rows(self, embodiments: Sequence[int]) -> None:
         """Set the weights of all other embodiments aside, on the CPU, until ``put_back``.
@@ -45,30 +48,25 @@ class EmbodimentLinear(nn.Module):
         place[self._kept] = torch.arange(len(embodiments))
         for name, parameter in list(self.named_parameters()):
             weights = parameter.detach()
-            self._all[name] = weights if weights.is_meta else weights.cpu()
+            self.set_aside[name] = weights if weights.is_meta else weights.cpu()
             kept = nn.Parameter(weights[self._kept], parameter.requires_grad)
             setattr(self, name, kept)
         self.place = place.to(self.W.device)
 
     def put_back(self) -> None:
         """Have the weights of all embodiments again, with those that were kept as they are now."""
-        for name, weights in self._all.items():
+        for name, weights in self.set_aside.items():
             kept: nn.Parameter = getattr(self, name)
             weights[self._kept] = kept.detach().cpu()
             setattr(self, name, nn.Parameter(weights.to(kept.device), kept.requires_grad))
-        self._all, self.place = {}, None
-
-    @property
-    def set_aside(self) -> Iterable[Tensor]:
-        """The weights of all embodiments as they were, where those of some are set aside."""
-        return self._all.values()
+        self.set_aside, self.place = {}, None
 
     def rows_of(self, name: str, tensor: Tensor) -> Tensor:
         """The rows that are kept, of a tensor like a parameter as it was before ``keep_rows``.
 
         Likewise of the scales of its moments, of which each row's are beside each other.
         """
-        weights = self._all.get(name)
+        weights = self.set_aside.get(name)
         if weights is not None and tensor.shape == weights.shape:
             return tensor[self._kept]
         if weights is not None and tensor.shape == (weights.numel() // BLOCK,):

@@ -32,7 +32,12 @@ from gr00t_assets.trainers.native.prompts import (
     has_tokenizer,
     load_tokenizer,
 )
-from gr00t_assets.trainers.native.weights import load_weights, save_shards, stored_weights
+from gr00t_assets.trainers.native.weights import (
+    FUTURE_TOKENS,
+    load_weights,
+    save_shards,
+    stored_weights,
+)
 
 MODELS: dict[GenerationName, type[Gr00tModel]] = {"n1.5": Gr00tN15, "n1.7": Gr00tN17}
 """The model of each generation."""
@@ -173,13 +178,13 @@ def load_base_model(
         )
     config = _with_horizon(load_config(directory / "config.json"), action_horizon, base_model)
     weights = stored_weights(directory, config.layers)
-    if isinstance(config, ModelConfig) and not weights.has_future_tokens:
+    if isinstance(config, ModelConfig) and FUTURE_TOKENS not in weights:
         config = config.without_future_tokens()
     with torch.device("meta"):
         model = new_model(config, attn)
     tokenizer = _tokenizer(directory, config, model.prompt)
     model.backbone.to(dtype)
-    load_weights(model, weights, device)
+    load_weights(model, weights, device, str(directory))
     model.backbone.rebuild_buffers()
     return BaseModel(model, tokenizer, config, hub_commit(directory))
 

@@ -288,7 +288,7 @@ def sizes_on_disk(
         checkpoint += sum(4 * value.numel() + _HEADER for value in trained)
     layers = [layer for layer in by_embodiment(model).values() if layer.set_aside]
     kept = _file_bytes(tensor for layer in layers for tensor in layer.parameters())
-    whole = _file_bytes(tensor for layer in layers for tensor in layer.set_aside)
+    whole = _file_bytes(tensor for layer in layers for tensor in layer.set_aside.values())
     return checkpoint, _file_bytes(model.state_dict().values()) - kept + whole
 
 

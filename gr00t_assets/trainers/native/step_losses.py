@@ -5,20 +5,12 @@ where they are, and those of several steps are fetched in one copy where a step 
 """
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.trainers.native.processes import Processes
-
-
-class _Step(NamedTuple):
-    step: int
-    loss: Tensor
-    grad_norm: Tensor
-    learning_rate: float
 
 
 class StepLosses:
@@ -33,7 +25,7 @@ class StepLosses:
         self.last: float | None = None
         self.grad_norm = math.nan
         self._processes = processes
-        self._on_device: list[_Step] = []
+        self._on_device: list[tuple[int, Tensor, Tensor, float]] = []
         self._fetched: list[float] = []
 
     def add(self, step: int, loss: Tensor, grad_norm: Tensor, learning_rate: float) -> None:
@@ -46,7 +38,7 @@ class StepLosses:
             grad_norm: Norm of its gradient over all processes, a scalar on any device.
             learning_rate: That it was taken with.
         """
-        self._on_device.append(_Step(step, loss, grad_norm, learning_rate))
+        self._on_device.append((step, loss, grad_norm, learning_rate))
 
     def fetch(self) -> None:
         """Wait for the device and take over its numbers; every process does so after equal steps.
@@ -56,20 +48,17 @@ class StepLosses:
         """
         if not self._on_device:
             return
-        steps, self._on_device = self._on_device, []
-        numbers = [step.loss.double() for step in steps] + [s.grad_norm.double() for s in steps]
-        on_cpu = torch.stack(numbers).cpu()
-        losses = self._processes.mean(on_cpu[: len(steps)]).tolist()
-        for step, loss, norm in zip(steps, losses, on_cpu[len(steps) :].tolist(), strict=True):
+        steps, losses, norms, rates = zip(*self._on_device, strict=True)
+        self._on_device = []
+        on_cpu = torch.stack([value.double() for value in (*losses, *norms)]).cpu()
+        means = self._processes.mean(on_cpu[: len(steps)]).tolist()
+        numbers = zip(steps, means, on_cpu[len(steps) :].tolist(), rates, strict=True)
+        for step, loss, norm, rate in numbers:
             if not (math.isfinite(loss) and math.isfinite(norm)):
-                raise TrainingError(
-                    f"step {step.step}",
-                    f"the loss is {loss}, the gradient's norm {norm}: training has diverged.",
-                    [
-                        f"learning rate at this step: {step.learning_rate:.3e}",
-                        "lower learning_rate, or raise warmup_ratio, in the sweep file",
-                    ],
-                )
+                problem = f"the loss is {loss}, the gradient's norm {norm}: training has diverged."
+                remedy = "lower learning_rate, or raise warmup_ratio, in the sweep file"
+                found = f"learning rate at this step: {rate:.3e}"
+                raise TrainingError(f"step {step}", problem, [found, remedy])
             self._fetched.append(loss)
             self.last, self.grad_norm = loss, norm
 

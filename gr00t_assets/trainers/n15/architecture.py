@@ -271,14 +271,8 @@ class ModelConfig(FrozenModel):
     def with_action_horizon(self, action_horizon: int) -> "ModelConfig":
         """The same model that predicts ``action_horizon`` actions; no parameter changes shape."""
         head = self.action_head.model_copy(update={"action_horizon": action_horizon})
-        return ModelConfig.model_validate(
-            self.model_copy(update={"action_head": head}).model_dump()
-        )
-
-    def without_future_tokens(self) -> "ModelConfig":
-        """The same model as the June 2025 release of Isaac-GR00T makes it."""
-        head = self.action_head.model_copy(update={"num_target_vision_tokens": 0})
-        return self.model_copy(update={"action_head": head})
+        changed = self.model_copy(update={"action_head": head})
+        return ModelConfig.model_validate(changed.model_dump())
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``config.json``: Isaac-GR00T's keys, and the towers under ``towers``."""

@@ -25,7 +25,6 @@ from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.gr00t_n17 import Gr00tN17
 from gr00t_assets.trainers.native.prompts import (
     QWEN,
-    PromptFormat,
     Tokenizer,
     byte_tokenizer,
     checked,
@@ -51,7 +50,7 @@ class Device:
         device: torch's device.
         name: ``cpu``, or the GPU's name.
         uuid: The GPU's UUID as nvidia-smi shows it.
-        mixed_precision: Whether a CPU computes in bfloat16 too, as a GPU always does.
+        mixed_precision: Whether it computes in bfloat16, as a GPU always does.
     """
 
     device: torch.device
@@ -103,9 +102,8 @@ def choose_device(kind: str | None = None, index: int = 0) -> Device:
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.cuda.set_device(index)
         properties = torch.cuda.get_device_properties(index)
-        uuid = getattr(properties, "uuid", None)
-        name = f"GPU-{uuid}" if uuid is not None else None
-        return Device(torch.device("cuda", index), properties.name, name)
+        uuid = f"GPU-{properties.uuid}" if hasattr(properties, "uuid") else None
+        return Device(torch.device("cuda", index), properties.name, uuid)
     torch.set_num_threads(1)
     return Device(torch.device("cpu"), "cpu", None)
 
@@ -171,18 +169,22 @@ def load_base_model(
     directory = locate(base_model, revision)
     if not (directory / "config.json").is_file():
         files = ", ".join(sorted(path.name for path in directory.iterdir())[:8]) or "nothing"
-        raise BaseModelError(
-            base_model,
-            "its config.json is missing.",
-            [f"looked in {directory}", f"found {files}", "expected config.json, model.safetensors"],
-        )
+        expected = "expected config.json, model.safetensors"
+        details = [f"looked in {directory}", f"found {files}", expected]
+        raise BaseModelError(base_model, "its config.json is missing.", details)
     config = _with_horizon(load_config(directory / "config.json"), action_horizon, base_model)
     weights = stored_weights(directory, config.layers)
     if isinstance(config, ModelConfig) and FUTURE_TOKENS not in weights:
-        config = config.without_future_tokens()
+        head = config.action_head.model_copy(update={"num_target_vision_tokens": 0})
+        config = config.model_copy(update={"action_head": head})
     with torch.device("meta"):
         model = new_model(config, attn)
-    tokenizer = _tokenizer(directory, config, model.prompt)
+    if config.has_byte_tokenizer:
+        tokenizer = checked(byte_tokenizer(model.prompt), str(directory), config.image_token)
+    else:
+        files = ["tokenizer.json", "tokenizer_config.json"]
+        folder = directory if has_tokenizer(directory) else download(QWEN, None, files)
+        tokenizer = load_tokenizer(folder, config.image_token, model.prompt)
     model.backbone.to(dtype)
     load_weights(model, weights, device, str(directory))
     model.backbone.rebuild_buffers()
@@ -206,9 +208,8 @@ def save_model(
     Of N1.7 there are NVIDIA's processor files for the ``data`` that it was trained on as well,
     where they can say what is done to it.
 
-    Weights of more than 5 GB are several files and an index, as transformers writes them. Each
-    tensor has its own dtype. One without elements, as the future tokens of a model that has none,
-    is left out.
+    Weights of more than 5 GB are several files and an index, as transformers writes them. A tensor
+    without elements, as the future tokens of a model that has none, is left out.
 
     Raises:
         OSError: The disk is full.
@@ -223,23 +224,12 @@ def save_model(
         files_of(data, config).write(directory)
 
 
-def _tokenizer(directory: Path, config: AnyConfig, prompt: PromptFormat) -> Tokenizer:
-    if config.has_byte_tokenizer:
-        return checked(byte_tokenizer(prompt), str(directory), config.image_token)
-    if not has_tokenizer(directory):
-        directory = download(QWEN, None, ["tokenizer.json", "tokenizer_config.json"])
-    return load_tokenizer(directory, config.image_token, prompt)
-
-
 def _with_horizon(config: AnyConfig, action_horizon: int | None, subject: str) -> AnyConfig:
     if action_horizon is None or action_horizon == config.action_head.action_horizon:
         return config
     try:
         return config.with_action_horizon(action_horizon)
     except ValueError as error:
-        limit = config.longest_horizon
-        raise BaseModelError(
-            subject,
-            f"it cannot predict {action_horizon} actions at once.",
-            [f"it can predict 1 to {limit}"],
-        ) from error
+        problem = f"it cannot predict {action_horizon} actions at once."
+        limit = f"it can predict 1 to {config.longest_horizon}"
+        raise BaseModelError(subject, problem, [limit]) from error

@@ -4,7 +4,7 @@ Weights, moments, and the bytes alive in a step by ``native.traced_step``. Not c
 context (about 0.5 GB), kernels' workspaces, fragmentation, and batches that are made meanwhile.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -20,12 +20,19 @@ from gr00t_assets.trainers.model_config import BUILT_IN, AnyConfig, load_config
 from gr00t_assets.trainers.n15.model_configs import RELEASED
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.optimizer import moment_bytes
-from gr00t_assets.trainers.native.traced_step import Passes, step_passes
+from gr00t_assets.trainers.native.traced_step import step_passes
 
 SOURCE = "counted from the model's operations, see docs/native.md"
 
 TOLERANCE = 0.15
 """How far a measured peak may be from the count before a warning is logged."""
+
+
+_OF_PASSES = {
+    *("tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model", "weights"),
+    *("lora_rank", "lora_full_model", "lora_target_modules", "gradient_checkpointing"),
+}
+"""Hyperparameters that the passes of a step depend on."""
 
 
 class MemoryNeed(NamedTuple):
@@ -75,14 +82,15 @@ def memory_need(
     """
     processes = settings.num_gpus * settings.num_nodes
     kept = processes > 1 or settings.gradient_accumulation_steps > 1
-    passes = step_passes(config, settings, cameras, prompt_tokens, kept, embodiments)
+    model = NativeHyperparameters.model_validate(settings.model_dump(include=_OF_PASSES))
+    passes = step_passes(config, model, cameras, prompt_tokens, kept, embodiments)
     alive = int((passes.fixed + passes.each * (batch_size or settings.batch_size)).max())
     gradients = sum(parameter.nbytes for parameter in passes.trained)
     moments = sum(moment_bytes(parameter, settings) for parameter in passes.trained)
     shards = processes if settings.sharding == "fsdp" else 1
     gathered = passes.gathered if shards > 1 else 0
     own = gradients // shards
-    step = max(own * kept + alive + gathered, own + _updating(passes, settings) // shards)
+    step = max(own * kept + alive + gathered, own + _updating(passes.trained, settings) // shards)
     return MemoryNeed(passes.weights // shards, moments // shards, step)
 
 
@@ -95,7 +103,7 @@ def counted_config(base_model: str, revision: str | None = None) -> AnyConfig | 
         return BUILT_IN[base_model]
     file = Path(base_model).expanduser() / "config.json"
     if not file.is_file() and not looks_like_path(base_model):
-        cached = try_to_load_from_cache(base_model, "config.json", revision=revision)
+        cached = try_to_load_from_cache(base_model, file.name, revision=revision)
         if not isinstance(cached, str):
             return RELEASED if base_model == RELEASED_MODEL else None
         file = Path(cached)
@@ -118,11 +126,8 @@ def require_memory(
 ) -> None:
     """Refuse a run that even 15 percent less than its count would not fit a device.
 
-    Args:
-        name: Of the experiment.
-        needed: The count for a batch size.
-        settings: Of the run.
-        total: Bytes of the device.
+    ``name`` is the experiment's, ``needed`` the count for a batch size, ``total`` the device's
+    bytes.
 
     Raises:
         TrainingError: With the largest batch size that the device holds.
@@ -161,8 +166,7 @@ def measured_line(need: MemoryNeed, peak: int) -> str:
     return far + line
 
 
-def _updating(passes: Passes, settings: NativeHyperparameters) -> int:
+def _updating(trained: Iterable[torch.Tensor], settings: NativeHyperparameters) -> int:
     """What ``CompactAdamW`` takes beside the largest parameter; torch's own takes nothing."""
-    largest = max((parameter.numel() for parameter in passes.trained), default=0)
-    sixteen = 18 if settings.weights == "bfloat16" else 0
-    return largest * (sixteen + 8 * (settings.optimizer == "adamw_8bit"))
+    each = 18 * (settings.weights == "bfloat16") + 8 * (settings.optimizer == "adamw_8bit")
+    return each * max((parameter.numel() for parameter in trained), default=0)

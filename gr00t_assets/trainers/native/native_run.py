@@ -63,9 +63,8 @@ _HEADER = 256
 def run_spec(spec: TrainingSpec, processes: Processes | None = None) -> Manifest:
     """Train what the spec asks for, as the first of its processes; see ``attempt_run``."""
     processes = processes or Processes()
-    begin = partial(NativeRun, spec, processes)
     try:
-        return attempt_run(spec, begin, lock_patience=_LOCK_PATIENCE)
+        return attempt_run(spec, partial(NativeRun, spec, processes), lock_patience=_LOCK_PATIENCE)
     finally:
         processes.begin(None)
 
@@ -114,11 +113,9 @@ class NativeRun(Attempt):
         try:
             return self._train(stop)
         except torch.OutOfMemoryError as error:
-            needed = memory_of(self.spec)
-            explanation = out_of_memory(
-                str(error), self.spec, needed and (lambda size: needed(size).total), COUNTED
-            )
-            name = self.spec.experiment.name
+            needed, name = memory_of(self.spec), self.spec.experiment.name
+            total = needed and (lambda size: needed(size).total)
+            explanation = out_of_memory(str(error), self.spec, total, COUNTED)
             raise TrainingError(name, explanation.problem, explanation.details) from error
         except RuntimeError as error:
             if explained := self._processes.failure_of_another(error):
@@ -150,13 +147,12 @@ class NativeRun(Attempt):
         self._know(device=device.name, device_uuid=device.uuid, gpus=gpus)
         base, loop = prepare(self.spec, processes, device, self.reporter, self._know)
         self._loop = loop
-        require_disk_space(
-            self.spec.experiment.name, directory, *sizes_on_disk(base.model, loop.settings)
-        )
+        name = self.spec.experiment.name
+        require_disk_space(name, directory, *sizes_on_disk(base.model, loop.settings))
         several = f", {processes.count} processes" if processes.count > 1 else ""
         trained = sum(parameter.numel() for _, parameter in trainable(base.model))
         self.reporter.say(
-            f"{self.spec.experiment.name}: {self._known.parameters:,} parameters, {trained:,} "
+            f"{name}: {self._known.parameters:,} parameters, {trained:,} "
             f"trained, on {device.name}{several}; {loop.batches.samples} samples; "
             f"attention of the towers: {base.model.attention}; "
             f"ready after {time.perf_counter() - began:.1f} s"

@@ -67,9 +67,11 @@ class Processes:
         """The model so wrapped that gradients are averaged over the processes."""
         if self._store is None or is_sharded(model):
             return model
-        devices = [device] if device.type == "cuda" else None
         return DistributedDataParallel(
-            model, device_ids=devices, forward_sync_buffers=False, gradient_as_bucket_view=True
+            model,
+            device_ids=[device] if device.type == "cuda" else None,
+            forward_sync_buffers=False,
+            gradient_as_bucket_view=True,
         )
 
     def synchronised(self, model: nn.Module, last: bool) -> AbstractContextManager[None]:
@@ -121,40 +123,33 @@ class Processes:
         """Which other process made an error of a call to all; None for any other error."""
         if self._store is None or not _of_a_call_to_all(error):
             return None
+        details = [str(error).splitlines()[0]]
         try:
-            return self._named_failure(error)
+            others = [rank for rank in range(self.count) if rank != self.rank]
+            for rank in others:
+                key = f"{_FAILED}/{rank}"
+                with suppress(dist.DistStoreError):
+                    self._store.wait([key], timedelta(seconds=_ENDS_WITHIN / self.count))
+                if told := self._told(key):
+                    problem = f"process {rank} of {self.count} failed."
+                    return TrainingError("processes", problem, told.splitlines())
+            steps = [int(self._told(f"{_STEP}/{rank}") or 0) for rank in range(self.count)]
+            behind = [rank for rank in others if steps[rank] < steps[self.rank]] or others
+            names = ", ".join(f"process {rank} (last step {steps[rank]})" for rank in behind)
+            problem = f"no answer from {names} of {self.count}."
+            details.append(f"{TIMEOUT} seconds are waited for all of them")
         except dist.DistError:
             problem = f"process {self.rank} of {self.count} has lost the first node."
-            return TrainingError("processes", problem, [str(error).splitlines()[0]])
-
-    def _named_failure(self, error: Exception) -> TrainingError:
-        others = [rank for rank in range(self.count) if rank != self.rank]
-        for rank in others:
-            key = f"{_FAILED}/{rank}"
-            with suppress(dist.DistStoreError):
-                self._store.wait([key], timedelta(seconds=_ENDS_WITHIN / self.count))
-            if not self._store.check([key]):
-                continue
-            problem = f"process {rank} of {self.count} failed."
-            lines = self._store.get(key).decode().splitlines()
-            return TrainingError("processes", problem, lines)
-        steps = {rank: self._last_step(rank) for rank in range(self.count)}
-        behind = [rank for rank in others if steps[rank] < steps[self.rank]] or others
-        names = ", ".join(f"process {rank} (last step {steps[rank]})" for rank in behind)
-        problem = f"no answer from {names} of {self.count}."
-        details = [str(error).splitlines()[0], f"{TIMEOUT} seconds are waited for all of them"]
         return TrainingError("processes", problem, details)
 
-    def _last_step(self, rank: int) -> int:
-        key = f"{_STEP}/{rank}"
-        return int(self._store.get(key)) if self._store.check([key]) else 0
+    def _told(self, key: str) -> str | None:
+        return self._store.get(key).decode() if self._store.check([key]) else None
 
 
 def _of_a_call_to_all(error: Exception) -> bool:
     """Whether an error is of a call in which all processes take part."""
-    return isinstance(error, dist.DistError) or (
-        isinstance(error, RuntimeError) and "gloo" in str(error)
-    )
+    of_gloo = isinstance(error, RuntimeError) and "gloo" in str(error)
+    return of_gloo or isinstance(error, dist.DistError)
 
 
 @contextmanager

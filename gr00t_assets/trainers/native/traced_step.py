@@ -26,12 +26,6 @@ from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.optimizer import set_up_training, trainable
 from gr00t_assets.trainers.native.prompts import image_places
 
-_OF_MODEL = {
-    *("tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model", "weights"),
-    *("lora_rank", "lora_full_model", "lora_target_modules", "gradient_checkpointing"),
-}
-"""Hyperparameters that the passes depend on."""
-
 
 class Passes(NamedTuple):
     """A model as a run trains it, and what a step makes.
@@ -52,6 +46,7 @@ class Passes(NamedTuple):
     each: np.ndarray
 
 
+@lru_cache(maxsize=64)
 def step_passes(
     config: AnyConfig,
     settings: NativeHyperparameters,
@@ -65,24 +60,6 @@ def step_passes(
     With ``kept`` gradients are there before a pass, as in ``DistributedDataParallel``'s buckets,
     and are not counted. Of several ``embodiments`` each sample has a copy of its own one's weights.
     """
-    usual = {
-        name: field.default
-        for name, field in NativeHyperparameters.model_fields.items()
-        if name not in _OF_MODEL
-    }
-    model = settings.model_copy(update=usual)
-    return _passes(config, model, cameras, text, kept, embodiments)  # pyright: ignore[reportArgumentType]
-
-
-@lru_cache(maxsize=64)
-def _passes(
-    config: AnyConfig,
-    settings: NativeHyperparameters,
-    cameras: int,
-    text: int,
-    kept: bool,
-    embodiments: int,
-) -> Passes:
     with torch.device("meta"):
         model = new_model(config)
     if not (settings.tune_llm or settings.tune_visual):
@@ -97,9 +74,8 @@ def _passes(
         model._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype))
         two, three = (_alive(model, fake, batch, kept) for batch in batches)
     each = three - two
-    tensors = [*model.parameters(), *model.buffers()]
     sizes = [sum(value.nbytes for value in layer.parameters()) for layer in model.layers()]
-    weights = sum(tensor.nbytes for tensor in tensors)
+    weights = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
     gathered = weights - sum(sizes) + 2 * max(sizes)
     return Passes(weights, trained, gathered, two - 2 * each, each)
 
@@ -142,11 +118,9 @@ def _alive(model: Gr00tModel, fake: FakeTensorMode, real: dict[str, Any], kept: 
         name: fake.from_tensor(value) if isinstance(value, Tensor) else value
         for name, value in real.items()
     }
-    actions = batch["action"]
-    autocast = torch.autocast("cpu", dtype=torch.bfloat16)
-    there = [*model.parameters(), *model.buffers(), *tree_leaves(batch)]
-    there += [parameter.grad for parameter in model.parameters()]
-    with _Alive(there) as alive, autocast:
+    actions, parameters = batch["action"], [*model.parameters()]
+    there = [*parameters, *model.buffers(), *batch.values(), *(value.grad for value in parameters)]
+    with _Alive(there) as alive, torch.autocast("cpu", dtype=torch.bfloat16):
         model(batch, actions, actions[:, 0, 0], 1.0).backward()
     return np.array(alive.bytes, dtype=np.int64)
 
@@ -184,13 +158,11 @@ class _Alive(TorchDispatchMode):
 
 def norms_in_float32(model: nn.Module) -> None:
     """Have layer norms computed in float32, as on a GPU in mixed precision; a CPU does not."""
+
+    def forward(norm: nn.LayerNorm, x: Tensor) -> Tensor:
+        weight, bias = (None if v is None else v.float() for v in (norm.weight, norm.bias))
+        return F.layer_norm(x.float(), norm.normalized_shape, weight, bias, norm.eps)
+
     for module in model.modules():
         if isinstance(module, nn.LayerNorm):
-            setattr(module, "forward", partial(_norm, module))  # noqa: B010
-
-
-def _norm(module: nn.LayerNorm, x: Tensor) -> Tensor:
-    weight, bias = (
-        None if value is None else value.float() for value in (module.weight, module.bias)
-    )
-    return F.layer_norm(x.float(), module.normalized_shape, weight, bias, module.eps)
+            setattr(module, "forward", partial(forward, module))  # noqa: B010

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gr00t_assets.trainers.n15.architecture import ActionHeadConfig
 from gr00t_assets.trainers.native.compact_adamw import BLOCK
-from gr00t_assets.trainers.native.dit import DiT, SelfAttentionTransformer
+from gr00t_assets.trainers.native.dit import DiT, SelfAttentionTransformer, angles
 
 
 class EmbodimentLinear(nn.Module):
@@ -128,16 +128,12 @@ class ActionEncoder(nn.Module):
         self.W2 = EmbodimentLinear(config, 2 * width, width)
         self.W3 = EmbodimentLinear(config, width, width)
 
-    def _encoding(self, timestep: Tensor) -> Tensor:
-        half = self.width // 2
-        order = torch.arange(half, dtype=torch.float32, device=timestep.device)
-        angle = timestep[:, None].float() * torch.exp(order * (-math.log(10_000) / half))
-        return torch.cat([angle.sin(), angle.cos()], dim=-1)
-
     def forward(self, actions: Tensor, timestep: Tensor, embodiment: Tensor) -> Tensor:
         """Map ``actions`` (B, T, action_dim) at ``timestep`` (B,) to (B, T, width)."""
-        tokens = self.W1(actions, embodiment)
-        time = self._encoding(timestep).to(tokens.dtype)[:, None].expand_as(tokens)
+        tokens, half = self.W1(actions, embodiment), self.width // 2
+        angle = angles(timestep, half, half)
+        time = torch.cat([angle.sin(), angle.cos()], dim=-1)
+        time = time.to(tokens.dtype)[:, None].expand_as(tokens)
         hidden = self.W2(torch.cat([tokens, time], dim=-1), embodiment)
         return self.W3(F.silu(hidden), embodiment)
 

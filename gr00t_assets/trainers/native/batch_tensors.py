@@ -1,6 +1,7 @@
 """The tensors of a batch: made of rows, put in order, made ready for the device, copied to it."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ def placed(batch: dict[str, Tensor], base: BaseModel) -> dict[str, Tensor]:
     return kept
 
 
-def to_device(value: torch.Tensor, device: torch.device) -> torch.Tensor:
+def to_device(value: Tensor, device: torch.device) -> Tensor:
     """Copied to a GPU without waiting for it; the copy is ordered before what comes after."""
     if device.type != "cuda" or value.is_cuda:
         return value
@@ -62,8 +63,8 @@ _OF_IMAGES = ("pixel_values", "image_grid_thw")
 
 
 def in_draw_order(
-    parts: Sequence[dict[str, torch.Tensor]], places: np.ndarray, pad_id: int
-) -> dict[str, torch.Tensor]:
+    parts: Sequence[dict[str, Tensor]], places: np.ndarray, pad_id: int
+) -> dict[str, Tensor]:
     """One batch of the samples of several datasets.
 
     Datasets may have other numbers of cameras and prompts of other lengths: tensors of images have
@@ -78,36 +79,28 @@ def in_draw_order(
         return parts[0]
     length = max(part["attention_mask"].shape[1] for part in parts)
     fill = {"input_ids": pad_id, "attention_mask": 0, "features": 0}
-    order = np.argsort(places)
-    batch: dict[str, torch.Tensor] = {}
+    order, batch = np.argsort(places), {}
     for name in parts[0]:
         values = [part[name] for part in parts]
         if name in _OF_IMAGES:
-            samples = [
-                images for part in parts for images in part[name].chunk(len(part["embodiment_id"]))
-            ]
+            of_parts = [part[name].chunk(len(part["embodiment_id"])) for part in parts]
+            samples = [*chain.from_iterable(of_parts)]
             batch[name] = torch.cat([samples[place] for place in order])
             continue
         if name in fill:
-            values = [
-                pad(
-                    value,
-                    (*[0, 0] * (value.ndim - 2), length - value.shape[1], 0),
-                    value=fill[name],
-                )
-                for value in values
-            ]
+            after = [0, 0] * (values[0].ndim - 2)
+            values = [pad(v, (*after, length - v.shape[1], 0), value=fill[name]) for v in values]
         batch[name] = torch.cat(values)[order]
     return batch
 
 
 def observation_tensors(
     base: BaseModel,
-    images: np.ndarray | torch.Tensor,
+    images: np.ndarray | Tensor,
     states: np.ndarray,
     instructions: Sequence[str],
     embodiment_id: int,
-) -> dict[str, torch.Tensor]:
+) -> dict[str, Tensor]:
     """What a model is given of an observation.
 
     Args:

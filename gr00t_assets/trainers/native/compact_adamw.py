@@ -64,6 +64,7 @@ class CompactAdamW(torch.optim.AdamW):
             raise TrainingError("optimizer", "adamw_8bit does not take sharded weights.", [remedy])
         from bitsandbytes import functional  # pyright: ignore[reportMissingImports]
 
+        self._functional = functional
         self._codes = {
             name: functional.create_dynamic_map(signed=name == "exp_avg") for name in MOMENTS
         }
@@ -94,9 +95,10 @@ class CompactAdamW(torch.optim.AdamW):
             if name + _SCALE in state:
                 self._keep(state, name, moment)
         if weight.dtype == torch.bfloat16:
-            if weight.device not in generators:
-                generators[weight.device] = self._generator(weight.device, int(state["step"]))
-            full = stochastically_rounded(full, generators[weight.device])
+            if (device := weight.device) not in generators:
+                seed = (self._seed * 1_000_003 + int(state["step"])) % 2**63
+                generators[device] = torch.Generator(device).manual_seed(seed)
+            full = stochastically_rounded(full, generators[device])
         weight.copy_(full)
 
     def _new_state(self, parameter: Tensor) -> dict[str, Tensor]:
@@ -111,25 +113,18 @@ class CompactAdamW(torch.optim.AdamW):
     def _moment(self, state: dict[str, Tensor], name: str) -> Tensor:
         if name + _SCALE not in state:
             return _local(state[name])
-        from bitsandbytes.functional import dequantize_blockwise  # pyright: ignore[reportMissingImports]
-
-        code = self._code(name, state[name].device)
-        scale = state[name + _SCALE]
-        return dequantize_blockwise(state[name], absmax=scale, code=code, blocksize=BLOCK)
+        code, scale = self._code(name, state[name].device), state[name + _SCALE]
+        dequantize = self._functional.dequantize_blockwise
+        return dequantize(state[name], absmax=scale, code=code, blocksize=BLOCK)
 
     def _keep(self, state: dict[str, Tensor], name: str, moment: Tensor) -> None:
-        from bitsandbytes.functional import quantize_blockwise  # pyright: ignore[reportMissingImports]
-
-        code = self._code(name, moment.device)
-        state[name], quantised = quantize_blockwise(moment, code=code, blocksize=BLOCK)
+        code, quantize = self._code(name, moment.device), self._functional.quantize_blockwise
+        state[name], quantised = quantize(moment, code=code, blocksize=BLOCK)
         state[name + _SCALE] = quantised.absmax
 
     def _code(self, name: str, device: torch.device) -> Tensor:
         self._codes[name] = self._codes[name].to(device)
         return self._codes[name]
-
-    def _generator(self, device: torch.device, step: int) -> torch.Generator:
-        return torch.Generator(device).manual_seed((self._seed * 1_000_003 + step) % 2**63)
 
 
 def _local(tensor: Any) -> Tensor:

@@ -129,6 +129,12 @@ class SelfAttentionTransformer(nn.Module):
         return features
 
 
+def angles(timestep: Tensor, count: int, last: int) -> Tensor:
+    """Timesteps (B,) times frequencies, (B, count); the one at place ``last`` is 1e-4."""
+    order = torch.arange(count, dtype=torch.float32, device=timestep.device)
+    return timestep[:, None].float() * torch.exp(order * (-math.log(10_000) / last))
+
+
 class TimestepEncoder(nn.Module):
     """Discrete timestep to embedding: cosines, then sines, of 128 frequencies from 1 to 1e-4."""
 
@@ -143,8 +149,7 @@ class TimestepEncoder(nn.Module):
     def forward(self, timestep: Tensor) -> Tensor:
         """Embed ``timestep`` (B,) as (B, width)."""
         half = TIMESTEP_CHANNELS // 2
-        order = torch.arange(half, dtype=torch.float32, device=timestep.device)
-        angle = timestep[:, None].float() * torch.exp(order * (-math.log(10_000) / (half - 1)))
+        angle = angles(timestep, half, half - 1)
         encoding = torch.cat([angle.cos(), angle.sin()], dim=-1)
         return self.timestep_embedder(encoding.to(next(self.parameters()).dtype))
 

@@ -8,6 +8,7 @@ decides their content: data, prompts, weights of the towers, type of number and 
 import hashlib
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,24 +57,20 @@ class CachedFeatures:
         self._tokens, lengths = np.load(file, mmap_mode="r"), prompts.lengths
         if len(self._tokens) != lengths.sum():
             raise ValueError(f"{len(self._tokens)} tokens, not {lengths.sum()}")
-        self._lengths, self._starts, self._dtype = lengths, lengths.cumsum() - lengths, dtype
-        self._prompts = prompts
+        self._starts, self._prompts, self._dtype = lengths.cumsum() - lengths, prompts, dtype
 
     def of(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
         """``features`` (rows, L, D), padded on the left, ``input_ids`` and ``attention_mask``."""
-        starts, lengths = self._starts[rows], self._lengths[rows]
         ids = [torch.tensor(self._prompts.ids[task]) for task in self._prompts.tasks[rows]]
         tokens = [
-            torch.from_numpy(self._tokens[start : start + length].copy()).view(self._dtype)
-            for start, length in zip(starts, lengths, strict=True)
+            torch.from_numpy(self._tokens[start : start + len(own)].copy()).view(self._dtype)
+            for start, own in zip(self._starts[rows], ids, strict=True)
         ]
-        place = torch.arange(int(lengths.max()))
+        padded = partial(pad_sequence, batch_first=True, padding_side="left")
         return {
-            "features": pad_sequence(tokens, batch_first=True, padding_side="left"),
-            "input_ids": pad_sequence(
-                ids, batch_first=True, padding_value=self._prompts.pad_id, padding_side="left"
-            ),
-            "attention_mask": (place >= len(place) - torch.from_numpy(lengths)[:, None]).long(),
+            "features": padded(tokens),
+            "input_ids": padded(ids, padding_value=self._prompts.pad_id),
+            "attention_mask": padded([torch.ones_like(own) for own in ids]),
         }
 
 
@@ -154,25 +151,23 @@ def _write(
     model, width = base.model, base.model.backbone.text.config.hidden_size
     size, free = tokens * width * dtype.itemsize, free_bytes(folder.parent)
     if size + _SPARE > free:
-        raise StoreError(
-            data.config.dataset,
-            f"features of its {len(data):,} rows take {format_bytes(size)}, and the disk of its "
-            f"frame cache has {format_bytes(free)} free; nothing was trained.",
-            ["take frozen_features out, or make room: see `gr00t-assets store status`"],
-        )
+        problem = f"features of its {len(data):,} rows take {format_bytes(size)}, and the disk of "
+        problem += f"its frame cache has {format_bytes(free)} free; nothing was trained."
+        remedy = "take frozen_features out, or make room: see `gr00t-assets store status`"
+        raise StoreError(data.config.dataset, problem, [remedy])
     say(f"computing features of {len(data):,} rows of {data.config.dataset}: {format_bytes(size)}")
     kind = np.dtype(np.float32 if dtype == torch.float32 else np.int16)
     model.eval()
-    with published_directory(folder) as partial, device.autocast():
-        file = np.lib.format.open_memmap(partial / _FILE, "w+", kind, (tokens, width))
+    with published_directory(folder) as unpublished, device.autocast():
+        file = np.lib.format.open_memmap(unpublished / _FILE, "w+", kind, (tokens, width))
         done = 0
         for batch in batches.rows(data):
             features, mask = model.backbone(batch), model.backbone.kinds(batch)
             flat = features.flatten(0, 1) if mask is None else features[mask.bool()]
-            on_cpu = flat.to(dtype).cpu()
-            numbers = on_cpu if dtype == torch.float32 else on_cpu.view(torch.int16)
-            file[done : done + len(numbers)] = numbers.numpy()
-            done += len(numbers)
+            numbers = flat.to(dtype).cpu()
+            stored = numbers if dtype == torch.float32 else numbers.view(torch.int16)
+            file[done : done + len(stored)] = stored.numpy()
+            done += len(stored)
         file.flush()
 
 

@@ -68,18 +68,8 @@ def merge_lora(
 
 
 def _config(model: nn.Module, settings: NativeHyperparameters) -> "LoraConfig":
+    """What is adapted, and how; it has the full names of the layers."""
     from peft import LoraConfig
-
-    return LoraConfig(
-        r=settings.lora_rank,
-        lora_alpha=settings.lora_alpha,
-        lora_dropout=settings.lora_dropout,
-        target_modules=_targets(model, settings),
-    )
-
-
-def _targets(model: nn.Module, settings: NativeHyperparameters) -> list[str]:
-    """Full names of the layers that are adapted."""
     from peft.tuners.lora import LoraLayer
 
     linear = {
@@ -100,7 +90,12 @@ def _targets(model: nn.Module, settings: NativeHyperparameters) -> list[str]:
         if not settings.lora_full_model:
             details.append("lora_full_model: true adapts the backbone as well")
         raise TrainingError("lora_target_modules", "LoRA has nothing to be put on.", details)
-    return sorted(found)
+    return LoraConfig(
+        r=settings.lora_rank,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
+        target_modules=sorted(found),
+    )
 
 
 def _ending_in(end: str, names: set[str]) -> set[str]:

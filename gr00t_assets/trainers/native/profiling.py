@@ -8,7 +8,6 @@ import torch
 from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.core.files import write_bytes
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.attempt import StopRequest
@@ -38,14 +37,7 @@ def profile_steps(spec: TrainingSpec, steps: int, folder: Path) -> str:
 
     Returns:
         The table.
-
-    Raises:
-        TrainingError: ``steps`` is below 1.
     """
-    if steps < 1:
-        raise TrainingError(
-            "--profile", f"{steps} steps cannot be profiled.", ["ask for 1 or more"]
-        )
     one = spec.experiment.hyperparameters.model_copy(update={"num_gpus": 1})
     experiment = spec.experiment.model_copy(update={"hyperparameters": one})
     device, stop = choose_device(), StopRequest()

@@ -49,7 +49,6 @@ class NativeTrainer(Trainer):
         "save_steps": 100,
         "augmentation": "none",
     }
-    starter_vram_gb = 8
     upstream_url = "https://github.com/NVIDIA/Isaac-GR00T"
     licenses: ClassVar[Mapping[str, ModelLicense]] = {
         **dict.fromkeys(

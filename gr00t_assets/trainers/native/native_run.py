@@ -31,17 +31,16 @@ from gr00t_assets.trainers.native.batches import BatchSource
 from gr00t_assets.trainers.native.frozen_features import require_frozen, use_cached_features
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
-from gr00t_assets.trainers.native.lora import ADAPTER
 from gr00t_assets.trainers.native.memory import SOURCE as COUNTED
 from gr00t_assets.trainers.native.memory import compare_after_second_step, memory_of, require_memory
 from gr00t_assets.trainers.native.optimizer import (
+    ADAPTER,
     finish_training,
     moment_bytes,
     set_up_training,
     trainable,
 )
-from gr00t_assets.trainers.native.processes import Processes
-from gr00t_assets.trainers.native.sharding import is_sharded, shard, unshard
+from gr00t_assets.trainers.native.processes import Processes, is_sharded, shard, unshard
 from gr00t_assets.trainers.native.trainer import REVISION
 from gr00t_assets.trainers.native.training_loop import TrainingLoop
 from gr00t_assets.trainers.native.training_state import (

@@ -1,13 +1,16 @@
 """The training loop: one optimizer step after another, on any number of processes."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
+from torch import Tensor
 from torch.profiler import record_function
 
+from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.runs.metrics import Metric
 from gr00t_assets.trainers.attempt import StopRequest
 from gr00t_assets.trainers.native.action_head import kept_rows
@@ -24,15 +27,14 @@ from gr00t_assets.trainers.native.optimizer import (
     restore_optimizer,
     trainable,
 )
-from gr00t_assets.trainers.native.processes import Processes
-from gr00t_assets.trainers.native.sharding import (
+from gr00t_assets.trainers.native.processes import (
+    Processes,
     gathered,
     is_sharded,
     part_of,
     share_out_again,
     whole,
 )
-from gr00t_assets.trainers.native.step_losses import StepLosses
 from gr00t_assets.trainers.native.training_state import TrainingState
 from gr00t_assets.trainers.reporter import Reporter
 
@@ -41,6 +43,60 @@ STEP_PARTS = DATA, FORWARD, BACKWARD, OPTIMIZER = "data wait", "forward", "backw
 """Names of the parts of a step in a profile."""
 
 SCHEDULER_STATE = ("last_epoch", "_step_count", "_last_lr", "base_lrs")
+
+
+class StepLosses:
+    """Losses and gradient norms of steps, which stay on the device until somebody asks for them.
+
+    Reading a number from a GPU waits for all that it was given to do. So a step leaves its numbers
+    where they are, and those of several are fetched in one copy where a step is logged or saved.
+
+    Attributes:
+        last: The newest loss that was fetched, ``None`` before the first one.
+        grad_norm: The gradient's norm at the same step.
+    """
+
+    def __init__(self, processes: Processes) -> None:
+        self.last: float | None = None
+        self.grad_norm = math.nan
+        self._processes = processes
+        self._on_device: list[tuple[int, Tensor, Tensor, float]] = []
+        self._fetched: list[float] = []
+
+    def add(self, step: int, loss: Tensor, grad_norm: Tensor, learning_rate: float) -> None:
+        """Keep what a step gave, without waiting for it.
+
+        ``loss`` is this process's, whose mean over the processes is the step's, and ``grad_norm``
+        of all of them; both are scalars on any device.
+        """
+        self._on_device.append((step, loss, grad_norm, learning_rate))
+
+    def fetch(self) -> None:
+        """Wait for the device and take over its numbers; every process does so after equal steps.
+
+        Raises:
+            TrainingError: A loss or a norm is not a finite number; the first such step is named.
+        """
+        if not self._on_device:
+            return
+        steps, losses, norms, rates = zip(*self._on_device, strict=True)
+        self._on_device = []
+        on_cpu = torch.stack([value.double() for value in (*losses, *norms)]).cpu()
+        means = self._processes.mean(on_cpu[: len(steps)]).tolist()
+        numbers = zip(steps, means, on_cpu[len(steps) :].tolist(), rates, strict=True)
+        for step, loss, norm, rate in numbers:
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                problem = f"the loss is {loss}, the gradient's norm {norm}: training has diverged."
+                remedy = "lower learning_rate, or raise warmup_ratio, in the sweep file"
+                found = f"learning rate at this step: {rate:.3e}"
+                raise TrainingError(f"step {step}", problem, [found, remedy])
+            self._fetched.append(loss)
+            self.last, self.grad_norm = loss, norm
+
+    def taken(self) -> tuple[float, ...]:
+        """Fetched losses, a step each, that were not taken before."""
+        losses, self._fetched = tuple(self._fetched), []
+        return losses
 
 
 @dataclass
@@ -74,9 +130,9 @@ class TrainingLoop:
 
     def restore(self, state: TrainingState) -> None:
         """Go back to a checkpoint: weights, moments, learning rate and place in the data."""
-        named = dict(trainable(self.model))
-        kept = (state.weights, state.ema, state.optimizer)
-        weights, ema, optimizer = (kept_rows(self.model, tensors) for tensors in kept)
+        model, named = self.model, dict(trainable(self.model))
+        stored = (state.weights, state.ema, state.optimizer)
+        weights, ema, optimizer = (kept_rows(model, tensors) for tensors in stored)
         with torch.no_grad():
             for name, value in weights.items():
                 named[name].copy_(part_of(value, named[name]))
@@ -84,15 +140,14 @@ class TrainingLoop:
         moments = {
             key: part_of(value, named[key.partition("/")[2]]) for key, value in optimizer.items()
         }
-        restore_optimizer(self.model, self.optimizer, moments)
+        restore_optimizer(model, self.optimizer, moments)
         functions = [None] * len(self.optimizer.param_groups)
         self.scheduler.load_state_dict({**state.scheduler, "lr_lambdas": functions})
         # Computed anew: the state's own rates are those of another schedule where the run goes on
         # from a shorter one.
         course = zip(self.scheduler.base_lrs, self.scheduler.lr_lambdas, strict=True)
-        rates = [rate * factor(self.scheduler.last_epoch) for rate, factor in course]
-        self.scheduler._last_lr = rates
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+        self.scheduler._last_lr = [base * part(self.scheduler.last_epoch) for base, part in course]
+        for group, rate in zip(self.optimizer.param_groups, self.scheduler._last_lr, strict=True):
             group["lr"] = rate
         self.step, self.samples_seen = state.step, state.samples_seen
         self.wall_seconds = state.wall_seconds
@@ -123,12 +178,11 @@ class TrainingLoop:
             began = time.perf_counter()
             rate = float(self.scheduler.get_last_lr()[0])
             stopping = self.train_step(stop)
-            over = stopping or self.step == settings.max_steps
-            saving = over or self.step % settings.save_steps == 0
+            last = self.step == settings.max_steps
+            saving = stopping or last or self.step % settings.save_steps == 0
             logging = saving or self.step % settings.logging_steps == 0
-            evaluating = settings.eval_steps and (
-                self.step % settings.eval_steps == 0 or self.step == settings.max_steps
-            )
+            every = settings.eval_steps
+            evaluating = every and (last or self.step % every == 0)
             if logging or evaluating:
                 self._losses.fetch()
             self.wall_seconds += time.perf_counter() - began
@@ -143,7 +197,7 @@ class TrainingLoop:
                     self.reporter.held_out_loss(self.step, *held_out)
             if saving:
                 self.save(self.state())
-            if stopping and self.step < settings.max_steps:
+            if stopping and not last:
                 return False
         return True
 
@@ -175,9 +229,9 @@ class TrainingLoop:
                 with record_function(BACKWARD):
                     loss.backward()
             losses.append(loss.detach().double())
+        rate = float(self.scheduler.get_last_lr()[0])
         with record_function(OPTIMIZER):
             norm = whole(torch.nn.utils.clip_grad_norm_(self._parameters, settings.max_grad_norm))
-            rate = float(self.scheduler.get_last_lr()[0])
             self.optimizer.step()
             self.scheduler.step()
             self.average.update()
@@ -232,15 +286,14 @@ class TrainingLoop:
         losses = self._losses.taken()
         if not losses or self.reporter is None:
             return
-        self.reporter.metric(
-            Metric(
-                step=self.step,
-                samples_seen=self.samples_seen,
-                epoch=self.samples_seen / self.batches.samples,
-                loss=sum(losses) / len(losses),
-                losses=losses,
-                grad_norm=self._losses.grad_norm,
-                learning_rate=rate,
-                wall_seconds=self.wall_seconds,
-            )
+        metric = Metric(
+            step=self.step,
+            samples_seen=self.samples_seen,
+            epoch=self.samples_seen / self.batches.samples,
+            loss=sum(losses) / len(losses),
+            losses=losses,
+            grad_norm=self._losses.grad_norm,
+            learning_rate=rate,
+            wall_seconds=self.wall_seconds,
         )
+        self.reporter.metric(metric)

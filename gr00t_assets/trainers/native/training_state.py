@@ -12,8 +12,7 @@ from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.native.action_head import by_embodiment, kept_rows
 from gr00t_assets.trainers.native.base_models import BaseModel, Device, load_base_model
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
-from gr00t_assets.trainers.native.lora import add_lora
-from gr00t_assets.trainers.native.optimizer import finish_training
+from gr00t_assets.trainers.native.optimizer import add_lora, finish_training
 from gr00t_assets.trainers.native.weights import save_tensors
 from gr00t_assets.trainers.run_files import latest_record, publish_checkpoint
 

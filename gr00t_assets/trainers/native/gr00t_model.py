@@ -26,25 +26,29 @@ class Backbone(nn.Module, ABC):
     """Both towers of transformers, nested so that parameter names are those of NVIDIA's files.
 
     Attributes:
-        image_token: Id of the token that stands for a part of an image.
+        towers_name: Name of the module that has both towers and what is between them.
+        vision_name: Of the vision tower.
+        text_name: Of the text tower.
     """
 
-    image_token: int
+    towers_name: ClassVar[str]
+    vision_name: ClassVar[str]
+    text_name: ClassVar[str]
 
     @property
-    @abstractmethod
-    def towers(self) -> Any:
+    def towers(self) -> nn.Module:
         """What features are made with: both towers and what is between them."""
+        return self.get_submodule(self.towers_name)
 
     @property
-    @abstractmethod
     def vision(self) -> Any:
         """The vision tower."""
+        return self.get_submodule(self.vision_name)
 
     @property
-    @abstractmethod
     def text(self) -> Any:
         """The text tower."""
+        return self.get_submodule(self.text_name)
 
     @property
     def visual(self) -> list[nn.Module]:

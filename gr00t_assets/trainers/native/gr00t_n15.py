@@ -47,6 +47,10 @@ class EagleBackbone(Backbone):
         packs: Whether padding is left out of the text tower, as flash attention allows.
     """
 
+    towers_name: ClassVar[str] = "eagle_model"
+    vision_name: ClassVar[str] = "eagle_model.vision_model.vision_model"
+    text_name: ClassVar[str] = "eagle_model.language_model.model"
+
     def __init__(self, config: ModelConfig, attn: str) -> None:
         super().__init__()
         sizes, width = config.towers, config.backbone.project_to_dim
@@ -63,21 +67,6 @@ class EagleBackbone(Backbone):
         self.eagle_linear = nn.Identity() if width is None else nn.Linear(PROJECTION_INPUT, width)
         self.packs = attn == "flash_attention_2"
         self.image_token = sizes.image_token_index
-
-    @property
-    def towers(self) -> Any:
-        """Both towers and what is between them."""
-        return self.eagle_model
-
-    @property
-    def vision(self) -> Any:
-        """The SigLIP tower."""
-        return self.eagle_model["vision_model"]["vision_model"]
-
-    @property
-    def text(self) -> Any:
-        """The Qwen3 tower."""
-        return self.eagle_model["language_model"]["model"]
 
     @property
     def visual(self) -> list[nn.Module]:

@@ -30,50 +30,27 @@ PADDING, TEXT, IMAGE = 0, 1, 2
 """Kinds of tokens of a prompt, by which the action head attends to them."""
 
 
-class UnusedNorm(nn.Module):
-    """The text tower's final norm: files hold it, and features are taken before it."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """The features as they are."""
-        return features
-
-
 class Qwen3Backbone(Backbone):
     """The towers of Qwen3-VL, the text tower cut to ``select_layer`` layers, without its norm."""
 
+    towers_name: ClassVar[str] = "model.model"
+    vision_name: ClassVar[str] = "model.model.visual"
+    text_name: ClassVar[str] = "model.model.language_model"
+
     def __init__(self, config: N17Config, attn: str) -> None:
         super().__init__()
-        fields: dict[str, Any] = config.qwen3_vl_config.model_dump(
-            mode="json", exclude={"tokenizer"}
-        )
+        sizes = config.qwen3_vl_config
+        fields: dict[str, Any] = sizes.model_dump(mode="json", exclude={"tokenizer"})
         fields["attn_implementation"] = attn
-        fields["text_config"]["num_hidden_layers"] = config.select_layer
-        fields["text_config"]["use_cache"] = False
+        fields["text_config"] |= {"num_hidden_layers": config.select_layer, "use_cache": False}
         model: Any = Qwen3VLModel(Qwen3VLConfig(**fields))
-        model.language_model.norm = UnusedNorm(config.backbone_embedding_dim)
+        # Features are taken before the final norm, whose weight files hold.
+        model.language_model.norm = nn.Identity()
+        model.language_model.norm.weight = nn.Parameter(torch.ones(config.backbone_embedding_dim))
         # transformers' own looks for the places at every layer, for which a GPU has to be waited.
         model.language_model._deepstack_process = _added_at
-        self.model = nn.ModuleDict({"model": model})
-        self.image_token = config.qwen3_vl_config.image_token_id
-
-    @property
-    def towers(self) -> Any:
-        """transformers' model of both towers."""
-        return self.model["model"]
-
-    @property
-    def vision(self) -> Any:
-        """The vision tower."""
-        return self.towers.visual
-
-    @property
-    def text(self) -> Any:
-        """The text tower."""
-        return self.towers.language_model
+        self.model: Any = nn.ModuleDict({"model": model})
+        self.image_token = sizes.image_token_id
 
     def kinds(self, batch: dict[str, Tensor]) -> Tensor:
         """Of each token whether it is padding, text or part of an image, (B, L) int64."""
@@ -91,7 +68,7 @@ class Qwen3Backbone(Backbone):
         """
         vision, grid, ids = self.vision, batch["image_grid_thw"], batch["input_ids"]
         kinds, mask = (ids == self.image_token).int(), batch.get("attention_mask")
-        of_text, _ = self.towers.get_rope_index(ids, kinds, grid, attention_mask=mask)
+        of_text, _ = self.model["model"].get_rope_index(ids, kinds, grid, attention_mask=mask)
         indices, weights = get_vision_interpolation_indices_and_weights(
             grid,
             vision.num_grid_per_side,
@@ -121,7 +98,8 @@ class Qwen3Backbone(Backbone):
             grid_thw=batch["image_grid_thw"],
             position_ids=batch["patch_positions"],
             cu_seqlens=ends.to(ids.device) if flash else ends,
-            **{name: batch[name] for name in ("interp_indices", "interp_weights")},
+            interp_indices=batch["interp_indices"],
+            interp_weights=batch["interp_weights"],
         )
         tokens = text.embed_tokens(ids)
         patches = seen.pooler_output.to(tokens.dtype)

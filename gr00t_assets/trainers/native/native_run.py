@@ -124,17 +124,17 @@ class NativeRun(Attempt):
     def outcome(self) -> Outcome:
         """What is known of the run by now."""
         verified = [frames_verified(dataset.frame_check) for dataset in self.spec.datasets]
-        known, loop = replace(self._known, frames_verified=all(verified)), self._loop
-        if loop is None:
-            return known
-        return replace(
-            known,
-            steps=loop.step,
-            samples_seen=loop.samples_seen,
-            wall_seconds=loop.wall_seconds,
-            peak_memory_bytes=loop.device.peak_memory_bytes(),
-            datasets=dataset_samples(self.spec, loop.batches.counts(loop.samples_seen), verified),
-        )
+        self._know(frames_verified=all(verified))
+        if (loop := self._loop) is not None:
+            counts = loop.batches.counts(loop.samples_seen)
+            self._know(
+                steps=loop.step,
+                samples_seen=loop.samples_seen,
+                wall_seconds=loop.wall_seconds,
+                peak_memory_bytes=loop.device.peak_memory_bytes(),
+                datasets=dataset_samples(self.spec, counts, verified),
+            )
+        return self._known
 
     def _train(self, stop: StopRequest) -> Manifest:
         directory, processes = self.spec.run_directory, self._processes
@@ -244,11 +244,8 @@ def _check_fit(spec: TrainingSpec, base: BaseModel) -> None:
     ]
     problems = [f"{what}: the data has {a}, the model {b}" for what, a, b in pairs if a != b]
     problems += _other_rows(spec)
-    problems += [
-        f"embodiment {dataset.config.embodiment_id}: the model has {head.max_num_embodiments}"
-        for dataset in spec.datasets
-        if dataset.config.embodiment_id >= head.max_num_embodiments
-    ]
+    rows, ids = head.max_num_embodiments, [item.config.embodiment_id for item in spec.datasets]
+    problems += [f"embodiment {number}: the model has {rows}" for number in ids if number >= rows]
     if problems:
         name = spec.experiment.base_model
         raise TrainingError(spec.experiment.name, f"base model {name} does not fit.", problems)

@@ -1,5 +1,6 @@
 """A trained model with its data transforms: from observations to chunks of actions."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -56,26 +57,16 @@ class NativePolicy(Policy):
         device = self._device.device
         frames = torch.from_numpy(observations.frames).to(device)
         images = camera_images(frames, self.base.config.image_recipe, self.config)
-        batch = observation_tensors(
-            self.base,
-            images,
-            observations.states,
-            observations.instructions,
-            self.config.embodiment_id,
-        )
+        states, texts = observations.states, observations.instructions
+        batch = observation_tensors(self.base, images, states, texts, self.config.embodiment_id)
         batch = batch_to_device(placed(batch, self.base), device)
         steps = denoising_steps or self.denoising_steps
         with torch.no_grad(), self._device.autocast():
             features, mask = self.base.model.backbone_features(batch)
-            horizon = noise.shape[2]
-            noise = _padded(noise, self.base.config.action_head.action_horizon)
-            draws = [
-                self.base.model.action_head.get_action(
-                    features, mask, batch, torch.from_numpy(start).to(device), steps
-                )
-                for start in noise
-            ]
-        return torch.stack(draws)[:, :, :horizon].float().cpu().numpy()
+            padded = _padded(noise, self.base.config.action_head.action_horizon)
+            act = partial(self.base.model.action_head.get_action, features, mask, batch)
+            draws = [act(torch.from_numpy(start).to(device), steps) for start in padded]
+        return torch.stack(draws)[:, :, : noise.shape[2]].float().cpu().numpy()
 
     def task_problem(self, task: str) -> str | None:
         """Special tokens in it, or a prompt that is longer than the model takes."""
@@ -89,9 +80,6 @@ class NativePolicy(Policy):
 
 def _padded(noise: np.ndarray, horizon: int) -> np.ndarray:
     """Noise (draws, samples, steps, numbers) for a model that predicts more steps than are used."""
-    missing = horizon - noise.shape[2]
-    if not missing:
-        return noise
-    shape = (*noise.shape[:2], missing, noise.shape[3])
+    shape = (*noise.shape[:2], horizon - noise.shape[2], noise.shape[3])
     more = np.random.default_rng(0).standard_normal(shape, np.float32)
     return np.concatenate([noise, more], axis=2)

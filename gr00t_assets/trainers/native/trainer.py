@@ -36,6 +36,11 @@ REVISION = "4"
 """Raised whenever the same spec would give other losses than before."""
 
 
+_BUILT_IN_LICENSE = ModelLicense(
+    "apache-2.0", note="The base model is drawn at random by gr00t-assets; nobody trained it."
+)
+
+
 class NativeTrainer(Trainer):
     """Trains on the GPUs of one machine or several, or on a CPU."""
 
@@ -51,13 +56,7 @@ class NativeTrainer(Trainer):
     }
     upstream_url = "https://github.com/NVIDIA/Isaac-GR00T"
     licenses: ClassVar[Mapping[str, ModelLicense]] = {
-        **dict.fromkeys(
-            BUILT_IN_NAMES,
-            ModelLicense(
-                "apache-2.0",
-                note="The base model is drawn at random by gr00t-assets; nobody trained it.",
-            ),
-        ),
+        **dict.fromkeys(BUILT_IN_NAMES, _BUILT_IN_LICENSE),
         RELEASED_MODEL: RELEASED_LICENSE,
         RELEASED_N17: N17_LICENSE,
     }
@@ -69,8 +68,8 @@ class NativeTrainer(Trainer):
 
     def command(self, spec: TrainingSpec) -> list[str]:
         """``python -m gr00t_assets.trainers.native SPEC.json`` in this program's Python."""
-        module = "gr00t_assets.trainers.native"
-        return [sys.executable, "-m", module, str(spec.run_directory / SPEC)]
+        file = str(spec.run_directory / SPEC)
+        return [sys.executable, "-m", "gr00t_assets.trainers.native", file]
 
     def load_policy(self, model_directory: Path, device: str | None = None) -> Policy:
         """The model of a run of this trainer, or of any that publishes N1.5's layout."""

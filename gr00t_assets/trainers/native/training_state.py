@@ -76,11 +76,9 @@ def latest_checkpoint(run_directory: Path, config_hash: str) -> TrainingState | 
         return None
     folder, record = latest
     if missing := set(FILES.values()) - record.files.keys():
-        details = [
-            *(f"{name}: is missing" for name in sorted(missing)),
-            f"delete {folder} to go on from the checkpoint before it, or from the start",
-        ]
-        raise CheckpointError(str(folder), "this checkpoint is corrupt.", details)
+        details = [f"{name}: is missing" for name in sorted(missing)]
+        remedy = f"delete {folder} to go on from the checkpoint before it, or from the start"
+        raise CheckpointError(str(folder), "this checkpoint is corrupt.", [*details, remedy])
     kept: dict[str, Any] = {name: getattr(record, name) for name in _FACTS}
     kept |= {part: load_file(folder / name) for part, name in FILES.items()}
     ema = load_file(folder / EMA) if EMA in record.files else {}
@@ -118,8 +116,8 @@ def checkpoint_model(folder: Path, spec: TrainingSpec, device: Device) -> BaseMo
         BaseModelError: The base model is not there any more.
         CheckpointError: The checkpoint is of another model.
     """
-    averaged = (folder / EMA).is_file()
-    weights = load_file(folder / (EMA if averaged else FILES["weights"]))
+    averaged = folder / EMA
+    weights = load_file(averaged if averaged.is_file() else folder / FILES["weights"])
     base = spec_base_model(spec, device)
     settings = NativeHyperparameters.of(spec.experiment)
     add_lora(base.model, settings)
@@ -127,11 +125,8 @@ def checkpoint_model(folder: Path, spec: TrainingSpec, device: Device) -> BaseMo
         layer.keep_rows(spec.embodiments)
     weights = kept_rows(base.model, weights)
     named = dict(base.model.named_parameters())
-    other = [
-        name for name, value in weights.items()
-        if name not in named or named[name].shape != value.shape
-    ]  # fmt: skip
-    if other:
+    shapes = {name: value.shape for name, value in named.items()}
+    if other := [name for name, value in weights.items() if shapes.get(name) != value.shape]:
         problem = f"its weights are not those of base model {spec.experiment.base_model}."
         raise CheckpointError(str(folder), problem, sorted(other)[:5])
     with torch.no_grad():

@@ -86,10 +86,7 @@ def choose_device(kind: str | None = None, index: int = 0) -> Device:
     """A GPU of those that CUDA_VISIBLE_DEVICES leaves, else the CPU with one thread.
 
     One thread is faster than two for models this small, and makes losses repeat to the last digit.
-
-    Args:
-        kind: ``cpu`` or ``cuda``; what there is, where left out.
-        index: Of the GPU; each process of a training has one of its own.
+    ``kind`` is ``cpu`` or ``cuda``; each process of a training has the GPU of another ``index``.
 
     Raises:
         TrainingError: There are fewer GPUs.
@@ -147,8 +144,7 @@ def load_base_model(
         seed: Of ``tiny``'s random weights; torch's own generator is left as it was.
         action_horizon: Actions of one prediction where other than the model's.
         attn: Attention of the towers, ``sdpa`` or ``flash_attention_2``.
-        dtype: Of the towers' weights. Keep float32 for towers that are trained; bfloat16 halves
-            the memory of frozen ones. The action head is always float32.
+        dtype: Of the towers' weights; the action head is always float32.
         device: Where the weights go. ``tiny``'s do not depend on it.
 
     Raises:

@@ -18,27 +18,21 @@ ON_CPU = ("image_grid_thw", "image_ends")
 def placed(batch: dict[str, Tensor], base: BaseModel) -> dict[str, Tensor]:
     """A batch on the CPU with what a GPU would have to be asked for, and waited for, later.
 
-    Args:
-        batch: Has ``attention_mask`` (B, L), and ``input_ids`` (B, L) but where features are kept.
-        base: The model, which may add to it, and its tokenizer.
-
-    Returns:
-        The batch with ``image_places``, the places of the image tokens in the flat ``input_ids``,
-        int64. Where nothing is padded ``attention_mask`` is left out; else there are also
-        ``kept_places``, where the flat prompts are no padding, int64, and ``prompt_starts``
-        (B + 1,), where each begins and the last ends once padding is left out, int32.
-        ``embodiment_id`` is (1,) where all samples have the same.
+    It gets what the model adds and ``image_places``, the places of the image tokens in the flat
+    ``input_ids``, int64. Where nothing is padded ``attention_mask`` is left out; else there are
+    ``kept_places``, where the flat prompts are no padding, int64, and ``prompt_starts`` (B + 1,),
+    where each begins and the last ends once padding is left out, int32. ``embodiment_id`` is (1,)
+    where all samples have the same.
     """
     kept = {**base.model.placed(batch)}
     ids = kept["embodiment_id"]
     if bool((ids == ids[0]).all()):
         kept["embodiment_id"] = ids[:1]
-    if "input_ids" in kept:
-        kept["image_places"] = image_places(kept["input_ids"], base.tokenizer.image_id)
+    kept["image_places"] = image_places(kept["input_ids"], base.tokenizer.image_id)
     mask = kept["attention_mask"]
     if bool(mask.all()):
         del kept["attention_mask"]
-    elif "input_ids" in kept:
+    else:
         kept["kept_places"] = mask.flatten().nonzero().flatten()
         kept["prompt_starts"] = pad(mask.sum(1).cumsum(0), (1, 0)).int()
     return kept
@@ -65,15 +59,11 @@ _OF_IMAGES = ("pixel_values", "image_grid_thw")
 def in_draw_order(
     parts: Sequence[dict[str, Tensor]], places: np.ndarray, pad_id: int
 ) -> dict[str, Tensor]:
-    """One batch of the samples of several datasets.
+    """One batch of the samples of several datasets, given a batch of each.
 
-    Datasets may have other numbers of cameras and prompts of other lengths: tensors of images have
-    those of one sample after another, and prompts are padded on the left.
-
-    Args:
-        parts: Batches of one dataset each.
-        places: Place in the batch of each of their samples, one part after another, ``(n,)``.
-        pad_id: Of the tokenizer.
+    ``places`` ``(n,)`` are those of their samples in the batch, one part after another. Datasets
+    may have other numbers of cameras and prompts of other lengths: tensors of images have those of
+    one sample after another, and prompts are padded on the left with ``pad_id``.
     """
     if len(parts) == 1:
         return parts[0]

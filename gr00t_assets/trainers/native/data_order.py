@@ -14,10 +14,9 @@ _OF_BLOCKS = 0x6D6978
 
 
 class DataOrder:
-    """The order of the samples of one dataset, which any step can be asked for.
+    """The order of the samples of one dataset, in an epoch one seeded permutation of its rows.
 
-    Every row of every episode to train on is a sample. An epoch is one seeded permutation of them;
-    a batch may run over the end of an epoch into the next. Threads may ask at the same time.
+    A batch may run over the end of an epoch into the next. Threads may ask at the same time.
 
     Args:
         samples: Rows of the dataset.
@@ -59,12 +58,7 @@ class DataOrder:
 
 
 class Draws(NamedTuple):
-    """Some samples of a mixture in the order in which they are drawn, n of them.
-
-    Attributes:
-        datasets: Which dataset each is of, ``(n,)``, int64.
-        rows: Which of its rows, ``(n,)``, int64.
-    """
+    """Of n drawn samples of a mixture the dataset of each and which of its rows, (n,) int64."""
 
     datasets: np.ndarray
     rows: np.ndarray

@@ -50,15 +50,16 @@ def make_optimizer(model: nn.Module, settings: NativeHyperparameters) -> torch.o
     for name, parameter in trainable(model):
         (plain if name in norms or "bias" in name else decayed).append(parameter)
     groups = [
-        {"params": decayed, "weight_decay": settings.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
+        {
+            "params": parameters,
+            "weight_decay": decay,
+            "lr": settings.learning_rate,
+            "betas": (settings.adam_beta1, settings.adam_beta2),
+            "eps": settings.adam_epsilon,
+        }
+        for parameters, decay in ((decayed, settings.weight_decay), (plain, 0.0))
+        if parameters
     ]
-    common = {
-        "lr": settings.learning_rate,
-        "betas": (settings.adam_beta1, settings.adam_beta2),
-        "eps": settings.adam_epsilon,
-    }
-    groups = [group | common for group in groups if group["params"]]
     eight_bits = settings.optimizer == "adamw_8bit"
     if eight_bits or settings.weights == "bfloat16":
         return CompactAdamW(groups, settings.seed, eight_bits)
@@ -70,10 +71,8 @@ def set_up_training(
 ) -> None:
     """Freeze what a run does not train, add LoRA, and set other embodiments' weights aside.
 
-    Args:
-        model: As it is in files.
-        settings: Of the run; LoRA's matrices are drawn by its seed.
-        embodiments: Ids of those that the run has samples of, in ascending order.
+    LoRA's matrices are drawn by the run's seed. ``embodiments`` are the ids of those that the run
+    has samples of, in ascending order.
 
     Raises:
         TrainingError: ``lora_target_modules`` has a name that no layer has.
@@ -93,7 +92,7 @@ def finish_training(
 ) -> None:
     """Undo ``set_up_training`` for a model to be saved: weights put back, LoRA merged.
 
-    ``adapter`` is as ``folder`` of ``merge_lora``.
+    ``adapter`` is the folder where LoRA's matrices are kept as they were trained, for peft.
     """
     for layer in by_embodiment(model).values():
         layer.put_back()
@@ -124,10 +123,7 @@ def add_lora(model: Gr00tModel, settings: NativeHyperparameters) -> None:
 def merge_lora(
     model: Gr00tModel, settings: NativeHyperparameters, folder: Path | None = None
 ) -> None:
-    """Add the adapters to the weights that they are beside, and take them away.
-
-    ``folder`` is where they are kept as they were trained, for peft.
-    """
+    """Keep the adapters in a folder, add them to the weights beside them, and take them away."""
     if not settings.lora_rank:
         return
     from peft import get_peft_model_state_dict
@@ -149,12 +145,8 @@ def _lora_config(model: Gr00tModel, settings: NativeHyperparameters) -> "LoraCon
     from peft import LoraConfig
     from peft.tuners.lora import LoraLayer
 
-    linear = {
-        name
-        for name, module in model.named_modules()
-        if (type(module) is nn.Linear or isinstance(module, LoraLayer))
-        and not name.startswith(model.unused)
-    }
+    modules = [item for item in model.named_modules() if not item[0].startswith(model.unused)]
+    linear = {name for name, x in modules if type(x) is nn.Linear or isinstance(x, LoraLayer)}
     own = {name for name in linear if settings.lora_full_model or name.startswith("action_head.")}
     ends = settings.lora_target_modules.split()
     missing = [end for end in ends if not _ending_in(end, linear)]

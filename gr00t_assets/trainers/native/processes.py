@@ -184,9 +184,8 @@ def joined() -> Iterator[Processes]:
 def shard(model: Gr00tModel, device: torch.device) -> None:
     """Share out a model in place; nothing of it may be on the device meta.
 
-    A group of parameters that are gathered together is a block, or what is left of the backbone or
-    of the whole: the towers may be bfloat16 where the action head is float32, and the trained
-    parameters of a group have one dtype.
+    Parameters are gathered by layer, then what is left of the backbone, then of the whole: trained
+    ones of a group have one dtype, and the towers may be bfloat16 where the action head is not.
     """
     for parameter in model.parameters():
         if parameter.requires_grad:  # What LoRA has drawn may differ.

@@ -29,14 +29,8 @@ def profile_steps(spec: TrainingSpec, steps: int, folder: Path) -> str:
     Nothing of the run directory is read or written. Of a run on several GPUs this is one process's
     batch without its exchange with the others.
 
-    Args:
-        spec: Of the run.
-        steps: To profile, after a few that are not.
-        folder: Gets ``trace.json``, for https://ui.perfetto.dev or chrome://tracing, and
-            ``table.txt``.
-
-    Returns:
-        The table.
+    A few steps before are not profiled. The folder gets ``trace.json``, for
+    https://ui.perfetto.dev or chrome://tracing, and ``table.txt``, which is returned.
     """
     one = spec.experiment.hyperparameters.model_copy(update={"num_gpus": 1})
     experiment = spec.experiment.model_copy(update={"hyperparameters": one})
@@ -89,12 +83,10 @@ def _table(profiler: profile, steps: int, seconds: float, speed: str) -> str:
         for event in events or ()
         if event.device_type == DeviceType.CUDA and not event.is_user_annotation
     ]
-    order = "self_cpu_time_total"
     if kernels:
-        order = "self_cuda_time_total"
-        waits = max(0.0, 1 - covered(kernels) / whole)
         lines += ["", "Parts of a step are the CPU's time, which runs ahead of the GPU."]
-        lines.append(f"The GPU waits {waits:.1%} of the time.")
+        lines.append(f"The GPU waits {max(0.0, 1 - covered(kernels) / whole):.1%} of the time.")
+    order = "self_cuda_time_total" if kernels else "self_cpu_time_total"
     operations = averages.table(sort_by=order, row_limit=_OPERATIONS, max_name_column_width=50)
     return "\n".join([*lines, "", operations])
 

@@ -15,6 +15,9 @@ from gr00t_assets.trainers.n15.architecture import ActionHeadConfig
 from gr00t_assets.trainers.native.compact_adamw import BLOCK
 from gr00t_assets.trainers.native.dit import DiT, SelfAttentionTransformer, angles
 
+Batch = dict[str, Tensor]
+"""Tensors of some samples by name; see ``Gr00tModel``."""
+
 
 class EmbodimentLinear(nn.Module):
     """One linear layer for each embodiment, or for each of those that a run trains on.
@@ -182,7 +185,7 @@ class FlowMatchingActionHead(nn.Module):
             features = self.vl_self_attention(self.vlln(features), key_mask)
         return features, key_mask
 
-    def encode_state(self, batch: dict[str, Tensor]) -> Tensor:
+    def encode_state(self, batch: Batch) -> Tensor:
         """Tokens of the state (B, 1, width)."""
         return self.state_encoder(batch["state"], batch["embodiment_id"])
 
@@ -208,7 +211,7 @@ class FlowMatchingActionHead(nn.Module):
         self,
         features: Tensor,
         mask: Tensor | None,
-        batch: dict[str, Tensor],
+        batch: Batch,
         noise: Tensor,
         t: Tensor,
         entries: float | None = None,
@@ -234,7 +237,7 @@ class FlowMatchingActionHead(nn.Module):
         self,
         features: Tensor,
         mask: Tensor | None,
-        batch: dict[str, Tensor],
+        batch: Batch,
         noise: Tensor,
         num_steps: int | None = None,
     ) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from gr00t_assets.trainers.native.action_head import Batch
 from gr00t_assets.trainers.native.base_models import BaseModel
 from gr00t_assets.trainers.native.prompts import image_places, tokenize
 
@@ -15,7 +16,7 @@ ON_CPU = ("image_grid_thw", "image_ends")
 """Tensors of a batch that stay on the CPU, where their numbers are asked for."""
 
 
-def placed(batch: dict[str, Tensor], base: BaseModel) -> dict[str, Tensor]:
+def placed(batch: Batch, base: BaseModel) -> Batch:
     """A batch on the CPU with what a GPU would have to be asked for, and waited for, later.
 
     It gets what the model adds and ``image_places``, the places of the image tokens in the flat
@@ -45,7 +46,7 @@ def to_device(value: Tensor, device: torch.device) -> Tensor:
     return value.pin_memory().to(device, non_blocking=True)
 
 
-def batch_to_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+def batch_to_device(batch: Batch, device: torch.device) -> Batch:
     """A batch on a device, but for what stays on the CPU."""
     return {
         name: value if name in ON_CPU else to_device(value, device) for name, value in batch.items()
@@ -56,9 +57,7 @@ _OF_IMAGES = ("pixel_values", "image_grid_thw")
 """Tensors with as many rows a sample as it has images, or patches of images."""
 
 
-def in_draw_order(
-    parts: Sequence[dict[str, Tensor]], places: np.ndarray, pad_id: int
-) -> dict[str, Tensor]:
+def in_draw_order(parts: Sequence[Batch], places: np.ndarray, pad_id: int) -> Batch:
     """One batch of the samples of several datasets, given a batch of each.
 
     ``places`` ``(n,)`` are those of their samples in the batch, one part after another. Datasets
@@ -90,7 +89,7 @@ def observation_tensors(
     states: np.ndarray,
     instructions: Sequence[str],
     embodiment_id: int,
-) -> dict[str, Tensor]:
+) -> Batch:
     """What a model is given of an observation.
 
     Args:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.functional import pad
 
 from gr00t_assets.core.errors import DatasetError
@@ -19,6 +20,7 @@ from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.n15.architecture import ActionHeadConfig
 from gr00t_assets.trainers.n15.instructions import instruction_error
+from gr00t_assets.trainers.native.action_head import Batch
 from gr00t_assets.trainers.native.base_models import BaseModel
 from gr00t_assets.trainers.native.batch_tensors import (
     batch_to_device,
@@ -44,7 +46,7 @@ def sample_seed(seed: int, draw: int) -> int:
 
 def draw_flow(
     config: ActionHeadConfig, seed: int, draw: int, samples: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[Tensor, Tensor]:
     """Noise and times of flow matching for the samples after ``draw``, the same on every device.
 
     Noise is standard normal, ``(samples, horizon, action_dim)`` float32. Times in [0, 1],
@@ -82,7 +84,7 @@ class BatchSource:
         self._prepared = not self._augmented and device.type == "cpu"
         self._size = settings.batch_size
         self.data = [self._open(dataset) for dataset in spec.datasets]
-        self.features: dict[int, Callable[[np.ndarray], dict[str, torch.Tensor]]] = {}
+        self.features: dict[int, Callable[[np.ndarray], Batch]] = {}
         self._held_out = [
             self._open(dataset, "held_out")
             for dataset in spec.datasets
@@ -111,7 +113,7 @@ class BatchSource:
         """How many of the first so many samples are of each dataset."""
         return self._order.counts(samples).tolist()
 
-    def held_out(self, most: int) -> Iterator[dict[str, torch.Tensor]]:
+    def held_out(self, most: int) -> Iterator[Batch]:
         """Batches of held-out episodes, on the device, without augmentation.
 
         Args:
@@ -122,9 +124,7 @@ class BatchSource:
             chosen = np.linspace(0, len(data) - 1, min(each, len(data))).round().astype(np.int64)
             yield from self.rows(data, chosen)
 
-    def rows(
-        self, data: Demonstrations, chosen: np.ndarray | None = None
-    ) -> Iterator[dict[str, torch.Tensor]]:
+    def rows(self, data: Demonstrations, chosen: np.ndarray | None = None) -> Iterator[Batch]:
         """Batches of some rows of a dataset, of all where left out, in order, not augmented."""
         chosen = data.rows() if chosen is None else chosen
         for rows in np.array_split(chosen, -(-len(chosen) // self._size)):
@@ -136,7 +136,7 @@ class BatchSource:
         each = [int(data.action_mask(1).sum()) for data in self.data]
         return int(counts @ np.array(each))
 
-    def batch(self, draws: range, then: range | None = None) -> dict[str, torch.Tensor]:
+    def batch(self, draws: range, then: range | None = None) -> Batch:
         """The samples of some draws, on the device.
 
         Args:
@@ -157,7 +157,7 @@ class BatchSource:
                     value.record_stream(stream)
         return batch
 
-    def _make_ahead(self, draws: range) -> "tuple[dict[str, torch.Tensor], torch.Event | None]":
+    def _make_ahead(self, draws: range) -> "tuple[Batch, torch.Event | None]":
         """A batch on a stream of its own, so that nothing in it waits for the step that runs.
 
         The event is there where the device is a GPU, once its work on the batch is done.
@@ -192,7 +192,7 @@ class BatchSource:
                 remedy += "data/datasets.yaml"
                 raise instruction_error(name, episode, task, found, remedy)
 
-    def _make(self, draws: range) -> dict[str, torch.Tensor]:
+    def _make(self, draws: range) -> Batch:
         order = self._order.draws(draws.start, len(draws))
         places, parts = [], []
         for number, data in enumerate(self.data):
@@ -205,7 +205,7 @@ class BatchSource:
 
     def _of_dataset(
         self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray | None = None
-    ) -> dict[str, torch.Tensor]:
+    ) -> Batch:
         """Some rows; with the numbers of their draws where they are to be augmented."""
         if id(data) in self.features:
             ids = torch.full((len(rows),), data.config.embodiment_id)
@@ -225,9 +225,7 @@ class BatchSource:
             batch[name] = pad(torch.from_numpy(values), (0, 0, 0, horizon - values.shape[1]))
         return batch
 
-    def _images(
-        self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray | None
-    ) -> torch.Tensor:
+    def _images(self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray | None) -> Tensor:
         """What the model sees, ``(rows, cameras, height, width, 3)`` uint8, on the device."""
         frames = to_device(torch.from_numpy(data.frames(rows)), self._device)
         if self._prepared:
@@ -242,5 +240,5 @@ class BatchSource:
             drawn += draw_augmentations(1, height, width, scale, jitter, generator)
         return camera_images(frames, self._recipe, data.config, drawn)
 
-    def _on_device(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def _on_device(self, batch: Batch) -> Batch:
         return batch_to_device(placed(batch, self._base), self._device)

@@ -8,7 +8,6 @@ decides their content: data, prompts, weights of the towers, type of number and 
 import hashlib
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +25,7 @@ from gr00t_assets.trainers.native.base_models import BaseModel, Device
 from gr00t_assets.trainers.native.batches import BatchSource
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.processes import Processes
+from gr00t_assets.trainers.native.prompts import padded_prompts
 
 FEATURES = ".features-"
 """How the names of their folders begin."""
@@ -61,17 +61,14 @@ class CachedFeatures:
 
     def of(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
         """``features`` (rows, L, D), padded on the left, ``input_ids`` and ``attention_mask``."""
-        ids = [torch.tensor(self._prompts.ids[task]) for task in self._prompts.tasks[rows]]
+        prompts = [self._prompts.ids[task] for task in self._prompts.tasks[rows]]
         tokens = [
-            torch.from_numpy(self._tokens[start : start + len(own)].copy()).view(self._dtype)
-            for start, own in zip(self._starts[rows], ids, strict=True)
+            torch.from_numpy(self._tokens[start : start + len(ids)].copy()).view(self._dtype)
+            for start, ids in zip(self._starts[rows], prompts, strict=True)
         ]
-        padded = partial(pad_sequence, batch_first=True, padding_side="left")
-        return {
-            "features": padded(tokens),
-            "input_ids": padded(ids, padding_value=self._prompts.pad_id),
-            "attention_mask": padded([torch.ones_like(own) for own in ids]),
-        }
+        features = pad_sequence(tokens, batch_first=True, padding_side="left")
+        ids, mask = padded_prompts(prompts, self._prompts.pad_id)
+        return {"features": features, "input_ids": ids, "attention_mask": mask}
 
 
 def require_frozen(settings: NativeHyperparameters) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from gr00t_assets.trainers.native.action_head import FlowMatchingActionHead
+from gr00t_assets.trainers.native.action_head import Batch, FlowMatchingActionHead
 from gr00t_assets.trainers.native.dit import Block
 from gr00t_assets.trainers.native.prompts import PromptFormat
 
@@ -56,18 +56,18 @@ class Backbone(nn.Module, ABC):
         return [self.vision]
 
     @abstractmethod
-    def features(self, batch: dict[str, Tensor]) -> Tensor:
+    def features(self, batch: Batch) -> Tensor:
         """See ``forward``."""
 
     @abstractmethod
     def rebuild_buffers(self) -> None:
         """Compute anew the buffers that no file holds, after ``to_empty`` left them unset."""
 
-    def kinds(self, batch: dict[str, Tensor]) -> Tensor | None:
+    def kinds(self, batch: Batch) -> Tensor | None:
         """What the action head is told of each token (B, L), 0 of padding; None if all count."""
         return batch.get("attention_mask")
 
-    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+    def forward(self, batch: Batch) -> Tensor:
         """The towers' features of prompts and images (B, L, D); of padded tokens they mean nothing.
 
         Frozen towers run without recording gradients.
@@ -119,7 +119,7 @@ class Gr00tModel(nn.Module, ABC):
     def pixels(self, images: Tensor) -> dict[str, Tensor]:
         """What a batch has of images (N, 3, height, width) uint8, on their device."""
 
-    def placed(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def placed(self, batch: Batch) -> Batch:
         """A batch on the CPU with what a GPU would have to be asked for later."""
         return batch
 
@@ -128,7 +128,7 @@ class Gr00tModel(nn.Module, ABC):
         """The attention of the towers, as transformers names it."""
         return self.backbone.text.config._attn_implementation
 
-    def backbone_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+    def backbone_features(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Features of the prompt and its images (B, L, D), and what the head is told of each.
 
         A batch may have the towers' ``features`` (B, L, D) in place of pixels.
@@ -138,7 +138,7 @@ class Gr00tModel(nn.Module, ABC):
         return features, self.backbone.kinds(batch)
 
     def forward(
-        self, batch: dict[str, Tensor], noise: Tensor, t: Tensor, entries: float | None = None
+        self, batch: Batch, noise: Tensor, t: Tensor, entries: float | None = None
     ) -> Tensor:
         """Flow-matching loss of a batch, a scalar; see ``FlowMatchingActionHead.forward``.
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import Qwen3Config, Qwen3Model, SiglipVisionConfig, SiglipVisionModel
 
 from gr00t_assets.trainers.n15.architecture import ModelConfig, TextConfig, VisionConfig
+from gr00t_assets.trainers.native.action_head import Batch
 from gr00t_assets.trainers.native.gr00t_model import Backbone, Gr00tModel
 from gr00t_assets.trainers.native.prompts import N15_PROMPT, PromptFormat, image_places
 
@@ -73,7 +74,7 @@ class EagleBackbone(Backbone):
         """The vision tower and its connector."""
         return [self.vision, self.eagle_model["mlp1"]]
 
-    def embed(self, batch: dict[str, Tensor]) -> Tensor:
+    def embed(self, batch: Batch) -> Tensor:
         """Token embeddings (B, L, D) with the images' patches in place of the image tokens."""
         input_ids, pixel_values = batch["input_ids"], batch["pixel_values"]
         if (places := batch.get("image_places")) is None:
@@ -89,7 +90,7 @@ class EagleBackbone(Backbone):
             )
         return tokens.flatten(0, 1).index_copy(0, places, patches).view_as(tokens)
 
-    def features(self, batch: dict[str, Tensor]) -> Tensor:
+    def features(self, batch: Batch) -> Tensor:
         """What both towers make of prompts and images (B, L, D).
 
         Positions count from the first token that is no padding.
@@ -155,7 +156,7 @@ class Gr00tN15(Gr00tModel):
     unused: ClassVar[str] = "backbone.eagle_model.vision_model.vision_model.head"
     backbone_type: ClassVar[Any] = EagleBackbone
 
-    def backbone_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+    def backbone_features(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Features of the prompt and its images (B, L, D), and the prompt's mask (B, L) if any."""
         features, mask = super().backbone_features(batch)
         return self.backbone.eagle_linear(features), mask

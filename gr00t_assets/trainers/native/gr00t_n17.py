@@ -21,7 +21,7 @@ from gr00t_assets.trainers.n17.architecture import (
     N17Config,
     N17DiffusionModelConfig,
 )
-from gr00t_assets.trainers.native.action_head import FlowMatchingActionHead
+from gr00t_assets.trainers.native.action_head import Batch, FlowMatchingActionHead
 from gr00t_assets.trainers.native.dit import DiT
 from gr00t_assets.trainers.native.gr00t_model import Backbone, Gr00tModel
 from gr00t_assets.trainers.native.prompts import N17_PROMPT, PromptFormat, image_places
@@ -52,13 +52,13 @@ class Qwen3Backbone(Backbone):
         self.model: Any = nn.ModuleDict({"model": model})
         self.image_token = sizes.image_token_id
 
-    def kinds(self, batch: dict[str, Tensor]) -> Tensor:
+    def kinds(self, batch: Batch) -> Tensor:
         """Of each token whether it is padding, text or part of an image, (B, L) int64."""
         ids = batch["input_ids"]
         kinds = TEXT + (ids == self.image_token).to(ids.dtype)
         return kinds if (mask := batch.get("attention_mask")) is None else kinds * mask
 
-    def positions(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def positions(self, batch: Batch) -> dict[str, Tensor]:
         """Where the tokens and the patches of a batch are, on its device; waits for a GPU.
 
         Returns:
@@ -84,7 +84,7 @@ class Qwen3Backbone(Backbone):
             "image_ends": get_vision_cu_seqlens(grid),
         }
 
-    def features(self, batch: dict[str, Tensor]) -> Tensor:
+    def features(self, batch: Batch) -> Tensor:
         """What transformers' model of both towers does, without waiting for a GPU."""
         if "text_positions" not in batch:
             batch = {**batch, **self.positions(batch)}
@@ -167,7 +167,7 @@ class N17ActionHead(FlowMatchingActionHead):
         features, _ = super().attend(features, mask != PADDING)
         return features, torch.stack([mask == TEXT, mask == IMAGE])[:, :, None, None, :]
 
-    def encode_state(self, batch: dict[str, Tensor]) -> Tensor:
+    def encode_state(self, batch: Batch) -> Tensor:
         """Tokens of the state (B, 1, width).
 
         In training the state is zero in some samples, and its token in some, each with
@@ -197,7 +197,7 @@ class Gr00tN17(Gr00tModel):
     backbone_type: ClassVar[Any] = Qwen3Backbone
     action_head_type: ClassVar[type[FlowMatchingActionHead]] = N17ActionHead
 
-    def placed(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def placed(self, batch: Batch) -> Batch:
         """A batch on the CPU with its ``positions``, where it has images."""
         return {**batch, **self.backbone.positions(batch)} if "pixel_values" in batch else batch
 

@@ -14,6 +14,7 @@ import torch
 from tokenizers import AddedToken, models, pre_tokenizers
 from tokenizers import Tokenizer as FastTokenizer
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from gr00t_assets.core.errors import BaseModelError, DatasetError
 from gr00t_assets.core.files import write_bytes
@@ -144,13 +145,14 @@ def tokenize(
         DatasetError: A task has special tokens in its text.
     """
     prompts = [tokenizer.prompt_ids(task, num_images, tokens_per_image) for task in tasks]
-    length = max(map(len, prompts), default=0)
-    input_ids = torch.full((len(prompts), length), tokenizer.pad_id, dtype=torch.int64)
-    attention_mask = torch.zeros_like(input_ids)
-    for row, ids in enumerate(prompts):
-        input_ids[row, length - len(ids) :] = torch.tensor(ids)
-        attention_mask[row, length - len(ids) :] = 1
-    return input_ids, attention_mask
+    return padded_prompts(prompts, tokenizer.pad_id)
+
+
+def padded_prompts(prompts: Iterable[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
+    """``input_ids`` and ``attention_mask`` of a batch from the tokens of each prompt."""
+    ids = [torch.tensor(prompt) for prompt in prompts]
+    padded = functools.partial(pad_sequence, batch_first=True, padding_side="left")
+    return padded(ids, padding_value=pad_id), padded([torch.ones_like(own) for own in ids])
 
 
 def image_places(input_ids: Tensor, image_id: int) -> Tensor:

@@ -92,11 +92,8 @@ def observation_tensors(
 ) -> Batch:
     """What a model is given of an observation.
 
-    Args:
-        images: ``(samples, cameras, height, width, 3)`` uint8, on any device.
-        states: ``(samples, 1, max_state_dim)`` float32.
-        instructions: One text a sample.
-        embodiment_id: Row of the per-embodiment weights.
+    ``images`` are ``(samples, cameras, height, width, 3)`` uint8, on any device, ``states``
+    ``(samples, 1, max_state_dim)`` float32, with one instruction a sample.
     """
     samples, cameras = images.shape[:2]
     tokens = base.config.image_tokens(*images.shape[2:4])

@@ -116,8 +116,7 @@ class BatchSource:
     def held_out(self, most: int) -> Iterator[Batch]:
         """Batches of held-out episodes, on the device, without augmentation.
 
-        Args:
-            most: Samples, evenly spaced, as many of each dataset that keeps episodes from training.
+        They have at most so many samples, evenly spaced, as many of each dataset that has some.
         """
         each = most // len(self._held_out)
         for data in self._held_out:
@@ -137,11 +136,9 @@ class BatchSource:
         return int(counts @ np.array(each))
 
     def batch(self, draws: range, then: range | None = None) -> Batch:
-        """The samples of some draws, on the device.
+        """The samples of some draws, counted from the beginning of the run, on the device.
 
-        Args:
-            draws: Counted from the beginning of the run, one after another.
-            then: The next that will be asked for; as many where left out.
+        ``then`` are the next that will be asked for; as many where left out.
         """
         if self._next is not None and self._next[0] == draws:
             batch, ready = self._next[1].result()

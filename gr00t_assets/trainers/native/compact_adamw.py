@@ -19,33 +19,27 @@ from gr00t_assets.core.errors import TrainingError
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
-BLOCK = 256
-SMALLEST = 4096
+BLOCK, SMALLEST = 256, 4096
 """Numbers that share a scale, and those of the smallest parameter whose moments have 8 bits: both
 as in bitsandbytes' own AdamW."""
 
 _SCALE = "_scale"
-_LOW = 16
-"""Bits of float32 that bfloat16 does not have."""
 
 
 def stochastically_rounded(values: Tensor, generator: torch.Generator) -> Tensor:
     """float32 as bfloat16 that is equal to it on average; a bfloat16 stays what it is."""
-    noise = torch.randint(
-        0, 1 << _LOW, values.shape, dtype=torch.int32, device=values.device, generator=generator
-    )
-    rounded = noise.add_(values.view(torch.int32)).bitwise_and_(-1 << _LOW)
+    low = 1 << 16  # The 16 bits of float32 that bfloat16 does not have.
+    shape, device = values.shape, values.device
+    noise = torch.randint(0, low, shape, dtype=torch.int32, device=device, generator=generator)
+    rounded = noise.add_(values.view(torch.int32)).bitwise_and_(-low)
     return rounded.view(torch.float32).bfloat16()
 
 
 class CompactAdamW(torch.optim.AdamW):
     """AdamW whose moments ``exp_avg`` and ``exp_avg_sq`` are float32, or uint8 with scales.
 
-    Args:
-        groups: Parameter groups as torch takes them, with every setting of AdamW.
-        seed: Of the rounding, with the step. The same in every process of a training, whose
-            weights are rounded alike.
-        eight_bits: Whether moments have 8 bits.
+    Groups have every setting of AdamW. ``seed`` is of the rounding, with the step: the same in every
+    process of a training, whose weights are rounded alike.
 
     Raises:
         TrainingError: 8 bits are asked for and bitsandbytes is missing, or parameters are sharded.

@@ -6,9 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-_LEAST_BLOCK = 1000
-"""Draws in which every dataset has its share to within one draw."""
-
 _OF_BLOCKS = 0x6D6978
 """Sets the random numbers of blocks apart from those of epochs."""
 
@@ -85,8 +82,9 @@ class MixtureOrder:
     def __init__(self, orders: Sequence[DataOrder], shares: Sequence[float], seed: int) -> None:
         self._orders = orders
         self._shares = np.asarray(shares)
-        # So many that the remainder, which the largest share has, is never below 0.
-        self._size = max(_LEAST_BLOCK, len(orders) ** 2)
+        # Draws in which every dataset has its share to within one draw: so many that the remainder,
+        # which the largest share has, is never below 0.
+        self._size = max(1000, len(orders) ** 2)
         self._seed = seed
         self._block = lru_cache(maxsize=2)(self._drawn_block)
 

@@ -16,8 +16,6 @@ from torch.utils.checkpoint import checkpoint
 
 from gr00t_assets.trainers.n15.architecture import DiffusionModelConfig, SelfAttentionConfig
 
-TIMESTEP_CHANNELS = 256
-
 
 class Attention(nn.Module):
     """Multi-head attention with biases, from ``width`` channels to ``context_width`` channels."""
@@ -46,13 +44,6 @@ class Attention(nn.Module):
 def _sequence(**modules: nn.Module) -> nn.Sequential:
     """Modules one after the other, by the names that their parameters have in NVIDIA's files."""
     return nn.Sequential(OrderedDict(modules))
-
-
-def feed_forward(width: int, dropout: float, final_dropout: bool) -> nn.Sequential:
-    """Two layers with four times the width and a GELU (``gelu-approximate``) between them."""
-    projection = _sequence(proj=nn.Linear(width, 4 * width), gelu=nn.GELU(approximate="tanh"))
-    layers = [projection, nn.Dropout(dropout), nn.Linear(4 * width, width)]
-    return _sequence(net=nn.Sequential(*layers, *[nn.Dropout(dropout)] * final_dropout))
 
 
 class AdaLayerNorm(nn.Module):
@@ -89,7 +80,10 @@ class Block(nn.Module):
             width, context_width or width, config.num_attention_heads, config.dropout
         )
         self.norm3 = nn.LayerNorm(width, eps=1e-5, elementwise_affine=not adaptive)
-        self.ff = feed_forward(width, config.dropout, config.final_dropout)
+        projection = _sequence(proj=nn.Linear(width, 4 * width), gelu=nn.GELU(approximate="tanh"))
+        layers = [projection, nn.Dropout(config.dropout), nn.Linear(4 * width, width)]
+        last = [nn.Dropout(config.dropout)] * config.final_dropout
+        self.ff = _sequence(net=nn.Sequential(*layers, *last))
         self.final_dropout = nn.Dropout(config.dropout if config.final_dropout else 0.0)
 
     def forward(
@@ -141,15 +135,12 @@ class TimestepEncoder(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.timestep_embedder = _sequence(
-            linear_1=nn.Linear(TIMESTEP_CHANNELS, width),
-            silu=nn.SiLU(),
-            linear_2=nn.Linear(width, width),
+            linear_1=nn.Linear(256, width), silu=nn.SiLU(), linear_2=nn.Linear(width, width)
         )
 
     def forward(self, timestep: Tensor) -> Tensor:
         """Embed ``timestep`` (B,) as (B, width)."""
-        half = TIMESTEP_CHANNELS // 2
-        angle = angles(timestep, half, half - 1)
+        angle = angles(timestep, 128, 127)
         encoding = torch.cat([angle.cos(), angle.sin()], dim=-1)
         return self.timestep_embedder(encoding.to(next(self.parameters()).dtype))
 

@@ -34,8 +34,6 @@ _FILE = "tokens.npy"
 _SPARE = 1 << 30
 """Bytes that are left free for everything else on the disk."""
 
-_POLL = 1.0
-
 
 class Prompts(NamedTuple):
     """Ids of the tokens of each task, the task of each row, and the id of padding."""
@@ -119,7 +117,7 @@ def use_cached_features(
             if processes.is_first:
                 _write(folder, data, base, batches, device, int(prompts.lengths.sum()), dtype, say)
             else:
-                time.sleep(_POLL)
+                time.sleep(1.0)
         batches.features[id(data)] = found.of
 
 

@@ -12,15 +12,6 @@ from gr00t_assets.trainers.native.action_head import Batch, FlowMatchingActionHe
 from gr00t_assets.trainers.native.dit import Block
 from gr00t_assets.trainers.native.prompts import PromptFormat
 
-_COMPILED_VARIANTS = 64
-"""Kinds of layers times shapes times modes of training that are compiled, where torch stops at 8.
-
-All modules that are compiled in place share one count in torch.
-"""
-
-_LONGEST_REASON = 200
-"""Characters."""
-
 
 class Backbone(nn.Module, ABC):
     """Both towers of transformers, nested so that parameter names are those of NVIDIA's files.
@@ -208,7 +199,9 @@ class Gr00tModel(nn.Module, ABC):
             torch.OutOfMemoryError: The GPU has too little memory.
         """
         layers = self.layers()
-        torch._dynamo.config.recompile_limit = _COMPILED_VARIANTS
+        # Kinds of layers times shapes times modes of training: all modules that are compiled in
+        # place share one count in torch, which stops at 8.
+        torch._dynamo.config.recompile_limit = 64
         for layer in layers:
             layer.compile()
         try:
@@ -220,7 +213,7 @@ class Gr00tModel(nn.Module, ABC):
             for layer in layers:
                 layer._compiled_call_impl = None
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            return lines[0][:_LONGEST_REASON] if lines else type(error).__name__
+            return lines[0][:200] if lines else type(error).__name__
         # A shape that comes later and cannot be compiled is no reason to end a training.
         torch._dynamo.config.suppress_errors = True
         return None

@@ -10,32 +10,10 @@ import torch
 from torch import Tensor, nn
 from transformers import Qwen3Config, Qwen3Model, SiglipVisionConfig, SiglipVisionModel
 
-from gr00t_assets.trainers.n15.architecture import ModelConfig, TextConfig, VisionConfig
+from gr00t_assets.trainers.n15.architecture import ModelConfig
 from gr00t_assets.trainers.native.action_head import Batch
 from gr00t_assets.trainers.native.gr00t_model import Backbone, Gr00tModel
 from gr00t_assets.trainers.native.prompts import N15_PROMPT, PromptFormat, image_places
-
-PROJECTION_INPUT = 2048
-"""Input width of ``eagle_linear``, fixed in Isaac-GR00T."""
-
-
-def _vision_tower(sizes: VisionConfig, attn: str) -> nn.Module:
-    fields: dict[str, Any] = sizes.model_dump() | {"attn_implementation": attn}
-    tower: Any = SiglipVisionModel(SiglipVisionConfig(**fields))
-    tower = getattr(tower, "vision_model", tower)
-    # NVIDIA's files hold the pooling head; nothing reads its output.
-    tower.use_head = False
-    return tower
-
-
-def _text_tower(sizes: TextConfig, layers: int, attn: str) -> Qwen3Model:
-    fields: dict[str, Any] = sizes.model_dump(exclude={"rope_theta", "num_hidden_layers"}) | {
-        "num_hidden_layers": layers,
-        "rope_parameters": {"rope_type": "default", "rope_theta": sizes.rope_theta},
-        "use_cache": False,
-        "attn_implementation": attn,
-    }
-    return Qwen3Model(Qwen3Config(**fields))
 
 
 class EagleBackbone(Backbone):
@@ -55,8 +33,18 @@ class EagleBackbone(Backbone):
     def __init__(self, config: ModelConfig, attn: str) -> None:
         super().__init__()
         sizes, width = config.towers, config.backbone.project_to_dim
-        vision = _vision_tower(sizes.vision_config, attn)
-        text = _text_tower(sizes.text_config, config.backbone.select_layer, attn)
+        fields: dict[str, Any] = sizes.vision_config.model_dump() | {"attn_implementation": attn}
+        vision: Any = SiglipVisionModel(SiglipVisionConfig(**fields))
+        vision = getattr(vision, "vision_model", vision)
+        # NVIDIA's files hold the pooling head; nothing reads its output.
+        vision.use_head = False
+        fields = sizes.text_config.model_dump(exclude={"rope_theta"}) | {
+            "num_hidden_layers": config.backbone.select_layer,
+            "rope_parameters": {"rope_type": "default", "rope_theta": sizes.text_config.rope_theta},
+            "use_cache": False,
+            "attn_implementation": attn,
+        }
+        text = Qwen3Model(Qwen3Config(**fields))
         joined = nn.Linear(sizes.vision_config.hidden_size, sizes.text_config.hidden_size)
         self.eagle_model: Any = nn.ModuleDict(
             {
@@ -65,7 +53,8 @@ class EagleBackbone(Backbone):
                 "mlp1": nn.Sequential(joined),
             }
         )
-        self.eagle_linear = nn.Identity() if width is None else nn.Linear(PROJECTION_INPUT, width)
+        # The width is fixed in Isaac-GR00T.
+        self.eagle_linear = nn.Identity() if width is None else nn.Linear(2048, width)
         self.packs = attn == "flash_attention_2"
         self.image_token = sizes.image_token_index
 

@@ -4,7 +4,7 @@ Weights, moments, and the bytes alive in a step by ``native.traced_step``. Not c
 context (about 0.5 GB), kernels' workspaces, fragmentation, and batches that are made meanwhile.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -69,13 +69,8 @@ def memory_need(
 ) -> MemoryNeed:
     """What a run needs on each of its GPUs.
 
-    Args:
-        config: Of the base model.
-        settings: Of the run.
-        cameras: Images of a sample.
-        batch_size: Samples at once on a GPU; the settings' own where left out.
-        prompt_tokens: Of the text around the images.
-        embodiments: How many the samples of a batch are of.
+    Samples of so many ``embodiments`` have an image of each camera and ``prompt_tokens`` around
+    them; ``batch_size`` is the settings' own where left out.
 
     Raises:
         TrainingError: ``lora_target_modules`` has a name that no layer has.
@@ -89,8 +84,11 @@ def memory_need(
     moments = sum(moment_bytes(parameter, settings) for parameter in passes.trained)
     shards = processes if settings.sharding == "fsdp" else 1
     gathered = passes.gathered if shards > 1 else 0
+    # What ``CompactAdamW`` takes beside the largest parameter; torch's own takes nothing.
+    each = 18 * (settings.weights == "bfloat16") + 8 * (settings.optimizer == "adamw_8bit")
+    updating = each * max((parameter.numel() for parameter in passes.trained), default=0)
     own = gradients // shards
-    step = max(own * kept + alive + gathered, own + _updating(passes.trained, settings) // shards)
+    step = max(own * kept + alive + gathered, own + updating // shards)
     return MemoryNeed(passes.weights // shards, moments // shards, step)
 
 
@@ -164,9 +162,3 @@ def measured_line(need: MemoryNeed, peak: int) -> str:
     line = f"GPU memory: {peak / GIB:.1f} GiB at most, counted {need}"
     far = f"warning: the count is off by {share:+.0%}; " if abs(share) > TOLERANCE else ""
     return far + line
-
-
-def _updating(trained: Iterable[torch.Tensor], settings: NativeHyperparameters) -> int:
-    """What ``CompactAdamW`` takes beside the largest parameter; torch's own takes nothing."""
-    each = 18 * (settings.weights == "bfloat16") + 8 * (settings.optimizer == "adamw_8bit")
-    return each * max((parameter.numel() for parameter in trained), default=0)

@@ -52,9 +52,6 @@ from gr00t_assets.trainers.native.training_state import (
 from gr00t_assets.trainers.reporter import Reporter
 from gr00t_assets.trainers.run_files import published_model, remove_partial
 
-_LOCK_PATIENCE = 1.0
-"""Seconds; whoever only looks whether somebody trains here holds the lock for an instant."""
-
 _HEADER = 256
 """Bytes that a tensor takes in the header of a safetensors file, at most."""
 
@@ -63,7 +60,8 @@ def run_spec(spec: TrainingSpec, processes: Processes | None = None) -> Manifest
     """Train what the spec asks for, as the first of its processes; see ``attempt_run``."""
     processes = processes or Processes()
     try:
-        return attempt_run(spec, partial(NativeRun, spec, processes), lock_patience=_LOCK_PATIENCE)
+        # Whoever only looks whether somebody trains here holds the lock for an instant.
+        return attempt_run(spec, partial(NativeRun, spec, processes), lock_patience=1.0)
     finally:
         processes.begin(None)
 

@@ -16,12 +16,9 @@ from gr00t_assets.trainers.run_files import read_modality_config
 
 
 class NativePolicy(Policy):
-    """A model in N1.5's layout.
+    """The folder ``model`` of a run or, with the run's spec, one of its checkpoints.
 
-    Args:
-        directory: The folder ``model`` of a run, or of one of its checkpoints.
-        device: ``cpu`` or ``cuda``; the first GPU where there is one, where left out.
-        spec: Of the run, where the directory is a checkpoint.
+    ``device`` is ``cpu`` or ``cuda``; the first GPU where there is one, where left out.
 
     Raises:
         CheckpointError: The folder has no modality config, or the checkpoint is another model's.
@@ -63,7 +60,11 @@ class NativePolicy(Policy):
         steps = denoising_steps or self.denoising_steps
         with torch.no_grad(), self._device.autocast():
             features, mask = self.base.model.backbone_features(batch)
-            padded = _padded(noise, self.base.config.action_head.action_horizon)
+            horizon = self.base.config.action_head.action_horizon
+            # A model may predict more steps than are used.
+            shape = (*noise.shape[:2], horizon - noise.shape[2], noise.shape[3])
+            more = np.random.default_rng(0).standard_normal(shape, np.float32)
+            padded = np.concatenate([noise, more], axis=2)
             act = partial(self.base.model.action_head.get_action, features, mask, batch)
             draws = [act(torch.from_numpy(start).to(device), steps) for start in padded]
         return torch.stack(draws)[:, :, : noise.shape[2]].float().cpu().numpy()
@@ -76,10 +77,3 @@ class NativePolicy(Policy):
         if count > most:
             return f"gives a prompt of {count:,} tokens; the model takes {most:,}"
         return None
-
-
-def _padded(noise: np.ndarray, horizon: int) -> np.ndarray:
-    """Noise (draws, samples, steps, numbers) for a model that predicts more steps than are used."""
-    shape = (*noise.shape[:2], horizon - noise.shape[2], noise.shape[3])
-    more = np.random.default_rng(0).standard_normal(shape, np.float32)
-    return np.concatenate([noise, more], axis=2)

@@ -20,8 +20,6 @@ TRACE, TABLE = "trace.json", "table.txt"
 _WARM_UP = 3
 """Steps before: memory is allocated, kernels are chosen, the first batches are read."""
 
-_OPERATIONS = 20
-
 
 def profile_steps(spec: TrainingSpec, steps: int, folder: Path) -> str:
     """Profile steps of a run from its start, with its model and data, on one device.
@@ -87,7 +85,7 @@ def _table(profiler: profile, steps: int, seconds: float, speed: str) -> str:
         lines += ["", "Parts of a step are the CPU's time, which runs ahead of the GPU."]
         lines.append(f"The GPU waits {max(0.0, 1 - covered(kernels) / whole):.1%} of the time.")
     order = "self_cuda_time_total" if kernels else "self_cpu_time_total"
-    operations = averages.table(sort_by=order, row_limit=_OPERATIONS, max_name_column_width=50)
+    operations = averages.table(sort_by=order, row_limit=20, max_name_column_width=50)
     return "\n".join([*lines, "", operations])
 
 

@@ -25,7 +25,6 @@ QWEN = "Qwen/Qwen3-1.7B"
 """Hub id of the tokenizer for checkpoints that bring none, as nvidia/GR00T-N1.5-3B."""
 PAD, IMAGE_TOKEN, N17_IMAGE_TOKEN = "<|endoftext|>", "<IMG_CONTEXT>", "<|image_pad|>"
 _CHAT, _VISION = ("<|im_start|>", "<|im_end|>"), ("<|vision_start|>", "<|vision_end|>")
-CACHED_PROMPTS = 4096
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
 LARGEST_TOKENIZER = 64 << 20
@@ -111,7 +110,7 @@ class Tokenizer:
         self.pad_id, self.image_id = vocabulary[PAD], vocabulary[prompt.image_token]
         added = [token.content for token in fast.get_added_tokens_decoder().values()]
         self._added = [token for token in added if token.startswith("<")]
-        self.prompt_ids = functools.lru_cache(maxsize=CACHED_PROMPTS)(self._prompt_ids)
+        self.prompt_ids = functools.lru_cache(maxsize=4096)(self._prompt_ids)
 
     def special_tokens(self, task: str) -> list[str]:
         """What in a task would be more than words in the prompt, to this tokenizer too."""

@@ -28,15 +28,14 @@ from gr00t_assets.trainers.native.prompts import image_places
 
 
 class Passes(NamedTuple):
-    """A model as a run trains it, and what a step makes.
+    """A model as a run trains it, and what a step makes, in bytes.
 
     Attributes:
-        weights: Bytes of all parameters and buffers.
+        weights: All parameters and buffers.
         trained: Trained parameters, without memory.
-        gathered: Bytes of the parameters that sharding has whole at once, at most: of two layers,
-            and of what is in none.
-        fixed: Bytes alive after each allocation, for no sample.
-        each: Bytes more for each sample.
+        gathered: What sharding has whole at once, at most: two layers, and what is in none.
+        fixed: What is alive after each allocation, for no sample.
+        each: What is more for each sample.
     """
 
     weights: int

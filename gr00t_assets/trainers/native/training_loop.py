@@ -42,8 +42,6 @@ _HELD_OUT_SAMPLES = 256
 STEP_PARTS = DATA, FORWARD, BACKWARD, OPTIMIZER = "data wait", "forward", "backward", "optimizer"
 """Names of the parts of a step in a profile."""
 
-SCHEDULER_STATE = ("last_epoch", "_step_count", "_last_lr", "base_lrs")
-
 
 class StepLosses:
     """Losses and gradient norms of steps, which stay on the device until somebody asks for them.
@@ -155,12 +153,13 @@ class TrainingLoop:
     def state(self) -> TrainingState:
         """Everything needed to go on from here."""
         scheduler, keep = self.scheduler.state_dict(), self.processes.is_first
+        kept = ("last_epoch", "_step_count", "_last_lr", "base_lrs")
         weights = {name: value.detach() for name, value in trainable(self.model)}
         return TrainingState(
             step=self.step,
             samples_seen=self.samples_seen,
             wall_seconds=self.wall_seconds,
-            scheduler={key: scheduler[key] for key in SCHEDULER_STATE},
+            scheduler={key: scheduler[key] for key in kept},
             weights=gathered(weights, keep),
             optimizer=gathered(optimizer_tensors(self.model, self.optimizer), keep),
             ema=gathered(self.average.tensors, keep),

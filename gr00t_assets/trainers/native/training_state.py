@@ -28,13 +28,11 @@ _FACTS = ("samples_seen", "wall_seconds", "scheduler")
 
 @dataclass(frozen=True)
 class TrainingState:
-    """The state after a step.
+    """The state after a step, and the training time so far.
 
     Attributes:
-        step: Optimizer steps done.
         samples_seen: Samples drawn: the place in the data order, and what all that is drawn at
             random follows from.
-        wall_seconds: Training time so far.
         scheduler: State of the learning rate's schedule.
         weights: Trained parameters by name; frozen ones come from the base model.
         optimizer: AdamW's moments by parameter.
@@ -91,7 +89,7 @@ def spec_base_model(spec: TrainingSpec, device: Device) -> BaseModel:
     Towers that will be frozen are bfloat16 on a GPU; weights that are trained stay float32.
 
     Raises:
-        BaseModelError: There is no such model, or it is not an N1.5.
+        BaseModelError: There is no such model, or it is of no generation that is trained here.
     """
     experiment = spec.experiment
     settings = NativeHyperparameters.of(experiment)

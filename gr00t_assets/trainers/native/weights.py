@@ -187,8 +187,10 @@ def load_weights(
     for file in {stored[name][0] for name in shapes}:
         with safe_open(file, "pt") as content:
             for name in (name for name in shapes if stored[name][0] == file):
-                own[name].copy_(content.get_tensor(source[name]))
-                if not _is_finite(own[name]):
+                tensor = own[name].copy_(content.get_tensor(source[name]))
+                # A sum tells it for most tensors, without their size again.
+                finite = tensor.sum(dtype=torch.float32).isfinite() or tensor.isfinite().all()
+                if not finite:
                     not_finite.append(source[name])
     if not_finite:
         problem = "it has weights that are not finite numbers (NaN or infinite)."
@@ -217,10 +219,3 @@ def _allocate(model: nn.Module, device: torch.device | str, subject: str) -> Non
         remedy = "train it where there is more memory, or take a smaller model"
         problem = "there is not enough memory for its weights."
         raise BaseModelError(subject, problem, [found, remedy]) from error
-
-
-def _is_finite(tensor: Tensor) -> bool:
-    """Whether all numbers are finite; a sum tells it for most tensors, without their size again."""
-    if not tensor.is_floating_point():
-        return True
-    return bool(tensor.sum(dtype=torch.float32).isfinite()) or bool(tensor.isfinite().all())

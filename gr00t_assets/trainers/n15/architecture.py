@@ -70,17 +70,13 @@ class BackboneConfig(FrozenModel):
     """``backbone_cfg`` of Isaac-GR00T, with the defaults of its ``EagleBackbone``."""
 
     select_layer: int = Field(default=-1, description="Layers that the text tower is cut to")
-    project_to_dim: Size | None = Field(
-        default=1536, description="Width of eagle_linear; null for none"
-    )
+    project_to_dim: Size | None = 1536  # Width of eagle_linear; null for none.
     tune_llm: bool = False
     tune_visual: bool = False
     reproject_vision: Literal[False] = False
     use_flash_attention: bool = False
     load_bf16: bool = False
-    eagle_path: str | None = Field(
-        default=None, description="Written by Isaac-GR00T, read by nobody"
-    )
+    eagle_path: str | None = None  # Written by Isaac-GR00T, read by nobody.
 
 
 class SelfAttentionConfig(FrozenModel):
@@ -104,9 +100,7 @@ class DiffusionModelConfig(SelfAttentionConfig):
 
     output_dim: Size = 26
     cross_attention_dim: Size | None = None
-    interleave_self_attention: bool = Field(
-        default=False, description="Odd blocks attend to themselves"
-    )
+    interleave_self_attention: bool = False  # Odd blocks attend to themselves.
     norm_type: Literal["ada_norm"] = "ada_norm"
 
 
@@ -114,9 +108,7 @@ class SharedHeadConfig(FrozenModel):
     """What the configurations of N1.5 and of N1.7 say alike of the action head."""
 
     hidden_size: Size = Field(default=1024, description="Width inside the state and action MLPs")
-    input_embedding_dim: Size = Field(
-        default=1536, description="Width of the diffusion transformer"
-    )
+    input_embedding_dim: Size = 1536  # Width of the diffusion transformer.
     max_seq_len: Size = Field(default=1024, description="Rows of the action position embedding")
     max_num_embodiments: Size = 32
     add_pos_embed: bool = True

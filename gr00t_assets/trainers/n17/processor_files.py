@@ -25,8 +25,6 @@ FOLDER = "processor"
 
 NEW_EMBODIMENT = "new_embodiment"
 
-_Numbers = dict[str, Any]
-
 
 class _Nvidias(FrozenModel):
     """A record of NVIDIA's, whose further fields have no bearing here."""
@@ -103,7 +101,7 @@ class ProcessorFiles:
     """
 
     settings: ProcessorSettings
-    statistics: dict[str, dict[str, dict[str, _Numbers]]]
+    statistics: dict[str, dict[str, dict[str, dict[str, Any]]]]
     embodiment_ids: dict[str, int]
 
     @classmethod

@@ -38,8 +38,8 @@ def stochastically_rounded(values: Tensor, generator: torch.Generator) -> Tensor
 class CompactAdamW(torch.optim.AdamW):
     """AdamW whose moments ``exp_avg`` and ``exp_avg_sq`` are float32, or uint8 with scales.
 
-    Groups have every setting of AdamW. ``seed`` is of the rounding, with the step: the same in every
-    process of a training, whose weights are rounded alike.
+    Groups have every setting of AdamW. By ``seed`` and the step weights are rounded alike in every
+    process of a training.
 
     Raises:
         TrainingError: 8 bits are asked for and bitsandbytes is missing, or parameters are sharded.

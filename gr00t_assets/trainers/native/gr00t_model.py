@@ -16,10 +16,7 @@ from gr00t_assets.trainers.native.prompts import PromptFormat
 class Backbone(nn.Module, ABC):
     """Both towers of transformers, nested so that parameter names are those of NVIDIA's files.
 
-    Attributes:
-        towers_name: Name of the module that has both towers and what is between them.
-        vision_name: Of the vision tower.
-        text_name: Of the text tower.
+    ``towers_name`` is that of the module with both and what is between them.
     """
 
     towers_name: ClassVar[str]
@@ -78,11 +75,8 @@ class Gr00tModel(nn.Module, ABC):
     takes them, ``state`` (B, 1, max_state_dim), ``embodiment_id`` (B,) int64, or (1,) where all
     samples have the same, and for the loss ``action`` and ``action_mask`` (B, horizon, action_dim).
     Without ``attention_mask`` nothing is padded; ``image_places`` spares asking the GPU where the
-    image tokens are; see ``batch_tensors.placed``.
-
-    Args:
-        config: Its configuration, of its generation.
-        attn: Attention of the towers, ``sdpa`` or ``flash_attention_2``.
+    image tokens are; see ``batch_tensors.placed``. ``attn`` is the attention of the towers, ``sdpa``
+    or ``flash_attention_2``.
 
     Attributes:
         prompt: Of its generation.
@@ -187,10 +181,8 @@ class Gr00tModel(nn.Module, ABC):
         """Compile each layer in place; no name changes, and where it fails none is compiled.
 
         Layers of one kind share what is compiled, so that it takes as long as one of each. What is
-        trained is set already.
-
-        Args:
-            attempt: Runs the model forward and backward, which is when torch compiles.
+        trained is set already. ``attempt`` runs the model forward and backward, which is when torch
+        compiles.
 
         Returns:
             Why nothing is compiled; ``None`` where it is.

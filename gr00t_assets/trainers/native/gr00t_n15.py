@@ -89,30 +89,25 @@ class EagleBackbone(Backbone):
             position = torch.arange(ids.shape[1], device=ids.device)[None]
         else:
             position = (mask.cumsum(-1) - 1).clamp(min=0)
-        embedded, kept = self.embed(batch), batch.get("kept_places")
-        if not self.packs or kept is None:
-            output = self.text(
-                inputs_embeds=embedded,
-                attention_mask=self._attention_masks(mask),
-                position_ids=position,
-                use_cache=False,
-            )
-            return output.last_hidden_state
-        # One row of all prompts, without their padding.
+        embedded = self.embed(batch)
         size, length, width = embedded.shape
-        starts = batch["prompt_starts"]
+        kept, packed = batch.get("kept_places") if self.packs else None, {}
+        if kept is not None:  # One row of all prompts, without their padding.
+            embedded = embedded.flatten(0, 1).index_select(0, kept)[None]
+            position, mask = position.flatten().index_select(0, kept)[None], None
+            packed = dict.fromkeys(("cu_seq_lens_q", "cu_seq_lens_k"), batch["prompt_starts"])
+            packed |= {"max_length_q": length, "max_length_k": length}
         output = self.text(
-            inputs_embeds=embedded.flatten(0, 1).index_select(0, kept)[None],
-            attention_mask=self._attention_masks(None),
-            position_ids=position.flatten().index_select(0, kept)[None],
+            inputs_embeds=embedded,
+            attention_mask=self._attention_masks(mask),
+            position_ids=position,
             use_cache=False,
-            cu_seq_lens_q=starts,
-            cu_seq_lens_k=starts,
-            max_length_q=length,
-            max_length_k=length,
+            **packed,
         )
-        tokens = output.last_hidden_state[0]
-        features = tokens.new_zeros(size * length, width).index_copy(0, kept, tokens)
+        tokens = output.last_hidden_state
+        if kept is None:
+            return tokens
+        features = tokens.new_zeros(size * length, width).index_copy(0, kept, tokens[0])
         return features.view(size, length, width)
 
     def _attention_masks(self, mask: Tensor | None) -> dict[str, Tensor | None]:

@@ -11,17 +11,8 @@ from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.modality.camera_images import ImageRecipe
 from gr00t_assets.modality.generations import GenerationName
 from gr00t_assets.modality.shortest_edge import patch_size
-from gr00t_assets.trainers.n15.architecture import (
-    ActionHeadConfig,
-    DiffusionModelConfig,
-    Layers,
-    SelfAttentionConfig,
-    SharedHeadConfig,
-    Size,
-    TextConfig,
-    known_fields,
-    unequal,
-)
+from gr00t_assets.trainers.n15 import architecture as n15
+from gr00t_assets.trainers.n15.architecture import Layers, Size, known_fields, unequal
 
 MODEL_TYPE = "Gr00tN1d7"
 
@@ -34,7 +25,7 @@ class RopeConfig(FrozenModel):
     rope_type: Literal["default"] = "default"
 
 
-class Qwen3TextConfig(TextConfig):
+class Qwen3TextConfig(n15.TextConfig):
     """The Qwen3-VL text tower. Defaults are Cosmos-Reason2-2B's, those of Qwen3-VL-2B."""
 
     vocab_size: int = Field(default=151_936, ge=1, le=10**7)
@@ -74,7 +65,7 @@ class TowersConfig(FrozenModel):
     )
 
 
-class N17DiffusionModelConfig(DiffusionModelConfig):
+class N17DiffusionModelConfig(n15.DiffusionModelConfig):
     """The diffusion transformer, whose cross-attention alternates between text and images."""
 
     attend_text_every_n_blocks: int = Field(
@@ -82,7 +73,7 @@ class N17DiffusionModelConfig(DiffusionModelConfig):
     )
 
 
-class N17ActionHeadConfig(ActionHeadConfig):
+class N17ActionHeadConfig(n15.ActionHeadConfig):
     """N1.7's action head."""
 
     diffusion_model_cfg: N17DiffusionModelConfig
@@ -93,7 +84,7 @@ class N17ActionHeadConfig(ActionHeadConfig):
         return (1 - beta) * self.noise_s
 
 
-class N17Config(SharedHeadConfig):
+class N17Config(n15.SharedHeadConfig):
     """``config.json`` of N1.7, every field at the top, and the towers under ``qwen3_vl_config``.
 
     Defaults are what ``nvidia/GR00T-N1.7-3B`` is said to have where NVIDIA's class has others.
@@ -139,7 +130,7 @@ class N17Config(SharedHeadConfig):
             "attend_text_every_n_blocks": self.attend_text_every_n_blocks,
         }
         if (over_features := self.vl_self_attention_cfg) is not None:
-            shared["vl_self_attention_cfg"] = known_fields(SelfAttentionConfig, over_features)
+            shared["vl_self_attention_cfg"] = known_fields(n15.SelfAttentionConfig, over_features)
         return N17ActionHeadConfig.model_validate(
             {**shared, "action_dim": self.max_action_dim, "num_target_vision_tokens": 0}
         )

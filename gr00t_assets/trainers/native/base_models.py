@@ -20,17 +20,10 @@ from gr00t_assets.trainers.model_config import BUILT_IN, AnyConfig, load_config
 from gr00t_assets.trainers.n15.architecture import ModelConfig
 from gr00t_assets.trainers.n17.architecture import N17Config
 from gr00t_assets.trainers.n17.processor_configs import files_of, inexpressible
+from gr00t_assets.trainers.native import prompts
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.gr00t_n17 import Gr00tN17
-from gr00t_assets.trainers.native.prompts import (
-    QWEN,
-    Tokenizer,
-    byte_tokenizer,
-    checked,
-    has_tokenizer,
-    load_tokenizer,
-)
 from gr00t_assets.trainers.native.weights import (
     FUTURE_TOKENS,
     load_weights,
@@ -116,7 +109,7 @@ class BaseModel(NamedTuple):
     """
 
     model: Gr00tModel
-    tokenizer: Tokenizer
+    tokenizer: prompts.Tokenizer
     config: Any
     revision: str | None
 
@@ -161,7 +154,7 @@ def load_base_model(
             model = new_model(config, attn)
         model.backbone.to(dtype)
         model.backbone.rebuild_buffers()
-        return BaseModel(model.to(device), byte_tokenizer(model.prompt), config, None)
+        return BaseModel(model.to(device), prompts.byte_tokenizer(model.prompt), config, None)
     directory = locate(base_model, revision)
     if not (directory / "config.json").is_file():
         files = ", ".join(sorted(path.name for path in directory.iterdir())[:8]) or "nothing"
@@ -175,14 +168,16 @@ def load_base_model(
         config = config.model_copy(update={"action_head": head})
     with torch.device("meta"):
         model = new_model(config, attn)
+    subject, files = str(directory), ["tokenizer.json", "tokenizer_config.json"]
     if config.has_byte_tokenizer:
-        tokenizer = checked(byte_tokenizer(model.prompt), str(directory), config.image_token)
+        tokenizer = prompts.byte_tokenizer(model.prompt)
+        prompts.require_image_token(tokenizer, subject, config.image_token)
     else:
-        files = ["tokenizer.json", "tokenizer_config.json"]
-        folder = directory if has_tokenizer(directory) else download(QWEN, None, files)
-        tokenizer = load_tokenizer(folder, config.image_token, model.prompt)
+        has_own = prompts.has_tokenizer(directory)
+        folder = directory if has_own else download(prompts.QWEN, None, files)
+        tokenizer = prompts.load_tokenizer(folder, config.image_token, model.prompt)
     model.backbone.to(dtype)
-    load_weights(model, weights, device, str(directory))
+    load_weights(model, weights, device, subject)
     model.backbone.rebuild_buffers()
     return BaseModel(model, tokenizer, config, hub_commit(directory))
 
@@ -196,7 +191,7 @@ def save_model(
     model: Gr00tModel,
     config: AnyConfig,
     directory: Path,
-    tokenizer: Tokenizer | None = None,
+    tokenizer: prompts.Tokenizer | None = None,
     data: Sequence[ModalityConfig] = (),
 ) -> None:
     """Write ``model.safetensors`` with NVIDIA's names, ``tokenizer.json`` if any, ``config.json``.

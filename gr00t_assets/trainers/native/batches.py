@@ -20,15 +20,9 @@ from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.n15.architecture import ActionHeadConfig
 from gr00t_assets.trainers.n15.instructions import instruction_error
+from gr00t_assets.trainers.native import batch_tensors
 from gr00t_assets.trainers.native.action_head import Batch
 from gr00t_assets.trainers.native.base_models import BaseModel
-from gr00t_assets.trainers.native.batch_tensors import (
-    batch_to_device,
-    in_draw_order,
-    observation_tensors,
-    placed,
-    to_device,
-)
 from gr00t_assets.trainers.native.data_order import DataOrder, MixtureOrder
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 
@@ -198,7 +192,7 @@ class BatchSource:
                 places.append(chosen)
                 parts.append(self._of_dataset(data, order.rows[chosen], draws.start + chosen))
         pad_id = self._base.tokenizer.pad_id
-        return self._on_device(in_draw_order(parts, np.concatenate(places), pad_id))
+        return self._on_device(batch_tensors.in_draw_order(parts, np.concatenate(places), pad_id))
 
     def _of_dataset(
         self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray | None = None
@@ -209,7 +203,7 @@ class BatchSource:
             batch = self.features[id(data)](rows)
             batch |= {"state": torch.from_numpy(data.states(rows)), "embodiment_id": ids}
         else:
-            batch = observation_tensors(
+            batch = batch_tensors.observation_tensors(
                 self._base,
                 self._images(data, rows, draws),
                 data.states(rows),
@@ -224,7 +218,7 @@ class BatchSource:
 
     def _images(self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray | None) -> Tensor:
         """What the model sees, ``(rows, cameras, height, width, 3)`` uint8, on the device."""
-        frames = to_device(torch.from_numpy(data.frames(rows)), self._device)
+        frames = batch_tensors.to_device(torch.from_numpy(data.frames(rows)), self._device)
         if self._prepared:
             return frames
         if not self._augmented or draws is None:
@@ -238,4 +232,4 @@ class BatchSource:
         return camera_images(frames, self._recipe, data.config, drawn)
 
     def _on_device(self, batch: Batch) -> Batch:
-        return batch_to_device(placed(batch, self._base), self._device)
+        return batch_tensors.batch_to_device(batch_tensors.placed(batch, self._base), self._device)

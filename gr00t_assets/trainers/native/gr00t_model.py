@@ -75,8 +75,8 @@ class Gr00tModel(nn.Module, ABC):
     takes them, ``state`` (B, 1, max_state_dim), ``embodiment_id`` (B,) int64, or (1,) where all
     samples have the same, and for the loss ``action`` and ``action_mask`` (B, horizon, action_dim).
     Without ``attention_mask`` nothing is padded; ``image_places`` spares asking the GPU where the
-    image tokens are; see ``batch_tensors.placed``. ``attn`` is the attention of the towers, ``sdpa``
-    or ``flash_attention_2``.
+    image tokens are; see ``batch_tensors.placed``. The towers' attention ``attn`` is ``sdpa`` or
+    ``flash_attention_2``.
 
     Attributes:
         prompt: Of its generation.

@@ -9,12 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
-from transformers import Qwen3VLConfig, Qwen3VLModel
-from transformers.vision_utils import (
-    get_vision_cu_seqlens,
-    get_vision_interpolation_indices_and_weights,
-    get_vision_position_ids,
-)
+from transformers import Qwen3VLConfig, Qwen3VLModel, vision_utils
 
 from gr00t_assets.trainers.n17.architecture import (
     N17ActionHeadConfig,
@@ -67,21 +62,22 @@ class Qwen3Backbone(Backbone):
             (images + 1,), the places in the patches where images begin and end.
         """
         vision, grid, ids = self.vision, batch["image_grid_thw"], batch["input_ids"]
-        kinds, mask = (ids == self.image_token).int(), batch.get("attention_mask")
+        merge, mask = vision.spatial_merge_size, batch.get("attention_mask")
+        kinds = (ids == self.image_token).int()
         of_text, _ = self.model["model"].get_rope_index(ids, kinds, grid, attention_mask=mask)
-        indices, weights = get_vision_interpolation_indices_and_weights(
+        indices, weights = vision_utils.get_vision_interpolation_indices_and_weights(
             grid,
             vision.num_grid_per_side,
             vision.interpolation_mode,
             vision.interpolation_align_corners,
-            vision.spatial_merge_size,
+            merge,
         )
         return {
             "text_positions": of_text,
-            "patch_positions": get_vision_position_ids(grid, vision.spatial_merge_size),
+            "patch_positions": vision_utils.get_vision_position_ids(grid, merge),
             "interp_indices": indices,
             "interp_weights": weights,
-            "image_ends": get_vision_cu_seqlens(grid),
+            "image_ends": vision_utils.get_vision_cu_seqlens(grid),
         }
 
     def features(self, batch: Batch) -> Tensor:

@@ -25,6 +25,7 @@ from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, locate
 from gr00t_assets.trainers.failures.gpu_memory import out_of_memory
 from gr00t_assets.trainers.n17.processor_configs import inexpressible
 from gr00t_assets.trainers.n17.processor_files import ProcessorFiles, processor_folder
+from gr00t_assets.trainers.native import optimizer, training_state
 from gr00t_assets.trainers.native.action_head import by_embodiment
 from gr00t_assets.trainers.native.base_models import BaseModel, Device, choose_device, save_model
 from gr00t_assets.trainers.native.batches import BatchSource
@@ -33,22 +34,9 @@ from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.memory import SOURCE as COUNTED
 from gr00t_assets.trainers.native.memory import compare_after_second_step, memory_of, require_memory
-from gr00t_assets.trainers.native.optimizer import (
-    ADAPTER,
-    finish_training,
-    moment_bytes,
-    set_up_training,
-    trainable,
-)
 from gr00t_assets.trainers.native.processes import Processes, is_sharded, shard, unshard
 from gr00t_assets.trainers.native.trainer import REVISION
 from gr00t_assets.trainers.native.training_loop import TrainingLoop
-from gr00t_assets.trainers.native.training_state import (
-    TrainingState,
-    latest_checkpoint,
-    save_checkpoint,
-    spec_base_model,
-)
 from gr00t_assets.trainers.reporter import Reporter
 from gr00t_assets.trainers.run_files import published_model, remove_partial
 
@@ -76,7 +64,7 @@ def follow_spec(spec: TrainingSpec, processes: Processes) -> None:
     if step is None:
         return
     try:
-        state = latest_checkpoint(spec.run_directory, spec.config_hash)
+        state = training_state.latest_checkpoint(spec.run_directory, spec.config_hash)
         if (seen := state.step if state else 0) != step:
             problem = f"process {processes.rank} sees step {seen} as the last one, not {step}."
             remedy = "mount the same store on every node"
@@ -137,7 +125,7 @@ class NativeRun(Attempt):
     def _train(self, stop: StopRequest) -> Manifest:
         directory, processes = self.spec.run_directory, self._processes
         remove_partial(directory)
-        state = latest_checkpoint(directory, self.spec.config_hash)
+        state = training_state.latest_checkpoint(directory, self.spec.config_hash)
         processes.begin(state.step if state else 0)
         began, device = time.perf_counter(), choose_device(index=processes.local_rank)
         gpus = processes.count if device.on_gpu else 0
@@ -147,7 +135,7 @@ class NativeRun(Attempt):
         name = self.spec.experiment.name
         require_disk_space(name, directory, *sizes_on_disk(base.model, loop.settings))
         several = f", {processes.count} processes" if processes.count > 1 else ""
-        trained = sum(parameter.numel() for _, parameter in trainable(base.model))
+        trained = sum(parameter.numel() for _, parameter in optimizer.trainable(base.model))
         self.reporter.say(
             f"{name}: {self._known.parameters:,} parameters, {trained:,} "
             f"trained, on {device.name}{several}; {loop.batches.samples} samples; "
@@ -163,7 +151,7 @@ class NativeRun(Attempt):
         with published_model(self.spec) as folder, loop.average.in_use():
             if is_sharded(loop.model):
                 unshard(loop.model, keep=True)
-            finish_training(loop.model, loop.settings, folder / ADAPTER)
+            optimizer.finish_training(loop.model, loop.settings, folder / optimizer.ADAPTER)
             data = [dataset.config for dataset in self.spec.datasets]
             save_model(loop.model, base.config, folder, base.tokenizer, data)
         return self.record("finished")
@@ -191,10 +179,10 @@ def prepare(
     settings = NativeHyperparameters.of(spec.experiment)
     say = reporter.say if reporter is not None else lambda line: None
     require_frozen(settings)
-    base = spec_base_model(spec, device)
+    base = training_state.spec_base_model(spec, device)
     _check_fit(spec, base)
     parameters = sum(parameter.numel() for parameter in base.model.parameters())
-    set_up_training(base.model, settings, spec.embodiments)
+    optimizer.set_up_training(base.model, settings, spec.embodiments)
     device = replace(device, mixed_precision=settings.weights == "bfloat16")
     trained = base.model.trainable_parameters()
     know(base_model_revision=base.revision, parameters=parameters, trainable_parameters=trained)
@@ -212,10 +200,10 @@ def prepare(
     if settings.frozen_features == "cache":
         use_cached_features(spec.datasets, base, batches, device, processes, say)
 
-    def save(state: TrainingState) -> None:
+    def save(state: training_state.TrainingState) -> None:
         if processes.is_first:
             keep = settings.save_total_limit
-            save_checkpoint(state, spec.run_directory, spec.config_hash, keep)
+            training_state.save_checkpoint(state, spec.run_directory, spec.config_hash, keep)
 
     loop = TrainingLoop(base.model, settings, batches, device, reporter, save, processes)
     if settings.compile:
@@ -270,10 +258,10 @@ def sizes_on_disk(
     model: Gr00tModel, settings: NativeHyperparameters | None = None
 ) -> tuple[int, int]:
     """Bytes of one checkpoint with its optimizer state, and of the final model."""
-    trained = [parameter for _, parameter in trainable(model)]
+    trained = [parameter for _, parameter in optimizer.trainable(model)]
     settings = settings or NativeHyperparameters()
     checkpoint = _file_bytes(trained)
-    checkpoint += sum(moment_bytes(value, settings) + 2 * _HEADER for value in trained)
+    checkpoint += sum(optimizer.moment_bytes(value, settings) + 2 * _HEADER for value in trained)
     if settings.ema_decay:
         checkpoint += sum(4 * value.numel() + _HEADER for value in trained)
     layers = [layer for layer in by_embodiment(model).values() if layer.set_aside]

@@ -211,7 +211,9 @@ def load_tokenizer(
     if fast.token_to_id(prompt.image_token) is None:
         problem = f"its tokenizer has no {prompt.image_token}; it is not of Qwen3."
         raise BaseModelError(str(directory), problem, [f"take tokenizer.json of {QWEN}"])
-    return checked(Tokenizer(fast, prompt), str(directory), image_token_index)
+    tokenizer = Tokenizer(fast, prompt)
+    require_image_token(tokenizer, str(directory), image_token_index)
+    return tokenizer
 
 
 def _add(fast: FastTokenizer, tokens: Iterable[str]) -> None:
@@ -219,17 +221,13 @@ def _add(fast: FastTokenizer, tokens: Iterable[str]) -> None:
     fast.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in missing])
 
 
-def checked(tokenizer: Tokenizer, subject: str, image_token_index: int) -> Tokenizer:
-    """The tokenizer, if its image token is the one that the model looks for.
+def require_image_token(tokenizer: Tokenizer, subject: str, image_token_index: int) -> None:
+    """Refuse a tokenizer whose image token is not the one that the model looks for.
 
     Raises:
         BaseModelError: It is another one.
     """
     if tokenizer.image_id != image_token_index:
-        raise BaseModelError(
-            subject,
-            f"its tokenizer gives {tokenizer.prompt.image_token} the id {tokenizer.image_id}, the "
-            f"model expects {image_token_index}.",
-            ["take tokenizer.json of Qwen/Qwen3-1.7B, or Isaac-GR00T's eagle2_hg_model folder"],
-        )
-    return tokenizer
+        found = f"its tokenizer gives {tokenizer.prompt.image_token} the id {tokenizer.image_id}"
+        remedy = f"take tokenizer.json of {QWEN}, or Isaac-GR00T's eagle2_hg_model folder"
+        raise BaseModelError(subject, f"{found}, the model expects {image_token_index}.", [remedy])

@@ -13,20 +13,13 @@ from torch.profiler import record_function
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.runs.metrics import Metric
 from gr00t_assets.trainers.attempt import StopRequest
+from gr00t_assets.trainers.native import optimizer
 from gr00t_assets.trainers.native.action_head import kept_rows
 from gr00t_assets.trainers.native.base_models import Device
 from gr00t_assets.trainers.native.batch_tensors import to_device
 from gr00t_assets.trainers.native.batches import BatchSource, draw_flow, sample_seed
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
-from gr00t_assets.trainers.native.optimizer import (
-    WeightAverage,
-    make_optimizer,
-    make_scheduler,
-    optimizer_tensors,
-    restore_optimizer,
-    trainable,
-)
 from gr00t_assets.trainers.native.processes import (
     Processes,
     gathered,
@@ -119,26 +112,25 @@ class TrainingLoop:
     wall_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        self.optimizer = make_optimizer(self.model, self.settings)
-        self.scheduler = make_scheduler(self.optimizer, self.settings)
-        self._parameters = [parameter for _, parameter in trainable(self.model)]
+        self.optimizer = optimizer.make_optimizer(self.model, self.settings)
+        self.scheduler = optimizer.make_scheduler(self.optimizer, self.settings)
         self._parallel = self.processes.parallel(self.model, self.device.device)
         self._losses = StepLosses(self.processes)
-        self.average = WeightAverage(dict(trainable(self.model)), self.settings.ema_decay)
+        named = dict(optimizer.trainable(self.model))
+        self._parameters = list(named.values())
+        self.average = optimizer.WeightAverage(named, self.settings.ema_decay)
 
     def restore(self, state: TrainingState) -> None:
         """Go back to a checkpoint: weights, moments, learning rate and place in the data."""
-        model, named = self.model, dict(trainable(self.model))
+        model, named = self.model, dict(optimizer.trainable(self.model))
         stored = (state.weights, state.ema, state.optimizer)
-        weights, ema, optimizer = (kept_rows(model, tensors) for tensors in stored)
+        weights, ema, moments = (kept_rows(model, tensors) for tensors in stored)
         with torch.no_grad():
             for name, value in weights.items():
                 named[name].copy_(part_of(value, named[name]))
         self.average.restore({name: part_of(value, named[name]) for name, value in ema.items()})
-        moments = {
-            key: part_of(value, named[key.partition("/")[2]]) for key, value in optimizer.items()
-        }
-        restore_optimizer(model, self.optimizer, moments)
+        own = {key: part_of(value, named[key.partition("/")[2]]) for key, value in moments.items()}
+        optimizer.restore_optimizer(model, self.optimizer, own)
         functions = [None] * len(self.optimizer.param_groups)
         self.scheduler.load_state_dict({**state.scheduler, "lr_lambdas": functions})
         # Computed anew: the state's own rates are those of another schedule where the run goes on
@@ -154,14 +146,14 @@ class TrainingLoop:
         """Everything needed to go on from here."""
         scheduler, keep = self.scheduler.state_dict(), self.processes.is_first
         kept = ("last_epoch", "_step_count", "_last_lr", "base_lrs")
-        weights = {name: value.detach() for name, value in trainable(self.model)}
+        weights = {name: value.detach() for name, value in optimizer.trainable(self.model)}
         return TrainingState(
             step=self.step,
             samples_seen=self.samples_seen,
             wall_seconds=self.wall_seconds,
             scheduler={key: scheduler[key] for key in kept},
             weights=gathered(weights, keep),
-            optimizer=gathered(optimizer_tensors(self.model, self.optimizer), keep),
+            optimizer=gathered(optimizer.optimizer_tensors(self.model, self.optimizer), keep),
             ema=gathered(self.average.tensors, keep),
         )
 

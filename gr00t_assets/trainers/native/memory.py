@@ -6,6 +6,7 @@ context (about 0.5 GB), kernels' workspaces, fragmentation, and batches that are
 
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -144,12 +145,10 @@ def compare_after_second_step(
     say: Callable[[str], None],
 ) -> None:
     """Log a GPU's measured peak beside the count, once moments were there for a whole step."""
-    steps = 0
+    steps = count(1)
 
     def compare(*_: object) -> None:
-        nonlocal steps
-        steps += 1
-        if steps == 2:
+        if next(steps) == 2:
             say(measured_line(need, torch.cuda.max_memory_allocated(device)))
             handle.remove()
 

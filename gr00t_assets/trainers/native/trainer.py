@@ -14,14 +14,8 @@ from gr00t_assets.modality.generations import GENERATIONS
 from gr00t_assets.runs.manifest import installed_versions
 from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers import base_model_files
 from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Trainer
-from gr00t_assets.trainers.base_model_files import (
-    BUILT_IN_NAMES,
-    N17_LICENSE,
-    RELEASED_LICENSE,
-    RELEASED_MODEL,
-    RELEASED_N17,
-)
 from gr00t_assets.trainers.data_config_limits import (
     data_config_limits,
     data_configs_of,
@@ -47,7 +41,7 @@ class NativeTrainer(Trainer):
     name = "native"
     hyperparameters = NativeHyperparameters
     default_base_model = "tiny"
-    built_in_models = BUILT_IN_NAMES
+    built_in_models = base_model_files.BUILT_IN_NAMES
     takes_mixtures = True
     starter_settings: ClassVar[Mapping[str, object]] = {
         "max_steps": 300,
@@ -56,9 +50,9 @@ class NativeTrainer(Trainer):
     }
     upstream_url = "https://github.com/NVIDIA/Isaac-GR00T"
     licenses: ClassVar[Mapping[str, ModelLicense]] = {
-        **dict.fromkeys(BUILT_IN_NAMES, _BUILT_IN_LICENSE),
-        RELEASED_MODEL: RELEASED_LICENSE,
-        RELEASED_N17: N17_LICENSE,
+        **dict.fromkeys(base_model_files.BUILT_IN_NAMES, _BUILT_IN_LICENSE),
+        base_model_files.RELEASED_MODEL: base_model_files.RELEASED_LICENSE,
+        base_model_files.RELEASED_N17: base_model_files.N17_LICENSE,
     }
 
     def model_names(self, config: ModalityConfig) -> tuple[str, tuple[str, ...]]:
@@ -109,7 +103,7 @@ class NativeTrainer(Trainer):
 
         None as well where the model's sizes are not known here, or the settings do not fit it.
         """
-        if experiment.base_model in BUILT_IN_NAMES:
+        if experiment.base_model in base_model_files.BUILT_IN_NAMES:
             return None
         from gr00t_assets.trainers.native.memory import counted_config, memory_need
 

@@ -45,11 +45,12 @@ class StepLosses:
     Attributes:
         last: The newest loss that was fetched, ``None`` before the first one.
         grad_norm: The gradient's norm at the same step.
+        learning_rate: That it was taken with.
     """
 
     def __init__(self, processes: Processes) -> None:
         self.last: float | None = None
-        self.grad_norm = math.nan
+        self.grad_norm = self.learning_rate = math.nan
         self._processes = processes
         self._on_device: list[tuple[int, Tensor, Tensor, float]] = []
         self._fetched: list[float] = []
@@ -82,7 +83,7 @@ class StepLosses:
                 found = f"learning rate at this step: {rate:.3e}"
                 raise TrainingError(f"step {step}", problem, [found, remedy])
             self._fetched.append(loss)
-            self.last, self.grad_norm = loss, norm
+            self.last, self.grad_norm, self.learning_rate = loss, norm, rate
 
     def taken(self) -> tuple[float, ...]:
         """Fetched losses, a step each, that were not taken before."""
@@ -167,7 +168,6 @@ class TrainingLoop:
         self.model.train()
         while self.step < settings.max_steps:
             began = time.perf_counter()
-            rate = float(self.scheduler.get_last_lr()[0])
             stopping = self.train_step(stop)
             last = self.step == settings.max_steps
             saving = stopping or last or self.step % settings.save_steps == 0
@@ -180,7 +180,7 @@ class TrainingLoop:
             if self.reporter is not None:
                 self.reporter.step(self.step, self._losses.last)
             if logging:
-                self._log(rate)
+                self._log()
             if evaluating and (self.reporter is not None or is_sharded(self.model)):
                 with self.average.in_use():
                     held_out = self._held_out_loss()
@@ -273,7 +273,7 @@ class TrainingLoop:
             for place in range(own.start, own.stop, size)
         ]
 
-    def _log(self, rate: float) -> None:
+    def _log(self) -> None:
         losses = self._losses.taken()
         if not losses or self.reporter is None:
             return
@@ -284,7 +284,7 @@ class TrainingLoop:
             loss=sum(losses) / len(losses),
             losses=losses,
             grad_norm=self._losses.grad_norm,
-            learning_rate=rate,
+            learning_rate=self._losses.learning_rate,
             wall_seconds=self.wall_seconds,
         )
         self.reporter.metric(metric)

@@ -2,8 +2,7 @@
 
 ``processor_config.json`` says what is done to the data, ``statistics.json`` what it is normalised
 by, ``embodiment_id.json`` which row of the per-embodiment weights a tag has. Isaac-GR00T's and
-LeRobot's policies open a model by them. ``processor_configs`` makes them of modality configs, and
-modality configs of them. Layout: ``Gr00tN1d7Processor.save_pretrained`` in
+LeRobot's policies open a model by them. Layout: ``Gr00tN1d7Processor.save_pretrained`` in
 Isaac-GR00T at 65cc4a1, which keeps them in a folder ``processor`` of a finished training.
 """
 
@@ -149,8 +148,7 @@ class ProcessorFiles:
         Fine-tuning adds its tag behind those of the base model, but for a tag of the base model's.
         """
         known = [tag for tag in self.settings.modality_configs if tag in self.statistics]
-        known.sort(key=NEW_EMBODIMENT.__eq__)
-        return tuple(reversed(known))
+        return tuple(sorted(known[::-1], key=NEW_EMBODIMENT.__ne__))
 
 
 _NOT_NVIDIAS = "this is not a file of Isaac-GR00T's N1.7 processor."

@@ -16,8 +16,6 @@ from gr00t_assets.runs.manifest import Manifest, load_manifest
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.nodes import TIMEOUT, Rendezvous, process_timeout
 
-MODULE = "gr00t_assets.trainers.native"
-
 
 def launch(spec: TrainingSpec, file: str) -> Manifest:
     """Start this node's processes of a run, given the file of its spec; wait for them.
@@ -52,7 +50,7 @@ def launch(spec: TrainingSpec, file: str) -> Manifest:
         config.rdzv_configs |= {"rank": meeting.node, "timeout": max(1, int(process_timeout()))}
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     try:
-        elastic_launch(config, sys.executable)("-m", MODULE, file)
+        elastic_launch(config, sys.executable)("-m", "gr00t_assets.trainers.native", file)
     except SignalException:
         if meeting is not None and meeting.node:
             # srun ends the other nodes once the first one has ended; this one ends in order.
@@ -69,9 +67,9 @@ def launch(spec: TrainingSpec, file: str) -> Manifest:
         if meeting is None:
             raise
         problem = f"node {meeting.node} of {nodes} has lost the others, or they never came."
-        place, patience = f"they meet at {meeting.endpoint}", f"{TIMEOUT} seconds are waited"
-        details = [str(error).splitlines()[0], place, f"{patience} for all of them"]
-        raise TrainingError("num_nodes", problem, details) from error
+        details = [str(error).splitlines()[0], f"they meet at {meeting.endpoint}"]
+        patience = f"{TIMEOUT} seconds are waited for all of them"
+        raise TrainingError("num_nodes", problem, [*details, patience]) from error
     if meeting is not None and meeting.node:
         # Also after a request to stop: the first node may be at the checkpoint still, which an
         # exit code that is not 0 would cut off.

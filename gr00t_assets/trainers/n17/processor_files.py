@@ -148,7 +148,7 @@ class ProcessorFiles:
         Fine-tuning adds its tag behind those of the base model, but for a tag of the base model's.
         """
         known = [tag for tag in self.settings.modality_configs if tag in self.statistics]
-        return tuple(sorted(known[::-1], key=NEW_EMBODIMENT.__ne__))
+        return tuple(sorted(known, key=NEW_EMBODIMENT.__eq__)[::-1])
 
 
 _NOT_NVIDIAS = "this is not a file of Isaac-GR00T's N1.7 processor."

@@ -55,9 +55,7 @@ class TowersConfig(FrozenModel):
 
     vision_config: VisionConfig = VisionConfig()
     text_config: TextConfig = TextConfig()
-    image_token_index: int = Field(
-        default=151_669, ge=0, description="Token that an image patch replaces"
-    )
+    image_token_index: int = Field(default=151_669, ge=0)  # Token that an image patch replaces.
     mlp_connector_layers: Literal[1] = 1
     use_pixel_shuffle: Literal[False] = False
     eagle_select_layer: Literal[-1] = -1
@@ -133,9 +131,7 @@ class ActionHeadConfig(SharedHeadConfig):
     max_state_dim: Size = 64
     max_action_dim: Size | None = None
     backbone_embedding_dim: Size = 1536
-    num_target_vision_tokens: int = Field(
-        default=32, ge=0, le=10**6, description="Learned future tokens"
-    )
+    num_target_vision_tokens: int = Field(default=32, ge=0, le=10**6)  # Learned future tokens.
     diffusion_model_cfg: DiffusionModelConfig
     vl_self_attention_cfg: SelfAttentionConfig | None = None
     model_dtype: str = "float32"

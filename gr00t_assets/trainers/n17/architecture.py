@@ -1,7 +1,6 @@
 """Sizes of GR00T N1.7: its towers and its action head, with the names of its ``config.json``."""
 
 import json
-import math
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -68,9 +67,8 @@ class TowersConfig(FrozenModel):
 class N17DiffusionModelConfig(n15.DiffusionModelConfig):
     """The diffusion transformer, whose cross-attention alternates between text and images."""
 
-    attend_text_every_n_blocks: int = Field(
-        default=2, ge=1, description="Of the blocks with cross-attention, each so many sees text"
-    )
+    # Of the blocks with cross-attention, each so many sees text.
+    attend_text_every_n_blocks: int = Field(default=2, ge=1)
 
 
 class N17ActionHeadConfig(n15.ActionHeadConfig):
@@ -107,9 +105,7 @@ class N17Config(n15.SharedHeadConfig):
     state_dropout_prob: float = Field(default=0.2, ge=0, le=1)
     tune_vlln: Literal[True] = True
     shortest_image_edge: Size = 256
-    min_pixels: int = Field(
-        default=65_536, ge=1, description="Of an image once it is cut into patches"
-    )
+    min_pixels: int = Field(default=65_536, ge=1)  # Of an image once it is cut into patches.
     generation: ClassVar[GenerationName] = "n1.7"
     model_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     qwen3_vl_config: TowersConfig = TowersConfig()
@@ -149,10 +145,8 @@ class N17Config(n15.SharedHeadConfig):
 
     def image_tokens(self, height: int, width: int) -> int:
         """Image tokens that an image takes in the prompt."""
-        return (
-            math.prod(self.image_grid(height, width))
-            // self.qwen3_vl_config.vision_config.spatial_merge_size**2
-        )
+        rows, columns = self.image_grid(height, width)
+        return rows * columns // self.qwen3_vl_config.vision_config.spatial_merge_size**2
 
     @property
     def image_token(self) -> int:

@@ -91,12 +91,9 @@ class ProcessorSettings(_Nvidias):
 
 @dataclass(frozen=True)
 class ProcessorFiles:
-    """What the three files hold.
+    """What the three files hold: settings, statistics, rows of the per-embodiment weights by tag.
 
-    Attributes:
-        settings: What is done to the data of each embodiment tag.
-        statistics: By tag, then ``state``, ``action`` or ``relative_action``, key and statistic.
-        embodiment_ids: Row of the per-embodiment weights by tag.
+    Statistics are by tag, then ``state``, ``action`` or ``relative_action``, key and statistic.
     """
 
     settings: ProcessorSettings

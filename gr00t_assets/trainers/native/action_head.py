@@ -24,13 +24,10 @@ class EmbodimentLinear(nn.Module):
 
     Of a run's weights, gradients and moments those of other embodiments are most, and nothing but
     weight decay would change them.
-
-    Attributes:
-        place: Row of each embodiment's weights, where those of some are set aside.
-        set_aside: Then the weights of all as they were, by the parameter's name.
     """
 
-    place: Tensor | None
+    place: Tensor | None  # Row of each embodiment's weights, where those of some are set aside.
+    set_aside: dict[str, Tensor]  # Then the weights of all as they were, by parameter.
 
     def __init__(self, config: ActionHeadConfig, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -39,7 +36,7 @@ class EmbodimentLinear(nn.Module):
         self.b = nn.Parameter(torch.zeros(config.max_num_embodiments, outputs))
         self.register_buffer("place", None, persistent=False)
         self._kept: list[int] = []
-        self.set_aside: dict[str, Tensor] = {}
+        self.set_aside = {}
 
     def keep_rows(self, embodiments: Sequence[int]) -> None:
         """Set the weights of all other embodiments aside, on the CPU, until ``put_back``.

@@ -37,19 +37,12 @@ MODELS: dict[GenerationName, type[Gr00tModel]] = {"n1.5": Gr00tN15, "n1.7": Gr00
 
 @dataclass(frozen=True)
 class Device:
-    """One GPU, or the CPU.
-
-    Attributes:
-        device: torch's device.
-        name: ``cpu``, or the GPU's name.
-        uuid: The GPU's UUID as nvidia-smi shows it.
-        mixed_precision: Whether it computes in bfloat16, as a GPU always does.
-    """
+    """One GPU, or the CPU."""
 
     device: torch.device
-    name: str
-    uuid: str | None
-    mixed_precision: bool = False
+    name: str  # ``cpu``, or the GPU's.
+    uuid: str | None  # The GPU's, as nvidia-smi shows it.
+    mixed_precision: bool = False  # Whether it computes in bfloat16, as a GPU always does.
 
     @property
     def on_gpu(self) -> bool:
@@ -99,19 +92,12 @@ def choose_device(kind: str | None = None, index: int = 0) -> Device:
 
 
 class BaseModel(NamedTuple):
-    """A model that is ready to be trained or asked for actions.
+    """A model that is ready to be trained or asked for actions."""
 
-    Attributes:
-        model: The model, in training mode, everything trainable.
-        tokenizer: Tokenizer of its prompts.
-        config: Its configuration, one of ``AnyConfig``.
-        revision: Commit on the Hub; ``None`` for a folder and for what is built in.
-    """
-
-    model: Gr00tModel
+    model: Gr00tModel  # In training mode, everything trainable.
     tokenizer: prompts.Tokenizer
-    config: Any
-    revision: str | None
+    config: Any  # One of ``AnyConfig``.
+    revision: str | None  # Commit on the Hub; None for a folder and for what is built in.
 
     def prompt_ids(self, task: str, data: ModalityConfig) -> tuple[int, ...]:
         """Tokens of a task's prompt with the images of the data's cameras."""

@@ -68,10 +68,7 @@ class MixtureOrder:
     own rows by its own order. NVIDIA's mixture draws each sample anew, so that shares are kept on
     average and rows are left out and repeated by chance; its chances are the same.
 
-    Args:
-        orders: Of each dataset.
-        shares: Share of all draws of each; together 1.
-        seed: Of the run.
+    Shares of all draws are 1 together.
 
     Examples:
         >>> order = MixtureOrder([DataOrder(5, 0), DataOrder(9, 0, 1)], [0.75, 0.25], seed=0)

@@ -61,14 +61,10 @@ class AdaLayerNorm(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and feed-forward, each after a norm and around a residual.
-
-    Attributes:
-        recomputed: Whether the backward pass computes again what is in between, instead of keeping
-            it from the forward pass.
-    """
+    """Attention and feed-forward, each after a norm and around a residual."""
 
     recomputed = False
+    """Whether the backward pass computes again what the forward pass would keep."""
 
     def __init__(
         self, config: SelfAttentionConfig, context_width: int | None, adaptive: bool

@@ -14,12 +14,9 @@ from gr00t_assets.trainers.native.prompts import PromptFormat
 
 
 class Backbone(nn.Module, ABC):
-    """Both towers of transformers, nested so that parameter names are those of NVIDIA's files.
+    """Both towers of transformers, nested so that parameter names are those of NVIDIA's files."""
 
-    ``towers_name`` is that of the module with both and what is between them.
-    """
-
-    towers_name: ClassVar[str]
+    towers_name: ClassVar[str]  # Of the module that has both and what is between them.
     vision_name: ClassVar[str]
     text_name: ClassVar[str]
 
@@ -77,18 +74,12 @@ class Gr00tModel(nn.Module, ABC):
     Without ``attention_mask`` nothing is padded; ``image_places`` spares asking the GPU where the
     image tokens are; see ``batch_tensors.placed``. The towers' attention ``attn`` is ``sdpa`` or
     ``flash_attention_2``.
-
-    Attributes:
-        prompt: Of its generation.
-        lm_head: Name in files of what is tied to the embeddings and not part of the model.
-        embedding: Name of the embeddings.
-        unused: Name of a module that files hold and the forward pass never reads.
     """
 
     prompt: ClassVar[PromptFormat]
-    lm_head: ClassVar[str]
+    lm_head: ClassVar[str]  # In files: tied to the embeddings and not part of the model.
     embedding: ClassVar[str]
-    unused: ClassVar[str]
+    unused: ClassVar[str]  # A module that files hold and the forward pass never reads.
     backbone_type: ClassVar[Any]
     action_head_type: ClassVar[type[FlowMatchingActionHead]] = FlowMatchingActionHead
     _frozen: list[nn.Module]

@@ -21,9 +21,6 @@ class EagleBackbone(Backbone):
 
     NVIDIA takes ``hidden_states[select_layer]`` of a text tower cut to ``select_layer`` layers,
     which is the output after the final norm, so this is what the text tower returns.
-
-    Attributes:
-        packs: Whether padding is left out of the text tower, as flash attention allows.
     """
 
     towers_name: ClassVar[str] = "eagle_model"
@@ -55,6 +52,7 @@ class EagleBackbone(Backbone):
         )
         # The width is fixed in Isaac-GR00T.
         self.eagle_linear = nn.Identity() if width is None else nn.Linear(2048, width)
+        # Whether padding is left out of the text tower.
         self.packs = attn == "flash_attention_2"
         self.image_token = sizes.image_token_index
 

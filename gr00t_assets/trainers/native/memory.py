@@ -37,17 +37,11 @@ _OF_PASSES = {
 
 
 class MemoryNeed(NamedTuple):
-    """Bytes on each GPU.
+    """Bytes on each GPU."""
 
-    Attributes:
-        weights: Of the whole model; a share of them where they are sharded.
-        moments: AdamW's.
-        step: The most of activations, gradients and copies at once in a step.
-    """
-
-    weights: int
-    moments: int
-    step: int
+    weights: int  # Of the whole model; a share of them where they are sharded.
+    moments: int  # AdamW's.
+    step: int  # The most of activations, gradients and copies at once in a step.
 
     @property
     def total(self) -> int:
@@ -123,10 +117,7 @@ def memory_of(spec: TrainingSpec) -> Callable[[int], MemoryNeed] | None:
 def require_memory(
     name: str, needed: Callable[[int], MemoryNeed], settings: NativeHyperparameters, total: int
 ) -> None:
-    """Refuse a run that even 15 percent less than its count would not fit a device.
-
-    ``name`` is the experiment's, ``needed`` the count for a batch size, ``total`` the device's
-    bytes.
+    """Refuse a run that even 15 percent less than its count would not fit a device's bytes.
 
     Raises:
         TrainingError: With the largest batch size that the device holds.

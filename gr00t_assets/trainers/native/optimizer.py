@@ -218,15 +218,9 @@ def restore_optimizer(
 class WeightAverage:
     """The exponential moving average (EMA) of trained weights, which starts at them as they are.
 
-    Polyak and Juditsky 1992 have the idea.
-
-    Args:
-        parameters: What is trained, by name.
-        decay: Share of the average that a step keeps; the rest is the step's weights. With 0 there
-            is no average.
-
-    Attributes:
-        tensors: The averages by name, float32, on the device of each parameter.
+    Polyak and Juditsky 1992 have the idea. A step keeps the share ``decay`` of it, the rest is the
+    step's weights; with 0 there is no average. The ``tensors`` are float32, by name, each on the
+    device of its parameter.
     """
 
     def __init__(self, parameters: Mapping[str, nn.Parameter], decay: float) -> None:

@@ -40,17 +40,11 @@ _ENDS_WITHIN = 3.0
 
 @dataclass
 class Processes:
-    """This process among those of its training; alone where it is the only one.
-
-    Attributes:
-        rank: Its number, from 0.
-        count: Of all of them.
-        local_rank: Its number among those of this machine, which is the GPU that it takes.
-    """
+    """This process among those of its training; alone where it is the only one."""
 
     rank: int = 0
     count: int = 1
-    local_rank: int = 0
+    local_rank: int = 0  # Among those of this machine; it is the GPU that it takes.
     _store: Any = None
 
     @property

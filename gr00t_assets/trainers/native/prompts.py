@@ -33,19 +33,12 @@ LARGEST_TOKENIZER = 64 << 20
 
 @dataclass(frozen=True)
 class PromptFormat:
-    """The prompt of a generation of GR00T.
+    """The prompt of a generation of GR00T."""
 
-    Attributes:
-        text: The prompt of a task, some images and the tokens of each of them.
-        image_token: Stands for a part of an image.
-        byte_tokens: Special tokens of the byte tokenizer, from id 256 on.
-        added_tokens: What Qwen's tokenizer lacks.
-    """
-
-    text: Callable[[str, int, int], str]
-    image_token: str
-    byte_tokens: tuple[str, ...]
-    added_tokens: tuple[str, ...] = ()
+    text: Callable[[str, int, int], str]  # Of a task, some images and the tokens of each of them.
+    image_token: str  # Stands for a part of an image.
+    byte_tokens: tuple[str, ...]  # Special tokens of the byte tokenizer, from id 256 on.
+    added_tokens: tuple[str, ...] = ()  # What Qwen's tokenizer lacks.
 
 
 def eagle_prompt(task: str, num_images: int, tokens_per_image: int) -> str:

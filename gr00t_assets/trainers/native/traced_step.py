@@ -28,21 +28,13 @@ from gr00t_assets.trainers.native.prompts import image_places
 
 
 class Passes(NamedTuple):
-    """A model as a run trains it, and what a step makes, in bytes.
+    """A model as a run trains it, and what a step makes, in bytes."""
 
-    Attributes:
-        weights: All parameters and buffers.
-        trained: Trained parameters, without memory.
-        gathered: What sharding has whole at once, at most: two layers, and what is in none.
-        fixed: What is alive after each allocation, for no sample.
-        each: What is more for each sample.
-    """
-
-    weights: int
-    trained: tuple[Tensor, ...]
-    gathered: int
-    fixed: np.ndarray
-    each: np.ndarray
+    weights: int  # All parameters and buffers.
+    trained: tuple[Tensor, ...]  # Trained parameters, without memory.
+    gathered: int  # What sharding has whole at once, at most: two layers, and what is in none.
+    fixed: np.ndarray  # What is alive after each allocation, for no sample.
+    each: np.ndarray  # What is more for each sample.
 
 
 @lru_cache(maxsize=64)

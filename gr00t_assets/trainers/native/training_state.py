@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from gr00t_assets.core.errors import CheckpointError
 from gr00t_assets.runs.spec import TrainingSpec
@@ -28,24 +29,15 @@ _FACTS = ("samples_seen", "wall_seconds", "scheduler")
 
 @dataclass(frozen=True)
 class TrainingState:
-    """The state after a step, and the training time so far.
-
-    Attributes:
-        samples_seen: Samples drawn: the place in the data order, and what all that is drawn at
-            random follows from.
-        scheduler: State of the learning rate's schedule.
-        weights: Trained parameters by name; frozen ones come from the base model.
-        optimizer: AdamW's moments by parameter.
-        ema: The average of each trained parameter, float32; empty where there is none.
-    """
+    """The state after a step, and the training time so far."""
 
     step: int
-    samples_seen: int
+    samples_seen: int  # The place in the data order, from which all random draws follow.
     wall_seconds: float
-    scheduler: dict[str, Any]
-    weights: dict[str, torch.Tensor]
-    optimizer: dict[str, torch.Tensor]
-    ema: dict[str, torch.Tensor] = field(default_factory=dict)
+    scheduler: dict[str, Any]  # State of the learning rate's schedule.
+    weights: dict[str, Tensor]  # Trained parameters; frozen ones come from the base model.
+    optimizer: dict[str, Tensor]  # AdamW's moments by parameter.
+    ema: dict[str, Tensor] = field(default_factory=dict)  # Average of the weights, float32, if any.
 
 
 def save_checkpoint(state: TrainingState, run_directory: Path, config_hash: str, keep: int) -> None:

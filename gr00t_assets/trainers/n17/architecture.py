@@ -203,8 +203,7 @@ class N17Config(n15.SharedHeadConfig):
         return {**named, **self.model_dump()}
 
 
-_QWEN_VOCABULARY = 151_643
-"""Tokens of Qwen's vocabulary without the special ones."""
+_QWEN_VOCABULARY = 151_643  # Tokens without the special ones.
 
 
 def parse_config(raw: dict[str, Any]) -> N17Config:

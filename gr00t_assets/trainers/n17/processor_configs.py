@@ -25,9 +25,7 @@ from gr00t_assets.trainers.n17.processor_files import (
     ProcessorSettings,
 )
 
-_PARTS = {"state": "observation.state", "action": "action"}
-"""Columns of a dataset by modality."""
-
+_PARTS = {"state": "observation.state", "action": "action"}  # Columns by modality.
 _MODES = ("percentiles", "min_max", "mean_std")
 _RELATIVE_MODES = ("min_max", "mean_std")
 _NEEDED = {

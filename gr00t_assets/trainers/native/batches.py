@@ -26,8 +26,7 @@ from gr00t_assets.trainers.native.base_models import BaseModel
 from gr00t_assets.trainers.native.data_order import DataOrder, MixtureOrder
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 
-_OF_FLOW = 0x666C6F77
-"""Sets the random numbers of noise and time apart from those of the augmentation."""
+_OF_FLOW = 0x666C6F77  # Sets noise and times apart from the numbers of the augmentation.
 
 
 def sample_seed(seed: int, draw: int) -> int:

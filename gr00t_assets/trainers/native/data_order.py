@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_OF_BLOCKS = 0x6D6978
-"""Sets the random numbers of blocks apart from those of epochs."""
+_OF_BLOCKS = 0x6D6978  # Sets the random numbers of blocks apart from those of epochs.
 
 
 class DataOrder:

@@ -27,12 +27,9 @@ from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.processes import Processes
 from gr00t_assets.trainers.native.prompts import padded_prompts
 
-FEATURES = ".features-"
-"""How the names of their folders begin."""
-
+FEATURES = ".features-"  # How the names of their folders begin.
 _FILE = "tokens.npy"
-_SPARE = 1 << 30
-"""Bytes that are left free for everything else on the disk."""
+_SPARE = 1 << 30  # Bytes that are left free for everything else on the disk.
 
 
 class Prompts(NamedTuple):

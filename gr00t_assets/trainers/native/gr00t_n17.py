@@ -21,8 +21,7 @@ from gr00t_assets.trainers.native.dit import DiT
 from gr00t_assets.trainers.native.gr00t_model import Backbone, Gr00tModel
 from gr00t_assets.trainers.native.prompts import N17_PROMPT, PromptFormat, image_places
 
-PADDING, TEXT, IMAGE = 0, 1, 2
-"""Kinds of tokens of a prompt, by which the action head attends to them."""
+PADDING, TEXT, IMAGE = 0, 1, 2  # Kinds of tokens, by which the action head attends to them.
 
 
 class Qwen3Backbone(Backbone):

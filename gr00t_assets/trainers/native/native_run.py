@@ -40,8 +40,7 @@ from gr00t_assets.trainers.native.training_loop import TrainingLoop
 from gr00t_assets.trainers.reporter import Reporter
 from gr00t_assets.trainers.run_files import published_model, remove_partial
 
-_HEADER = 256
-"""Bytes that a tensor takes in the header of a safetensors file, at most."""
+_HEADER = 256  # Bytes that a tensor takes in the header of a safetensors file, at most.
 
 
 def run_spec(spec: TrainingSpec, processes: Processes | None = None) -> Manifest:

@@ -34,8 +34,7 @@ from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.nodes import TIMEOUT, is_process, process_timeout
 
 _BEGIN, _STEP, _FAILED = "gr00t/begin", "gr00t/step", "gr00t/failed"
-_ENDS_WITHIN = 3.0
-"""Seconds in which a process that fails has said so to the others."""
+_ENDS_WITHIN = 3.0  # Seconds in which a process that fails has said so to the others.
 
 
 @dataclass

@@ -17,8 +17,7 @@ from gr00t_assets.trainers.native.processes import Processes
 from gr00t_assets.trainers.native.training_loop import STEP_PARTS
 
 TRACE, TABLE = "trace.json", "table.txt"
-_WARM_UP = 3
-"""Steps before: memory is allocated, kernels are chosen, the first batches are read."""
+_WARM_UP = 3  # Steps before: memory is allocated, kernels are chosen, first batches are read.
 
 
 def profile_steps(spec: TrainingSpec, steps: int, folder: Path) -> str:

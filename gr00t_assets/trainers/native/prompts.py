@@ -27,8 +27,7 @@ PAD, IMAGE_TOKEN, N17_IMAGE_TOKEN = "<|endoftext|>", "<IMG_CONTEXT>", "<|image_p
 _CHAT, _VISION = ("<|im_start|>", "<|im_end|>"), ("<|vision_start|>", "<|vision_end|>")
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
-LARGEST_TOKENIZER = 64 << 20
-"""Bytes of one of these files; Qwen's largest has 11 MB."""
+LARGEST_TOKENIZER = 64 << 20  # Bytes of one of these files; Qwen's largest has 11 MB.
 
 
 @dataclass(frozen=True)
@@ -195,9 +194,8 @@ def load_tokenizer(
 
             fast = Qwen2Tokenizer.from_pretrained(directory).backend_tokenizer
     except Exception as error:  # tokenizers raises bare Exception
-        raise BaseModelError(
-            str(directory), "its tokenizer cannot be read.", [str(error)]
-        ) from error
+        problem = "its tokenizer cannot be read."
+        raise BaseModelError(str(directory), problem, [str(error)]) from error
     if fast.token_to_id(PAD) is None:
         raise BaseModelError(str(directory), f"its tokenizer has no {PAD}; it is not Qwen's.")
     _add(fast, prompt.added_tokens)

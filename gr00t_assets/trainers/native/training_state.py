@@ -23,8 +23,7 @@ FILES = {"weights": "model.safetensors", "optimizer": "optimizer.safetensors"}
 EMA = "ema.safetensors"
 """The weights' average, where ``ema_decay`` asks for it; then it is the model."""
 
-_FACTS = ("samples_seen", "wall_seconds", "scheduler")
-"""What of the state the checkpoint's record has."""
+_FACTS = ("samples_seen", "wall_seconds", "scheduler")  # In the checkpoint's record.
 
 
 @dataclass(frozen=True)

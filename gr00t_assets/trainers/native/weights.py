@@ -134,10 +134,7 @@ def _shards(index: Path) -> list[Path]:
         names = sorted(set(read_json(index)["weight_map"].values()))
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise BaseModelError(str(index), "this is not an index of shards.", [str(error)]) from error
-    outside = [
-        name for name in names if Path(name).name != name or not name.endswith(".safetensors")
-    ]
-    if outside:
+    if outside := [n for n in names if Path(n).name != n or not n.endswith(".safetensors")]:
         problem = "it names files that are no safetensors beside it."
         raise BaseModelError(str(index), problem, outside[:_SHOWN])
     missing = [name for name in names if not (index.parent / name).is_file()]

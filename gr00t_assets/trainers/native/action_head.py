@@ -171,10 +171,9 @@ class FlowMatchingActionHead(nn.Module):
         return [*parts, self.position_embedding] if self.config.add_pos_embed else parts
 
     def attend(self, features: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Normalise features (B, S, D), let them attend to each other, and shape their mask (B, S).
+        """Normalise features (B, S, D) and let them attend to each other.
 
-        Returns:
-            Features, and a key mask (B, 1, 1, S) bool or ``None`` where nothing is padded.
+        From their mask (B, S) a key mask is made, (B, 1, 1, S) bool; None if nothing is padded.
         """
         key_mask = None if mask is None else mask.bool()[:, None, None, :]
         features = features.to(self.future_tokens.weight.dtype)

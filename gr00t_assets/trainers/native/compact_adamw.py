@@ -117,8 +117,8 @@ class CompactAdamW(torch.optim.AdamW):
         state[name + _SCALE] = quantised.absmax
 
     def _code(self, name: str, device: torch.device) -> Tensor:
-        self._codes[name] = self._codes[name].to(device)
-        return self._codes[name]
+        code = self._codes[name] = self._codes[name].to(device)
+        return code
 
 
 def _local(tensor: Any) -> Tensor:

@@ -33,10 +33,10 @@ _SPARE = 1 << 30  # Bytes that are left free for everything else on the disk.
 
 
 class Prompts(NamedTuple):
-    """Ids of the tokens of each task, the task of each row, and the id of padding."""
+    """The prompts of a dataset's rows."""
 
-    ids: list[tuple[int, ...]]
-    tasks: np.ndarray
+    ids: list[tuple[int, ...]]  # Of the tokens of each task.
+    tasks: np.ndarray  # Of each row.
     pad_id: int
 
     @property

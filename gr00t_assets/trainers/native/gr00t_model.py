@@ -173,10 +173,7 @@ class Gr00tModel(nn.Module, ABC):
 
         Layers of one kind share what is compiled, so that it takes as long as one of each. What is
         trained is set already. ``attempt`` runs the model forward and backward, which is when torch
-        compiles.
-
-        Returns:
-            Why nothing is compiled; ``None`` where it is.
+        compiles. The answer is why nothing is compiled; ``None`` where it is.
 
         Raises:
             torch.OutOfMemoryError: The GPU has too little memory.

@@ -55,10 +55,9 @@ class Qwen3Backbone(Backbone):
     def positions(self, batch: Batch) -> dict[str, Tensor]:
         """Where the tokens and the patches of a batch are, on its device; waits for a GPU.
 
-        Returns:
-            ``text_positions`` (3, B, L), ``patch_positions`` (N, 2), the learned positions that a
-            patch is between, ``interp_indices`` and ``interp_weights`` (N, 4), and ``image_ends``
-            (images + 1,), the places in the patches where images begin and end.
+        They are ``text_positions`` (3, B, L), ``patch_positions`` (N, 2), the learned positions
+        that a patch is between, ``interp_indices`` and ``interp_weights`` (N, 4), and
+        ``image_ends`` (images + 1,), the places in the patches where images begin and end.
         """
         vision, grid, ids = self.vision, batch["image_grid_thw"], batch["input_ids"]
         merge, mask = vision.spatial_merge_size, batch.get("attention_mask")
@@ -153,10 +152,9 @@ class N17ActionHead(FlowMatchingActionHead):
     config: N17ActionHeadConfig
 
     def attend(self, features: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Let features (B, S, D) attend to each other; ``mask`` has each token's kind, (B, S).
+        """Let features (B, S, D) attend to each other.
 
-        Returns:
-            Features, and the masks of text and of images, (2, B, 1, 1, S) bool.
+        From the kind of each (B, S) the masks of text and of images are made, (2, B, 1, 1, S) bool.
         """
         assert mask is not None
         features, _ = super().attend(features, mask != PADDING)

@@ -127,10 +127,7 @@ class Tokenizer:
 def tokenize(
     tokenizer: Tokenizer, tasks: Sequence[str], num_images: int, tokens_per_image: int
 ) -> tuple[Tensor, Tensor]:
-    """Prompts of a batch, a task a sample, as tokens that are padded on the left.
-
-    Returns:
-        ``input_ids`` and ``attention_mask``, both (B, L) int64.
+    """``input_ids`` and ``attention_mask`` of a batch, a task a sample; see ``padded_prompts``.
 
     Raises:
         DatasetError: A task has special tokens in its text.
@@ -140,7 +137,7 @@ def tokenize(
 
 
 def padded_prompts(prompts: Iterable[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
-    """``input_ids`` and ``attention_mask`` of a batch from the tokens of each prompt."""
+    """``input_ids`` and ``attention_mask`` (B, L) int64 of prompts, padded on the left."""
     ids = [torch.tensor(prompt) for prompt in prompts]
     padded = functools.partial(pad_sequence, batch_first=True, padding_side="left")
     return padded(ids, padding_value=pad_id), padded([torch.ones_like(own) for own in ids])

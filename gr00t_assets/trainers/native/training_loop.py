@@ -193,11 +193,7 @@ class TrainingLoop:
         return True
 
     def train_step(self, stop: StopRequest) -> bool:
-        """One optimizer step, which waits for nothing that the device computes.
-
-        Returns:
-            Whether any process is asked to stop.
-        """
+        """One optimizer step, without waiting for the device; whether any process is to stop."""
         settings, processes = self.settings, self.processes
         first, samples = self.samples_seen, settings.samples_per_step
         step = range(first, first + samples)

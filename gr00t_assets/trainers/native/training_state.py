@@ -68,10 +68,9 @@ def latest_checkpoint(run_directory: Path, config_hash: str) -> TrainingState | 
         details = [f"{name}: is missing" for name in sorted(missing)]
         remedy = f"delete {folder} to go on from the checkpoint before it, or from the start"
         raise CheckpointError(str(folder), "this checkpoint is corrupt.", [*details, remedy])
-    kept: dict[str, Any] = {name: getattr(record, name) for name in _FACTS}
+    kept: dict[str, Any] = {name: getattr(record, name) for name in ("step", *_FACTS)}
     kept |= {part: load_file(folder / name) for part, name in FILES.items()}
-    ema = load_file(folder / EMA) if EMA in record.files else {}
-    return TrainingState(step=record.step, ema=ema, **kept)
+    return TrainingState(ema=load_file(folder / EMA) if EMA in record.files else {}, **kept)
 
 
 def spec_base_model(spec: TrainingSpec, device: Device) -> BaseModel:

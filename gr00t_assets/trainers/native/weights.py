@@ -81,9 +81,7 @@ def save_shards(tensors: Mapping[str, Tensor], directory: Path) -> None:
 def stored_weights(directory: Path, layers: int) -> StoredTensors:
     """Look at the weights of a model folder: one safetensors file, or shards that its index names.
 
-    Args:
-        directory: The folder.
-        layers: Of the model that its ``config.json`` describes.
+    ``layers`` are those of the model that its ``config.json`` describes.
 
     Raises:
         BaseModelError: Files are missing, broken, pickled or left behind in Git LFS, or they hold

@@ -242,12 +242,10 @@ class FlowMatchingActionHead(nn.Module):
         steps = num_steps or config.num_inference_timesteps
         features, key_mask = self.attend(features, mask)
         actions = noise.to(state.device)
-        state_tokens = self.encode_state(batch)
+        tokens = self.encode_state(batch)
         for step in range(steps):
             bucket = int(step / steps * config.num_timestep_buckets)
             timestep = torch.full((state.shape[0],), bucket, device=state.device)
-            velocity = self.velocity(
-                actions, timestep, state_tokens, features, key_mask, embodiment
-            )
+            velocity = self.velocity(actions, timestep, tokens, features, key_mask, embodiment)
             actions = actions + velocity.to(actions.dtype) / steps
         return actions

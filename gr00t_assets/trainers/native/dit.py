@@ -72,15 +72,14 @@ class Block(nn.Module):
         super().__init__()
         width = config.width
         self.norm1 = AdaLayerNorm(width) if adaptive else nn.LayerNorm(width, eps=1e-5)
-        self.attn1 = Attention(
-            width, context_width or width, config.num_attention_heads, config.dropout
-        )
+        heads, dropout = config.num_attention_heads, config.dropout
+        self.attn1 = Attention(width, context_width or width, heads, dropout)
         self.norm3 = nn.LayerNorm(width, eps=1e-5, elementwise_affine=not adaptive)
         projection = _sequence(proj=nn.Linear(width, 4 * width), gelu=nn.GELU(approximate="tanh"))
-        layers = [projection, nn.Dropout(config.dropout), nn.Linear(4 * width, width)]
-        last = [nn.Dropout(config.dropout)] * config.final_dropout
+        layers = [projection, nn.Dropout(dropout), nn.Linear(4 * width, width)]
+        last = [nn.Dropout(dropout)] * config.final_dropout
         self.ff = _sequence(net=nn.Sequential(*layers, *last))
-        self.final_dropout = nn.Dropout(config.dropout if config.final_dropout else 0.0)
+        self.final_dropout = nn.Dropout(dropout if config.final_dropout else 0.0)
 
     def forward(
         self,

@@ -33,16 +33,17 @@ def profile_steps(spec: TrainingSpec, steps: int, folder: Path) -> str:
     experiment = spec.experiment.model_copy(update={"hyperparameters": one})
     device, stop = choose_device(), StopRequest()
     _, loop = prepare(spec.model_copy(update={"experiment": experiment}), Processes(), device)
+    wait = torch.cuda.synchronize if device.on_gpu else lambda: None
     loop.model.train()
     for _ in range(_WARM_UP):
         loop.train_step(stop)
-    _synchronise(device.device)
+    wait()
     activities = [ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * device.on_gpu]
     with profile(activities=activities) as profiler:
         began = time.perf_counter()
         for _ in range(steps):
             loop.train_step(stop)
-        _synchronise(device.device)
+        wait()
         seconds = time.perf_counter() - began
     samples = steps * one.samples_per_step
     table = _table(profiler, steps, seconds, f"{samples / seconds:,.1f} samples/s on {device.name}")
@@ -86,8 +87,3 @@ def _table(profiler: profile, steps: int, seconds: float, speed: str) -> str:
     order = "self_cuda_time_total" if kernels else "self_cpu_time_total"
     operations = averages.table(sort_by=order, row_limit=20, max_name_column_width=50)
     return "\n".join([*lines, "", operations])
-
-
-def _synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

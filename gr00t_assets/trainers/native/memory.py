@@ -73,7 +73,7 @@ def memory_need(
     processes = settings.num_gpus * settings.num_nodes
     kept = processes > 1 or settings.gradient_accumulation_steps > 1
     model = NativeHyperparameters.model_validate(settings.model_dump(include=_OF_PASSES))
-    passes = step_passes(config, model, cameras, prompt_tokens, kept, embodiments)
+    passes = step_passes(config, model, cameras, prompt_tokens, kept, embodiments)  # pyright: ignore[reportArgumentType]  # frozen: hashable
     alive = int((passes.fixed + passes.each * (batch_size or settings.batch_size)).max())
     gradients = sum(parameter.nbytes for parameter in passes.trained)
     moments = sum(moment_bytes(parameter, settings) for parameter in passes.trained)

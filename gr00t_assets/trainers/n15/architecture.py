@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.modality.camera_images import ImageRecipe
@@ -55,9 +55,7 @@ class TowersConfig(FrozenModel):
 
     vision_config: VisionConfig = VisionConfig()
     text_config: TextConfig = TextConfig()
-    image_token_index: int = Field(
-        default=151_669, ge=0, description="Token that an image patch replaces"
-    )
+    image_token_index: int = Field(default=151_669, ge=0)  # Token that an image patch replaces.
     mlp_connector_layers: Literal[1] = 1
     use_pixel_shuffle: Literal[False] = False
     eagle_select_layer: Literal[-1] = -1
@@ -70,17 +68,13 @@ class BackboneConfig(FrozenModel):
     """``backbone_cfg`` of Isaac-GR00T, with the defaults of its ``EagleBackbone``."""
 
     select_layer: int = Field(default=-1, description="Layers that the text tower is cut to")
-    project_to_dim: Size | None = Field(
-        default=1536, description="Width of eagle_linear; null for none"
-    )
+    project_to_dim: Size | None = 1536  # Width of eagle_linear; null for none.
     tune_llm: bool = False
     tune_visual: bool = False
     reproject_vision: Literal[False] = False
     use_flash_attention: bool = False
     load_bf16: bool = False
-    eagle_path: str | None = Field(
-        default=None, description="Written by Isaac-GR00T, read by nobody"
-    )
+    eagle_path: str | None = None  # Written by Isaac-GR00T, read by nobody.
 
 
 class SelfAttentionConfig(FrozenModel):
@@ -104,29 +98,17 @@ class DiffusionModelConfig(SelfAttentionConfig):
 
     output_dim: Size = 26
     cross_attention_dim: Size | None = None
-    interleave_self_attention: bool = Field(
-        default=False, description="Odd blocks attend to themselves"
-    )
+    interleave_self_attention: bool = False  # Odd blocks attend to themselves.
     norm_type: Literal["ada_norm"] = "ada_norm"
 
 
-class ActionHeadConfig(FrozenModel):
-    """``action_head_cfg`` of Isaac-GR00T and, as the last field, one of ours."""
+class SharedHeadConfig(FrozenModel):
+    """What the configurations of N1.5 and of N1.7 say alike of the action head."""
 
-    action_dim: Size
-    action_horizon: Size = Field(description="Actions of one prediction")
-    max_state_dim: Size = 64
-    max_action_dim: Size | None = None
-    backbone_embedding_dim: Size = 1536
     hidden_size: Size = Field(default=1024, description="Width inside the state and action MLPs")
-    input_embedding_dim: Size = Field(
-        default=1536, description="Width of the diffusion transformer"
-    )
+    input_embedding_dim: Size = 1536  # Width of the diffusion transformer.
     max_seq_len: Size = Field(default=1024, description="Rows of the action position embedding")
     max_num_embodiments: Size = 32
-    num_target_vision_tokens: int = Field(
-        default=32, ge=0, le=10**6, description="Learned future tokens"
-    )
     add_pos_embed: bool = True
     use_vlln: bool = True
     noise_beta_alpha: float = Field(default=1.5, gt=0)
@@ -134,21 +116,69 @@ class ActionHeadConfig(FrozenModel):
     noise_s: float = Field(default=0.999, gt=0)
     num_timestep_buckets: Size = 1000
     num_inference_timesteps: int = Field(default=4, ge=1, le=1000, description="Denoising steps")
-    diffusion_model_cfg: DiffusionModelConfig
-    vl_self_attention_cfg: SelfAttentionConfig | None = None
-    model_dtype: str = "float32"
-    tune_projector: bool = True
-    tune_diffusion_model: bool = True
-    expand_batch: None = None
     embodiment_init: Literal["fan_in", "normal_0.02"] = Field(
         default="normal_0.02",
         description="Standard deviation of new per-embodiment weights: 1/sqrt(fan_in), or 0.02 "
         "as in Isaac-GR00T, which starves a narrow model of gradient",
     )
 
+
+class ActionHeadConfig(SharedHeadConfig):
+    """``action_head_cfg`` of Isaac-GR00T, and ``embodiment_init``, which is ours."""
+
+    action_dim: Size
+    action_horizon: Size = Field(description="Actions of one prediction")
+    max_state_dim: Size = 64
+    max_action_dim: Size | None = None
+    backbone_embedding_dim: Size = 1536
+    num_target_vision_tokens: int = Field(default=32, ge=0, le=10**6)  # Learned future tokens.
+    diffusion_model_cfg: DiffusionModelConfig
+    vl_self_attention_cfg: SelfAttentionConfig | None = None
+    model_dtype: str = "float32"
+    tune_projector: bool = True
+    tune_diffusion_model: bool = True
+    expand_batch: None = None
+
+    @property
+    def layers(self) -> int:
+        """Layers of its transformers."""
+        parts = (self.diffusion_model_cfg, self.vl_self_attention_cfg)
+        return sum(part.num_layers for part in parts if part is not None)
+
     def times(self, beta: Any) -> Any:
         """Times of flow matching for draws ``b`` of the Beta distribution: (s - b) / s."""
         return (self.noise_s - beta) / self.noise_s
+
+    def mismatches(self, features: int, text: TextConfig, select_layer: int) -> list[str]:
+        """What does not match the width of the features or the text tower that is cut."""
+        dit, above = self.diffusion_model_cfg, self.vl_self_attention_cfg
+        problems = []
+        if not 1 <= select_layer <= text.num_hidden_layers:
+            found = f"select_layer is {select_layer}"
+            problems.append(f"{found}, not within 1 to {text.num_hidden_layers}")
+        if self.use_vlln and above is None:
+            problems.append("use_vlln is true, vl_self_attention_cfg is missing")
+        if dit.cross_attention_dim is None:
+            problems.append("diffusion_model_cfg.cross_attention_dim is missing")
+        problems += unequal(
+            ("input_embedding_dim", self.input_embedding_dim, "diffusion_model_cfg", dit.width),
+            ("hidden_size", self.hidden_size, "diffusion_model_cfg.output_dim", dit.output_dim),
+            ("cross_attention_dim", dit.cross_attention_dim, "the features", features),
+            ("vl_self_attention_cfg", above and above.width, "the features", features),
+        )
+        if self.add_pos_embed and self.action_horizon > self.max_seq_len:
+            problems.append(f"action_horizon {self.action_horizon} is over {self.max_seq_len}")
+        return problems
+
+
+def known_fields(model: type[BaseModel], raw: dict[str, Any]) -> dict[str, Any]:
+    """Of a JSON object what a model has a field for."""
+    return {name: raw[name] for name in model.model_fields if name in raw}
+
+
+def unequal(*pairs: tuple[str, int | None, str, int]) -> list[str]:
+    """Of pairs of sizes that have to be equal those that are not; None is equal to any."""
+    return [f"{a} is {x}, {b} has {y}" for a, x, b, y in pairs if x not in (None, y)]
 
 
 class ModelConfig(FrozenModel):
@@ -167,10 +197,8 @@ class ModelConfig(FrozenModel):
     @property
     def layers(self) -> int:
         """Layers of all parts; each has tensors of its own."""
-        head = self.action_head
-        above = head.vl_self_attention_cfg.num_layers if head.vl_self_attention_cfg else 0
         vision = self.towers.vision_config.num_hidden_layers
-        return vision + self.backbone.select_layer + head.diffusion_model_cfg.num_layers + above
+        return vision + self.backbone.select_layer + self.action_head.layers
 
     @property
     def tokens_per_image(self) -> int:
@@ -209,40 +237,16 @@ class ModelConfig(FrozenModel):
 
     @model_validator(mode="after")
     def _widths_match(self) -> Self:
-        head, text, layer = self.action_head, self.towers.text_config, self.backbone.select_layer
-        dit, over_features = head.diffusion_model_cfg, head.vl_self_attention_cfg
+        head, text, token = self.action_head, self.towers.text_config, self.image_token
         features = self.backbone.project_to_dim or text.hidden_size
-        problems = []
-        if not 1 <= layer <= text.num_hidden_layers:
-            problems.append(f"select_layer is {layer}, not within 1 to {text.num_hidden_layers}")
-        if not self.towers.image_token_index < text.vocab_size:
-            problems.append(
-                f"image_token_index {self.towers.image_token_index} is outside the vocabulary of "
-                f"{text.vocab_size}"
-            )
-        if head.use_vlln and over_features is None:
-            problems.append("use_vlln is true, vl_self_attention_cfg is missing")
-        pairs = [
+        problems = head.mismatches(features, text, self.backbone.select_layer)
+        if not token < text.vocab_size:
+            found = f"image_token_index {token} is outside the vocabulary of {text.vocab_size}"
+            problems.append(found)
+        problems += unequal(
             ("backbone_embedding_dim", head.backbone_embedding_dim, "the features", features),
-            ("input_embedding_dim", head.input_embedding_dim, "diffusion_model_cfg", dit.width),
-            ("hidden_size", head.hidden_size, "diffusion_model_cfg.output_dim", dit.output_dim),
-            (
-                "max_action_dim",
-                head.max_action_dim or head.action_dim,
-                "action_dim",
-                head.action_dim,
-            ),
-        ]
-        cross = dit.cross_attention_dim
-        if cross is None:
-            problems.append("diffusion_model_cfg.cross_attention_dim is missing")
-        else:
-            pairs.append(("cross_attention_dim", cross, "the features", features))
-        if over_features is not None:
-            pairs.append(("vl_self_attention_cfg", over_features.width, "the features", features))
-        problems += [f"{a} is {x}, {b} has {y}" for a, x, b, y in pairs if x != y]
-        if head.add_pos_embed and head.action_horizon > head.max_seq_len:
-            problems.append(f"action_horizon {head.action_horizon} is over {head.max_seq_len}")
+            ("max_action_dim", head.max_action_dim, "action_dim", head.action_dim),
+        )
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -255,14 +259,8 @@ class ModelConfig(FrozenModel):
     def with_action_horizon(self, action_horizon: int) -> "ModelConfig":
         """The same model that predicts ``action_horizon`` actions; no parameter changes shape."""
         head = self.action_head.model_copy(update={"action_horizon": action_horizon})
-        return ModelConfig.model_validate(
-            self.model_copy(update={"action_head": head}).model_dump()
-        )
-
-    def without_future_tokens(self) -> "ModelConfig":
-        """The same model as the June 2025 release of Isaac-GR00T makes it."""
-        head = self.action_head.model_copy(update={"num_target_vision_tokens": 0})
-        return self.model_copy(update={"action_head": head})
+        changed = self.model_copy(update={"action_head": head})
+        return ModelConfig.model_validate(changed.model_dump())
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``config.json``: Isaac-GR00T's keys, and the towers under ``towers``."""

@@ -9,17 +9,17 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.modality.special_tokens import special_tokens
 from gr00t_assets.runs.training_data import RunDataset
 
-SPECIAL_TOKENS_REMEDY = (
+_ESCAPE = (
     "write special_tokens: escape below tasks in its entry of data/datasets.yaml, and materialise "
     "the dataset again"
 )
 
 
 def instruction_error(
-    dataset: str, episode: int, task: str, found: str, remedy: str = ""
+    dataset: str, episode: int, task: str, found: str, remedy: str = _ESCAPE
 ) -> DatasetError:
     """What is wrong with an instruction of a dataset, with the first episode that has it."""
-    details = [f"task {short(task)} of episode {episode}: {found}", remedy or SPECIAL_TOKENS_REMEDY]
+    details = [f"task {short(task)} of episode {episode}: {found}", remedy]
     return DatasetError(dataset, "an instruction cannot be put into the prompt.", details)
 
 

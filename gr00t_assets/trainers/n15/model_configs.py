@@ -9,46 +9,36 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
-from gr00t_assets.trainers.n15.architecture import (
-    MODEL_TYPE,
-    ActionHeadConfig,
-    BackboneConfig,
-    DiffusionModelConfig,
-    ModelConfig,
-    SelfAttentionConfig,
-    TowersConfig,
-)
+from gr00t_assets.trainers.n15 import architecture as n15
+from gr00t_assets.trainers.n15.architecture import known_fields
 
 
-def _known(model: type[BaseModel], raw: dict[str, Any]) -> dict[str, Any]:
-    return {name: raw[name] for name in model.model_fields if name in raw}
-
-
-def parse_config(raw: dict[str, Any]) -> ModelConfig:
+def parse_config(raw: dict[str, Any]) -> n15.ModelConfig:
     """Read either layout. Keys that do not bear on the model are passed over.
 
     Raises:
         ValueError: It is another model's configuration, or does not describe an N1.5.
     """
     if "vision_config" in raw and "action_head_cfg" not in raw:
-        return ModelConfig(
-            backbone=BackboneConfig(project_to_dim=None, select_layer=raw.get("select_layer", -1)),
-            towers=TowersConfig.model_validate({"tokenizer": "bytes"} | _known(TowersConfig, raw)),
-            action_head=ActionHeadConfig.model_validate(_known(ActionHeadConfig, raw)),
+        towers = {"tokenizer": "bytes"} | known_fields(n15.TowersConfig, raw)
+        head = known_fields(n15.ActionHeadConfig, raw)
+        layer = raw.get("select_layer", -1)
+        return n15.ModelConfig(
+            backbone=n15.BackboneConfig(project_to_dim=None, select_layer=layer),
+            towers=n15.TowersConfig.model_validate(towers),
+            action_head=n15.ActionHeadConfig.model_validate(head),
         )
-    if raw.get("model_type") != MODEL_TYPE:
-        raise ValueError(f"model_type is {raw.get('model_type')!r}, expected {MODEL_TYPE!r}")
+    if raw.get("model_type") != n15.MODEL_TYPE:
+        raise ValueError(f"model_type is {raw.get('model_type')!r}, expected {n15.MODEL_TYPE!r}")
     missing = [key for key in ("backbone_cfg", "action_head_cfg") if key not in raw]
     if missing:
         raise ValueError(f"{' and '.join(missing)} missing")
-    head = _known(ActionHeadConfig, raw["action_head_cfg"])
+    head = known_fields(n15.ActionHeadConfig, raw["action_head_cfg"])
     sizes = {key: raw[key] for key in ("action_dim", "action_horizon") if key in raw}
-    return ModelConfig(
-        backbone=BackboneConfig.model_validate(raw["backbone_cfg"]),
-        towers=TowersConfig.model_validate(raw.get("towers", {})),
-        action_head=ActionHeadConfig.model_validate(sizes | head),
+    return n15.ModelConfig(
+        backbone=n15.BackboneConfig.model_validate(raw["backbone_cfg"]),
+        towers=n15.TowersConfig.model_validate(raw.get("towers", {})),
+        action_head=n15.ActionHeadConfig.model_validate(sizes | head),
         compute_dtype=raw.get("compute_dtype") or "float32",
     )
 
@@ -57,15 +47,15 @@ TINY = parse_config(json.loads(Path(__file__).with_name("tiny.json").read_text(e
 """Random weights that train on a CPU within minutes: the default base model."""
 
 
-RELEASED = ModelConfig(
-    backbone=BackboneConfig(select_layer=12, project_to_dim=None, use_flash_attention=True),
-    towers=TowersConfig(),
-    action_head=ActionHeadConfig(
+RELEASED = n15.ModelConfig(
+    backbone=n15.BackboneConfig(select_layer=12, project_to_dim=None, use_flash_attention=True),
+    towers=n15.TowersConfig(),
+    action_head=n15.ActionHeadConfig(
         action_dim=32,
         action_horizon=16,
         max_action_dim=32,
         backbone_embedding_dim=2048,
-        diffusion_model_cfg=DiffusionModelConfig(
+        diffusion_model_cfg=n15.DiffusionModelConfig(
             num_attention_heads=32,
             attention_head_dim=48,
             num_layers=16,
@@ -75,7 +65,7 @@ RELEASED = ModelConfig(
             cross_attention_dim=2048,
             interleave_self_attention=True,
         ),
-        vl_self_attention_cfg=SelfAttentionConfig(
+        vl_self_attention_cfg=n15.SelfAttentionConfig(
             num_attention_heads=32, num_layers=4, dropout=0.2, positional_embeddings=None
         ),
     ),

@@ -7,8 +7,6 @@ from pydantic import Field
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 
-Scheduler = Literal["cosine", "linear", "constant", "constant_with_warmup"]
-
 TUNED = ("tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model")
 """Flags of the parts that are trained."""
 
@@ -34,7 +32,7 @@ class N15Hyperparameters(Hyperparameters):
         default=True,
         description="In a mixture, draw every row alike; else every episode of a dataset alike",
     )
-    lr_scheduler_type: Scheduler = Field(
+    lr_scheduler_type: Literal["cosine", "linear", "constant", "constant_with_warmup"] = Field(
         default="cosine", description="Course of the learning rate"
     )
     adam_beta1: float = Field(default=0.95, ge=0, lt=1, description="AdamW's first moment decay")
@@ -79,7 +77,6 @@ class N15Hyperparameters(Hyperparameters):
         """
         settings = experiment.hyperparameters
         if not isinstance(settings, cls):
-            raise TypeError(
-                f"{experiment.name} is trained by {experiment.trainer}: no {cls.__name__}"
-            )
+            trained = f"{experiment.name} is trained by {experiment.trainer}"
+            raise TypeError(f"{trained}: no {cls.__name__}")
         return settings

@@ -1,7 +1,6 @@
 """Sizes of GR00T N1.7: its towers and its action head, with the names of its ``config.json``."""
 
 import json
-import math
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -11,14 +10,8 @@ from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.modality.camera_images import ImageRecipe
 from gr00t_assets.modality.generations import GenerationName
 from gr00t_assets.modality.shortest_edge import patch_size
-from gr00t_assets.trainers.n15.architecture import (
-    ActionHeadConfig,
-    DiffusionModelConfig,
-    Layers,
-    SelfAttentionConfig,
-    Size,
-    TextConfig,
-)
+from gr00t_assets.trainers.n15 import architecture as n15
+from gr00t_assets.trainers.n15.architecture import Layers, Size, known_fields, unequal
 
 MODEL_TYPE = "Gr00tN1d7"
 
@@ -31,7 +24,7 @@ class RopeConfig(FrozenModel):
     rope_type: Literal["default"] = "default"
 
 
-class Qwen3TextConfig(TextConfig):
+class Qwen3TextConfig(n15.TextConfig):
     """The Qwen3-VL text tower. Defaults are Cosmos-Reason2-2B's, those of Qwen3-VL-2B."""
 
     vocab_size: int = Field(default=151_936, ge=1, le=10**7)
@@ -71,15 +64,14 @@ class TowersConfig(FrozenModel):
     )
 
 
-class N17DiffusionModelConfig(DiffusionModelConfig):
+class N17DiffusionModelConfig(n15.DiffusionModelConfig):
     """The diffusion transformer, whose cross-attention alternates between text and images."""
 
-    attend_text_every_n_blocks: int = Field(
-        default=2, ge=1, description="Of the blocks with cross-attention, each so many sees text"
-    )
+    # Of the blocks with cross-attention, each so many sees text.
+    attend_text_every_n_blocks: int = Field(default=2, ge=1)
 
 
-class N17ActionHeadConfig(ActionHeadConfig):
+class N17ActionHeadConfig(n15.ActionHeadConfig):
     """N1.7's action head."""
 
     diffusion_model_cfg: N17DiffusionModelConfig
@@ -90,7 +82,7 @@ class N17ActionHeadConfig(ActionHeadConfig):
         return (1 - beta) * self.noise_s
 
 
-class N17Config(FrozenModel):
+class N17Config(n15.SharedHeadConfig):
     """``config.json`` of N1.7, every field at the top, and the towers under ``qwen3_vl_config``.
 
     Defaults are what ``nvidia/GR00T-N1.7-3B`` is said to have where NVIDIA's class has others.
@@ -106,28 +98,14 @@ class N17Config(FrozenModel):
     max_action_dim: Size = 132
     action_horizon: Size = 40
     state_history_length: Literal[1] = 1
-    hidden_size: Size = 1024
-    input_embedding_dim: Size = 1536
-    add_pos_embed: bool = True
-    max_seq_len: Size = 1024
-    use_vlln: bool = True
     use_alternate_vl_dit: Literal[True] = True
     attend_text_every_n_blocks: int = Field(default=2, ge=1)
     diffusion_model_cfg: dict[str, Any]
     vl_self_attention_cfg: dict[str, Any] | None = None
     state_dropout_prob: float = Field(default=0.2, ge=0, le=1)
-    max_num_embodiments: Size = 32
-    num_inference_timesteps: int = Field(default=4, ge=1, le=1000)
-    num_timestep_buckets: Size = 1000
-    noise_beta_alpha: float = Field(default=1.5, gt=0)
-    noise_beta_beta: float = Field(default=1.0, gt=0)
-    noise_s: float = Field(default=0.999, gt=0)
     tune_vlln: Literal[True] = True
     shortest_image_edge: Size = 256
-    min_pixels: int = Field(
-        default=65_536, ge=1, description="Of an image once it is cut into patches"
-    )
-    embodiment_init: Literal["fan_in", "normal_0.02"] = "normal_0.02"
+    min_pixels: int = Field(default=65_536, ge=1)  # Of an image once it is cut into patches.
     generation: ClassVar[GenerationName] = "n1.7"
     model_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     qwen3_vl_config: TowersConfig = TowersConfig()
@@ -143,12 +121,12 @@ class N17Config(FrozenModel):
         names = N17ActionHeadConfig.model_fields.keys() & N17Config.model_fields.keys()
         shared = {name: getattr(self, name) for name in names}
         shared["diffusion_model_cfg"] = {
-            **_known(N17DiffusionModelConfig, self.diffusion_model_cfg),
+            **known_fields(N17DiffusionModelConfig, self.diffusion_model_cfg),
             "cross_attention_dim": width,
             "attend_text_every_n_blocks": self.attend_text_every_n_blocks,
         }
         if (over_features := self.vl_self_attention_cfg) is not None:
-            shared["vl_self_attention_cfg"] = _known(SelfAttentionConfig, over_features)
+            shared["vl_self_attention_cfg"] = known_fields(n15.SelfAttentionConfig, over_features)
         return N17ActionHeadConfig.model_validate(
             {**shared, "action_dim": self.max_action_dim, "num_target_vision_tokens": 0}
         )
@@ -167,10 +145,8 @@ class N17Config(FrozenModel):
 
     def image_tokens(self, height: int, width: int) -> int:
         """Image tokens that an image takes in the prompt."""
-        return (
-            math.prod(self.image_grid(height, width))
-            // self.qwen3_vl_config.vision_config.spatial_merge_size**2
-        )
+        rows, columns = self.image_grid(height, width)
+        return rows * columns // self.qwen3_vl_config.vision_config.spatial_merge_size**2
 
     @property
     def image_token(self) -> int:
@@ -205,31 +181,18 @@ class N17Config(FrozenModel):
     @property
     def layers(self) -> int:
         """Layers of all parts; each has tensors of its own."""
-        head = self.action_head
-        above = head.vl_self_attention_cfg.num_layers if head.vl_self_attention_cfg else 0
         vision = self.qwen3_vl_config.vision_config.depth
-        return vision + self.select_layer + head.diffusion_model_cfg.num_layers + above
+        return vision + self.select_layer + self.action_head.layers
 
     @model_validator(mode="after")
     def _widths_match(self) -> Self:
-        head, towers = self.action_head, self.qwen3_vl_config
-        text, layer = towers.text_config, self.select_layer
-        dit, over_features = head.diffusion_model_cfg, head.vl_self_attention_cfg
-        problems = []
-        if not 1 <= layer <= text.num_hidden_layers:
-            problems.append(f"select_layer is {layer}, not within 1 to {text.num_hidden_layers}")
-        features = self.backbone_embedding_dim
-        pairs = [
-            ("backbone_embedding_dim", features, "text_config.hidden_size", text.hidden_size),
-            ("out_hidden_size", towers.vision_config.out_hidden_size, "the text", text.hidden_size),
-            ("input_embedding_dim", self.input_embedding_dim, "diffusion_model_cfg", dit.width),
-            ("hidden_size", self.hidden_size, "diffusion_model_cfg.output_dim", dit.output_dim),
-        ]
-        if over_features is not None:
-            pairs.append(("vl_self_attention_cfg", over_features.width, "the features", features))
-        problems += [f"{a} is {x}, {b} has {y}" for a, x, b, y in pairs if x != y]
-        if self.add_pos_embed and self.action_horizon > self.max_seq_len:
-            problems.append(f"action_horizon {self.action_horizon} is over {self.max_seq_len}")
+        towers, width = self.qwen3_vl_config, self.backbone_embedding_dim
+        text, seen = towers.text_config, towers.vision_config.out_hidden_size
+        problems = self.action_head.mismatches(width, text, self.select_layer)
+        problems += unequal(
+            ("backbone_embedding_dim", width, "text_config.hidden_size", text.hidden_size),
+            ("out_hidden_size", seen, "the text", text.hidden_size),
+        )
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -240,12 +203,7 @@ class N17Config(FrozenModel):
         return {**named, **self.model_dump()}
 
 
-def _known(model: type[FrozenModel], raw: dict[str, Any]) -> dict[str, Any]:
-    return {name: raw[name] for name in model.model_fields if name in raw}
-
-
-_QWEN_VOCABULARY = 151_643
-"""Tokens of Qwen's vocabulary without the special ones."""
+_QWEN_VOCABULARY = 151_643  # Tokens without the special ones.
 
 
 def parse_config(raw: dict[str, Any]) -> N17Config:
@@ -256,7 +214,7 @@ def parse_config(raw: dict[str, Any]) -> N17Config:
     Raises:
         ValueError: It does not describe an N1.7.
     """
-    known = _known(N17Config, raw)
+    known = known_fields(N17Config, raw)
     if known.get("shortest_image_edge", 0) is None:
         del known["shortest_image_edge"]
     if (towers := known.get("qwen3_vl_config")) is not None:
@@ -264,8 +222,8 @@ def parse_config(raw: dict[str, Any]) -> N17Config:
         vocabulary = towers.get("text_config", {}).get("vocab_size", _QWEN_VOCABULARY)
         known["qwen3_vl_config"] = {
             "tokenizer": "qwen" if vocabulary >= _QWEN_VOCABULARY else "bytes",
-            **_known(TowersConfig, towers),
-            **{name: _known(model, towers.get(name, {})) for name, model in parts.items()},
+            **known_fields(TowersConfig, towers),
+            **{name: known_fields(model, towers.get(name, {})) for name, model in parts.items()},
         }
     return N17Config.model_validate(known)
 

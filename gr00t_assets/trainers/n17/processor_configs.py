@@ -25,11 +25,14 @@ from gr00t_assets.trainers.n17.processor_files import (
     ProcessorSettings,
 )
 
-_PARTS = {"state": "observation.state", "action": "action"}
-"""Columns of a dataset by modality."""
-
+_PARTS = {"state": "observation.state", "action": "action"}  # Columns by modality.
 _MODES = ("percentiles", "min_max", "mean_std")
 _RELATIVE_MODES = ("min_max", "mean_std")
+_NEEDED = {
+    **{"use_albumentations": True, "formalize_language": True},
+    **{"clip_outliers": True, "exclude_state": False},
+}
+"""Settings that are followed here with these values alone."""
 
 
 def files_of(configs: Sequence[ModalityConfig], model: N17Config) -> ProcessorFiles:
@@ -43,7 +46,8 @@ def files_of(configs: Sequence[ModalityConfig], model: N17Config) -> ProcessorFi
         problem = "Isaac-GR00T's processor does not do what this data config says."
         raise DataConfigError(names, problem, problems)
     first, edge = configs[0], model.shortest_image_edge
-    crop, keys = int(edge * first.crop_scale), [key for config in configs for key in _keys(config)]
+    crop = int(edge * first.crop_scale)
+    keys = [key for config in configs for key in (*config.state, *config.action)]
     settings = ProcessorSettings(
         modality_configs={config.embodiment_tag: _modalities(config) for config in configs},
         image_crop_size=(crop, crop),
@@ -77,15 +81,15 @@ def inexpressible(configs: Sequence[ModalityConfig]) -> list[str]:
         if (_modalities(other), other.embodiment_id) != (_modalities(config), config.embodiment_id):
             both = f"{other.dataset} and {config.dataset}"
             problems.append(f"{both} have one embodiment tag, but other keys or another id")
-    keys = [key for config in configs for key in _keys(config) if not key.is_relative]
-    if {"min_max", "percentiles"} <= {key.normalization for key in keys}:
-        problems.append(
-            "some absolute keys have percentiles and some min_max; it takes one of them"
-        )
+    keys = [key for config in configs for key in (*config.state, *config.action)]
+    if {"min_max", "percentiles"} <= {key.normalization for key in keys if not key.is_relative}:
+        both = "some absolute keys have percentiles and some min_max"
+        problems.append(f"{both}; it takes one of them")
+    images = [(config.crop_scale, config.color_jitter, _borders(config)) for config in configs]
     problems += [
         f"{config.dataset} and {configs[0].dataset} differ in crop_scale, color_jitter or borders"
-        for config in configs[1:]
-        if _images(config) != _images(configs[0])
+        for config, own in zip(configs, images, strict=True)
+        if own != images[0]
     ]
     return problems
 
@@ -110,16 +114,8 @@ def _own(config: ModalityConfig) -> Iterator[str]:
                 yield f"{found}; such a {kind} takes {', '.join(modes)}"
 
 
-def _keys(config: ModalityConfig) -> tuple[VectorKey, ...]:
-    return (*config.state, *config.action)
-
-
 def _borders(config: ModalityConfig) -> bool:
     return bool(config.video) and config.video[0].transforms.resize == "letterbox"
-
-
-def _images(config: ModalityConfig) -> tuple[Any, ...]:
-    return config.crop_scale, config.color_jitter, _borders(config)
 
 
 def _modalities(config: ModalityConfig) -> dict[str, ModalitySettings]:
@@ -127,7 +123,13 @@ def _modalities(config: ModalityConfig) -> dict[str, ModalitySettings]:
     observed = config.observation_indices
     cameras = tuple(camera.key for camera in config.video)
     actions = _of_keys(config.action, config.action_indices)
-    settings = tuple(map(_action, config.action))
+    settings = tuple(
+        ActionSettings.model_validate(
+            {name: getattr(key, name).upper() for name in ("rep", "type", "format")}
+            | {"state_key": key.state_key}
+        )
+        for key in config.action
+    )
     return {
         "video": ModalitySettings(delta_indices=observed, modality_keys=cameras),
         "state": _of_keys(config.state, observed),
@@ -137,19 +139,13 @@ def _modalities(config: ModalityConfig) -> dict[str, ModalitySettings]:
 
 
 def _of_keys(keys: Sequence[VectorKey], indices: tuple[int, ...]) -> ModalitySettings:
-    sin_cos = tuple(key.key for key in keys if key.sin_cos)
-    mean_std = tuple(key.key for key in keys if key.normalization == "mean_std")
     return ModalitySettings(
         delta_indices=indices,
         modality_keys=tuple(key.key for key in keys),
-        sin_cos_embedding_keys=sin_cos or None,
-        mean_std_embedding_keys=mean_std or None,
+        sin_cos_embedding_keys=tuple(key.key for key in keys if key.sin_cos) or None,
+        mean_std_embedding_keys=tuple(key.key for key in keys if key.normalization == "mean_std")
+        or None,
     )
-
-
-def _action(key: VectorKey) -> ActionSettings:
-    names: dict[str, Any] = {name: getattr(key, name).upper() for name in ("rep", "type", "format")}
-    return ActionSettings(**names, state_key=key.state_key)
 
 
 def _statistics(config: ModalityConfig) -> dict[str, dict[str, Any]]:
@@ -158,9 +154,10 @@ def _statistics(config: ModalityConfig) -> dict[str, dict[str, Any]]:
         part: {key.key: key.statistics.model_dump(mode="json") for key in getattr(config, part)}
         for part in _PARTS
     }
-    relative = {key.key: key.chunk_statistics for key in config.action if key.is_relative}
     statistics["relative_action"] = {
-        name: chunk.model_dump(mode="json") for name, chunk in relative.items() if chunk is not None
+        key.key: key.chunk_statistics.model_dump(mode="json")
+        for key in config.action
+        if key.is_relative and key.chunk_statistics is not None
     }
     return statistics
 
@@ -173,7 +170,14 @@ def configs_of(files: ProcessorFiles, model: Path) -> tuple[ModalityConfig, ...]
     Raises:
         CheckpointError: Something is asked for that is not done here; every such setting is named.
     """
-    problems = list(_not_done_here(files.settings))
+    settings = files.settings
+    problems = [
+        f"{name} is {str(not value).lower()}"
+        for name, value in _NEEDED.items()
+        if getattr(settings, name) != value
+    ]
+    if settings.edge is None or settings.crop_scale is None:
+        problems.append("it has neither shortest_image_edge and crop_fraction nor sizes of images")
     if not files.tags:
         problems.append("it has statistics of no embodiment tag")
     configs = []
@@ -181,28 +185,15 @@ def configs_of(files: ProcessorFiles, model: Path) -> tuple[ModalityConfig, ...]
         try:
             configs.append(_config(files, tag))
         except (ValueError, LookupError, TypeError) as error:
-            lines = error.errors() if isinstance(error, ValidationError) else []
-            told = [str(line["msg"]) for line in lines] or [str(error)]
-            problems += [f"{tag}: {line}" for line in told]
+            lines = [error]
+            if isinstance(error, ValidationError):
+                lines = [line["msg"] for line in error.errors()]
+            problems += [f"{tag}: {line}" for line in lines]
     # Tags of the pretraining that are not done here are no hindrance to the one that was trained.
     if not configs:
         problem = "what its processor does with the data is not done here."
         raise CheckpointError(str(model), problem, problems)
     return tuple(configs)
-
-
-def _not_done_here(settings: ProcessorSettings) -> Iterator[str]:
-    needed = {
-        "use_albumentations": True,
-        "formalize_language": True,
-        "clip_outliers": True,
-        "exclude_state": False,
-    }
-    for name, value in needed.items():
-        if getattr(settings, name) != value:
-            yield f"{name} is {str(not value).lower()}"
-    if settings.edge is None or settings.crop_scale is None:
-        yield "it has neither shortest_image_edge and crop_fraction nor sizes of images"
 
 
 def _config(files: ProcessorFiles, tag: str) -> ModalityConfig:

@@ -2,8 +2,7 @@
 
 ``processor_config.json`` says what is done to the data, ``statistics.json`` what it is normalised
 by, ``embodiment_id.json`` which row of the per-embodiment weights a tag has. Isaac-GR00T's and
-LeRobot's policies open a model by them. ``processor_configs`` makes them of modality configs, and
-modality configs of them. Layout: ``Gr00tN1d7Processor.save_pretrained`` in
+LeRobot's policies open a model by them. Layout: ``Gr00tN1d7Processor.save_pretrained`` in
 Isaac-GR00T at 65cc4a1, which keeps them in a folder ``processor`` of a finished training.
 """
 
@@ -24,8 +23,6 @@ FOLDER = "processor"
 """Where Isaac-GR00T keeps them beside the final weights of a training."""
 
 NEW_EMBODIMENT = "new_embodiment"
-
-_Numbers = dict[str, Any]
 
 
 class _Nvidias(FrozenModel):
@@ -94,16 +91,13 @@ class ProcessorSettings(_Nvidias):
 
 @dataclass(frozen=True)
 class ProcessorFiles:
-    """What the three files hold.
+    """What the three files hold: settings, statistics, rows of the per-embodiment weights by tag.
 
-    Attributes:
-        settings: What is done to the data of each embodiment tag.
-        statistics: By tag, then ``state``, ``action`` or ``relative_action``, key and statistic.
-        embodiment_ids: Row of the per-embodiment weights by tag.
+    Statistics are by tag, then ``state``, ``action`` or ``relative_action``, key and statistic.
     """
 
     settings: ProcessorSettings
-    statistics: dict[str, dict[str, dict[str, _Numbers]]]
+    statistics: dict[str, dict[str, dict[str, dict[str, Any]]]]
     embodiment_ids: dict[str, int]
 
     @classmethod
@@ -151,8 +145,7 @@ class ProcessorFiles:
         Fine-tuning adds its tag behind those of the base model, but for a tag of the base model's.
         """
         known = [tag for tag in self.settings.modality_configs if tag in self.statistics]
-        known.sort(key=NEW_EMBODIMENT.__eq__)
-        return tuple(reversed(known))
+        return tuple(sorted(known, key=NEW_EMBODIMENT.__eq__)[::-1])
 
 
 _NOT_NVIDIAS = "this is not a file of Isaac-GR00T's N1.7 processor."

@@ -41,7 +41,7 @@ def _profile(file: Path, steps: str) -> int:
     escape_output()
     try:
         spec = load_spec(file)
-        if not steps.isdecimal():
+        if not steps.isdecimal() or not int(steps):
             raise TrainingError("--profile", f"'{steps}' is not a number of steps.", ["write 20"])
         from gr00t_assets.trainers.native.profiling import profile_steps
 

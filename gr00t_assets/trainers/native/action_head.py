@@ -4,7 +4,7 @@ After Isaac-GR00T's ``flow_matching_action_head.py``, written anew; parameter na
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -13,7 +13,10 @@ from torch import Tensor, nn
 
 from gr00t_assets.trainers.n15.architecture import ActionHeadConfig
 from gr00t_assets.trainers.native.compact_adamw import BLOCK
-from gr00t_assets.trainers.native.dit import DiT, SelfAttentionTransformer
+from gr00t_assets.trainers.native.dit import DiT, SelfAttentionTransformer, angles
+
+Batch = dict[str, Tensor]
+"""Tensors of some samples by name; see ``Gr00tModel``."""
 
 
 class EmbodimentLinear(nn.Module):
@@ -23,8 +26,8 @@ class EmbodimentLinear(nn.Module):
     weight decay would change them.
     """
 
-    place: Tensor | None
-    """Row of each embodiment's weights, where those of some are set aside."""
+    place: Tensor | None  # Row of each embodiment's weights, where those of some are set aside.
+    set_aside: dict[str, Tensor]  # Then the weights of all as they were, by parameter.
 
     def __init__(self, config: ActionHeadConfig, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -33,7 +36,7 @@ class EmbodimentLinear(nn.Module):
         self.b = nn.Parameter(torch.zeros(config.max_num_embodiments, outputs))
         self.register_buffer("place", None, persistent=False)
         self._kept: list[int] = []
-        self._all: dict[str, Tensor] = {}
+        self.set_aside = {}
 
     def keep_rows(self, embodiments: Sequence[int]) -> None:
         """Set the weights of all other embodiments aside, on the CPU, until ``put_back``.
@@ -45,30 +48,25 @@ class EmbodimentLinear(nn.Module):
         place[self._kept] = torch.arange(len(embodiments))
         for name, parameter in list(self.named_parameters()):
             weights = parameter.detach()
-            self._all[name] = weights if weights.is_meta else weights.cpu()
+            self.set_aside[name] = weights if weights.is_meta else weights.cpu()
             kept = nn.Parameter(weights[self._kept], parameter.requires_grad)
             setattr(self, name, kept)
         self.place = place.to(self.W.device)
 
     def put_back(self) -> None:
         """Have the weights of all embodiments again, with those that were kept as they are now."""
-        for name, weights in self._all.items():
+        for name, weights in self.set_aside.items():
             kept: nn.Parameter = getattr(self, name)
             weights[self._kept] = kept.detach().cpu()
             setattr(self, name, nn.Parameter(weights.to(kept.device), kept.requires_grad))
-        self._all, self.place = {}, None
-
-    @property
-    def set_aside(self) -> Iterable[Tensor]:
-        """The weights of all embodiments as they were, where those of some are set aside."""
-        return self._all.values()
+        self.set_aside, self.place = {}, None
 
     def rows_of(self, name: str, tensor: Tensor) -> Tensor:
         """The rows that are kept, of a tensor like a parameter as it was before ``keep_rows``.
 
         Likewise of the scales of its moments, of which each row's are beside each other.
         """
-        weights = self._all.get(name)
+        weights = self.set_aside.get(name)
         if weights is not None and tensor.shape == weights.shape:
             return tensor[self._kept]
         if weights is not None and tensor.shape == (weights.numel() // BLOCK,):
@@ -130,16 +128,12 @@ class ActionEncoder(nn.Module):
         self.W2 = EmbodimentLinear(config, 2 * width, width)
         self.W3 = EmbodimentLinear(config, width, width)
 
-    def _encoding(self, timestep: Tensor) -> Tensor:
-        half = self.width // 2
-        order = torch.arange(half, dtype=torch.float32, device=timestep.device)
-        angle = timestep[:, None].float() * torch.exp(order * (-math.log(10_000) / half))
-        return torch.cat([angle.sin(), angle.cos()], dim=-1)
-
     def forward(self, actions: Tensor, timestep: Tensor, embodiment: Tensor) -> Tensor:
         """Map ``actions`` (B, T, action_dim) at ``timestep`` (B,) to (B, T, width)."""
-        tokens = self.W1(actions, embodiment)
-        time = self._encoding(timestep).to(tokens.dtype)[:, None].expand_as(tokens)
+        tokens, half = self.W1(actions, embodiment), self.width // 2
+        angle = angles(timestep, half, half)
+        time = torch.cat([angle.sin(), angle.cos()], dim=-1)
+        time = time.to(tokens.dtype)[:, None].expand_as(tokens)
         hidden = self.W2(torch.cat([tokens, time], dim=-1), embodiment)
         return self.W3(F.silu(hidden), embodiment)
 
@@ -177,10 +171,9 @@ class FlowMatchingActionHead(nn.Module):
         return [*parts, self.position_embedding] if self.config.add_pos_embed else parts
 
     def attend(self, features: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Normalise features (B, S, D), let them attend to each other, and shape their mask (B, S).
+        """Normalise features (B, S, D) and let them attend to each other.
 
-        Returns:
-            Features, and a key mask (B, 1, 1, S) bool or ``None`` where nothing is padded.
+        From their mask (B, S) a key mask is made, (B, 1, 1, S) bool; None if nothing is padded.
         """
         key_mask = None if mask is None else mask.bool()[:, None, None, :]
         features = features.to(self.future_tokens.weight.dtype)
@@ -188,7 +181,7 @@ class FlowMatchingActionHead(nn.Module):
             features = self.vl_self_attention(self.vlln(features), key_mask)
         return features, key_mask
 
-    def encode_state(self, batch: dict[str, Tensor]) -> Tensor:
+    def encode_state(self, batch: Batch) -> Tensor:
         """Tokens of the state (B, 1, width)."""
         return self.state_encoder(batch["state"], batch["embodiment_id"])
 
@@ -214,7 +207,7 @@ class FlowMatchingActionHead(nn.Module):
         self,
         features: Tensor,
         mask: Tensor | None,
-        batch: dict[str, Tensor],
+        batch: Batch,
         noise: Tensor,
         t: Tensor,
         entries: float | None = None,
@@ -240,7 +233,7 @@ class FlowMatchingActionHead(nn.Module):
         self,
         features: Tensor,
         mask: Tensor | None,
-        batch: dict[str, Tensor],
+        batch: Batch,
         noise: Tensor,
         num_steps: int | None = None,
     ) -> Tensor:
@@ -249,12 +242,10 @@ class FlowMatchingActionHead(nn.Module):
         steps = num_steps or config.num_inference_timesteps
         features, key_mask = self.attend(features, mask)
         actions = noise.to(state.device)
-        state_tokens = self.encode_state(batch)
+        tokens = self.encode_state(batch)
         for step in range(steps):
             bucket = int(step / steps * config.num_timestep_buckets)
             timestep = torch.full((state.shape[0],), bucket, device=state.device)
-            velocity = self.velocity(
-                actions, timestep, state_tokens, features, key_mask, embodiment
-            )
+            velocity = self.velocity(actions, timestep, tokens, features, key_mask, embodiment)
             actions = actions + velocity.to(actions.dtype) / steps
         return actions

@@ -1,5 +1,6 @@
 """Base models, the built-in ``tiny``, a folder or one of the Hub, and the device they run on."""
 
+import importlib.util
 import resource
 import sys
 from collections.abc import Sequence
@@ -11,27 +12,24 @@ import torch
 
 from gr00t_assets.core.errors import BaseModelError, TrainingError
 from gr00t_assets.core.files import write_json
+from gr00t_assets.modality.camera_images import image_shape
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.generations import GenerationName
 from gr00t_assets.trainers.base_model_files import download, hub_commit, locate
 from gr00t_assets.trainers.model_config import BUILT_IN, AnyConfig, load_config
 from gr00t_assets.trainers.n15.architecture import ModelConfig
-from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 from gr00t_assets.trainers.n17.architecture import N17Config
 from gr00t_assets.trainers.n17.processor_configs import files_of, inexpressible
+from gr00t_assets.trainers.native import prompts
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
-from gr00t_assets.trainers.native.n17.gr00t_n17 import Gr00tN17
-from gr00t_assets.trainers.native.prompts import (
-    QWEN,
-    PromptFormat,
-    Tokenizer,
-    byte_tokenizer,
-    checked,
-    has_tokenizer,
-    load_tokenizer,
+from gr00t_assets.trainers.native.gr00t_n17 import Gr00tN17
+from gr00t_assets.trainers.native.weights import (
+    FUTURE_TOKENS,
+    load_weights,
+    save_shards,
+    stored_weights,
 )
-from gr00t_assets.trainers.native.weights import load_weights, save_shards, stored_weights
 
 MODELS: dict[GenerationName, type[Gr00tModel]] = {"n1.5": Gr00tN15, "n1.7": Gr00tN17}
 """The model of each generation."""
@@ -39,24 +37,23 @@ MODELS: dict[GenerationName, type[Gr00tModel]] = {"n1.5": Gr00tN15, "n1.7": Gr00
 
 @dataclass(frozen=True)
 class Device:
-    """One GPU, or the CPU.
-
-    Attributes:
-        device: torch's device.
-        name: ``cpu``, or the GPU's name.
-        uuid: The GPU's UUID as nvidia-smi shows it.
-        mixed_precision: Whether a CPU computes in bfloat16 too, as a GPU always does.
-    """
+    """One GPU, or the CPU."""
 
     device: torch.device
-    name: str
-    uuid: str | None
-    mixed_precision: bool = False
+    name: str  # ``cpu``, or the GPU's.
+    uuid: str | None  # The GPU's, as nvidia-smi shows it.
+    mixed_precision: bool = False  # Whether it computes in bfloat16, as a GPU always does.
 
     @property
     def on_gpu(self) -> bool:
         """Whether this is a GPU."""
         return self.device.type == "cuda"
+
+    @property
+    def attention(self) -> str:
+        """Attention of the towers; flash-attn's, where it is installed, needs a GPU."""
+        flash = self.on_gpu and importlib.util.find_spec("flash_attn") is not None
+        return "flash_attention_2" if flash else "sdpa"
 
     def peak_memory_bytes(self) -> int:
         """Most memory held at once: torch's on a GPU, the whole process's on a CPU."""
@@ -75,10 +72,7 @@ def choose_device(kind: str | None = None, index: int = 0) -> Device:
     """A GPU of those that CUDA_VISIBLE_DEVICES leaves, else the CPU with one thread.
 
     One thread is faster than two for models this small, and makes losses repeat to the last digit.
-
-    Args:
-        kind: ``cpu`` or ``cuda``; what there is, where left out.
-        index: Of the GPU; each process of a training has one of its own.
+    ``kind`` is ``cpu`` or ``cuda``; each process of a training has the GPU of another ``index``.
 
     Raises:
         TrainingError: There are fewer GPUs.
@@ -91,27 +85,24 @@ def choose_device(kind: str | None = None, index: int = 0) -> Device:
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.cuda.set_device(index)
         properties = torch.cuda.get_device_properties(index)
-        uuid = getattr(properties, "uuid", None)
-        name = f"GPU-{uuid}" if uuid is not None else None
-        return Device(torch.device("cuda", index), properties.name, name)
+        uuid = f"GPU-{properties.uuid}" if hasattr(properties, "uuid") else None
+        return Device(torch.device("cuda", index), properties.name, uuid)
     torch.set_num_threads(1)
     return Device(torch.device("cpu"), "cpu", None)
 
 
 class BaseModel(NamedTuple):
-    """A model that is ready to be trained or asked for actions.
+    """A model that is ready to be trained or asked for actions."""
 
-    Attributes:
-        model: The model, in training mode, everything trainable.
-        tokenizer: Tokenizer of its prompts.
-        config: Its configuration, one of ``AnyConfig``.
-        revision: Commit on the Hub; ``None`` for a folder and for what is built in.
-    """
+    model: Gr00tModel  # In training mode, everything trainable.
+    tokenizer: prompts.Tokenizer
+    config: Any  # One of ``AnyConfig``.
+    revision: str | None  # Commit on the Hub; None for a folder and for what is built in.
 
-    model: Gr00tModel
-    tokenizer: Tokenizer
-    config: Any
-    revision: str | None
+    def prompt_ids(self, task: str, data: ModalityConfig) -> tuple[int, ...]:
+        """Tokens of a task's prompt with the images of the data's cameras."""
+        tokens_per_image = self.config.image_tokens(*image_shape(self.config.image_recipe, data))
+        return self.tokenizer.prompt_ids(task, len(data.video), tokens_per_image)
 
 
 def load_base_model(
@@ -132,8 +123,7 @@ def load_base_model(
         seed: Of ``tiny``'s random weights; torch's own generator is left as it was.
         action_horizon: Actions of one prediction where other than the model's.
         attn: Attention of the towers, ``sdpa`` or ``flash_attention_2``.
-        dtype: Of the towers' weights. Keep float32 for towers that are trained; bfloat16 halves
-            the memory of frozen ones. The action head is always float32.
+        dtype: Of the towers' weights; the action head is always float32.
         device: Where the weights go. ``tiny``'s do not depend on it.
 
     Raises:
@@ -150,45 +140,44 @@ def load_base_model(
             model = new_model(config, attn)
         model.backbone.to(dtype)
         model.backbone.rebuild_buffers()
-        return BaseModel(model.to(device), byte_tokenizer(model.prompt), config, None)
+        return BaseModel(model.to(device), prompts.byte_tokenizer(model.prompt), config, None)
     directory = locate(base_model, revision)
     if not (directory / "config.json").is_file():
         files = ", ".join(sorted(path.name for path in directory.iterdir())[:8]) or "nothing"
-        raise BaseModelError(
-            base_model,
-            "its config.json is missing.",
-            [f"looked in {directory}", f"found {files}", "expected config.json, model.safetensors"],
-        )
+        expected = "expected config.json, model.safetensors"
+        details = [f"looked in {directory}", f"found {files}", expected]
+        raise BaseModelError(base_model, "its config.json is missing.", details)
     config = _with_horizon(load_config(directory / "config.json"), action_horizon, base_model)
     weights = stored_weights(directory, config.layers)
-    if isinstance(config, ModelConfig) and not weights.has_future_tokens:
-        config = config.without_future_tokens()
+    if isinstance(config, ModelConfig) and FUTURE_TOKENS not in weights:
+        head = config.action_head.model_copy(update={"num_target_vision_tokens": 0})
+        config = config.model_copy(update={"action_head": head})
     with torch.device("meta"):
         model = new_model(config, attn)
-    tokenizer = _tokenizer(directory, config, model.prompt)
+    subject, files = str(directory), ["tokenizer.json", "tokenizer_config.json"]
+    if config.has_byte_tokenizer:
+        tokenizer = prompts.byte_tokenizer(model.prompt)
+        prompts.require_image_token(tokenizer, subject, config.image_token)
+    else:
+        has_own = prompts.has_tokenizer(directory)
+        folder = directory if has_own else download(prompts.QWEN, None, files)
+        tokenizer = prompts.load_tokenizer(folder, config.image_token, model.prompt)
     model.backbone.to(dtype)
-    load_weights(model, weights, device)
+    load_weights(model, weights, device, subject)
     model.backbone.rebuild_buffers()
     return BaseModel(model, tokenizer, config, hub_commit(directory))
 
 
 def new_model(config: AnyConfig, attn: str = "sdpa") -> Gr00tModel:
     """A model of a configuration, with weights drawn at random."""
-    model: Any = MODELS[config.generation]
-    return model(config, attn)
-
-
-def backbone_dtype(settings: N15Hyperparameters, device: Device) -> torch.dtype:
-    """bfloat16 for towers that are frozen on a GPU; weights that are trained stay float32."""
-    frozen = not (settings.tune_llm or settings.tune_visual)
-    return torch.bfloat16 if frozen and device.on_gpu else torch.float32
+    return MODELS[config.generation](config, attn)
 
 
 def save_model(
     model: Gr00tModel,
     config: AnyConfig,
     directory: Path,
-    tokenizer: Tokenizer | None = None,
+    tokenizer: prompts.Tokenizer | None = None,
     data: Sequence[ModalityConfig] = (),
 ) -> None:
     """Write ``model.safetensors`` with NVIDIA's names, ``tokenizer.json`` if any, ``config.json``.
@@ -196,9 +185,8 @@ def save_model(
     Of N1.7 there are NVIDIA's processor files for the ``data`` that it was trained on as well,
     where they can say what is done to it.
 
-    Weights of more than 5 GB are several files and an index, as transformers writes them. Each
-    tensor has its own dtype. One without elements, as the future tokens of a model that has none,
-    is left out.
+    Weights of more than 5 GB are several files and an index, as transformers writes them. A tensor
+    without elements, as the future tokens of a model that has none, is left out.
 
     Raises:
         OSError: The disk is full.
@@ -213,23 +201,12 @@ def save_model(
         files_of(data, config).write(directory)
 
 
-def _tokenizer(directory: Path, config: AnyConfig, prompt: PromptFormat) -> Tokenizer:
-    if config.has_byte_tokenizer:
-        return checked(byte_tokenizer(prompt), str(directory), config.image_token)
-    if not has_tokenizer(directory):
-        directory = download(QWEN, None, ["tokenizer.json", "tokenizer_config.json"])
-    return load_tokenizer(directory, config.image_token, prompt)
-
-
 def _with_horizon(config: AnyConfig, action_horizon: int | None, subject: str) -> AnyConfig:
     if action_horizon is None or action_horizon == config.action_head.action_horizon:
         return config
     try:
         return config.with_action_horizon(action_horizon)
     except ValueError as error:
-        limit = config.longest_horizon
-        raise BaseModelError(
-            subject,
-            f"it cannot predict {action_horizon} actions at once.",
-            [f"it can predict 1 to {limit}"],
-        ) from error
+        problem = f"it cannot predict {action_horizon} actions at once."
+        limit = f"it can predict 1 to {config.longest_horizon}"
+        raise BaseModelError(subject, problem, [limit]) from error

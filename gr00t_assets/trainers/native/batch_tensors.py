@@ -1,12 +1,14 @@
 """The tensors of a batch: made of rows, put in order, made ready for the device, copied to it."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from gr00t_assets.trainers.native.action_head import Batch
 from gr00t_assets.trainers.native.base_models import BaseModel
 from gr00t_assets.trainers.native.prompts import image_places, tokenize
 
@@ -14,43 +16,37 @@ ON_CPU = ("image_grid_thw", "image_ends")
 """Tensors of a batch that stay on the CPU, where their numbers are asked for."""
 
 
-def placed(batch: dict[str, Tensor], base: BaseModel) -> dict[str, Tensor]:
+def placed(batch: Batch, base: BaseModel) -> Batch:
     """A batch on the CPU with what a GPU would have to be asked for, and waited for, later.
 
-    Args:
-        batch: Has ``attention_mask`` (B, L), and ``input_ids`` (B, L) but where features are kept.
-        base: The model, which may add to it, and its tokenizer.
-
-    Returns:
-        The batch with ``image_places``, the places of the image tokens in the flat ``input_ids``,
-        int64. Where nothing is padded ``attention_mask`` is left out; else there are also
-        ``kept_places``, where the flat prompts are no padding, int64, and ``prompt_starts``
-        (B + 1,), where each begins and the last ends once padding is left out, int32.
-        ``embodiment_id`` is (1,) where all samples have the same.
+    It gets what the model adds and ``image_places``, the places of the image tokens in the flat
+    ``input_ids``, int64. Where nothing is padded ``attention_mask`` is left out; else there are
+    ``kept_places``, where the flat prompts are no padding, int64, and ``prompt_starts`` (B + 1,),
+    where each begins and the last ends once padding is left out, int32. ``embodiment_id`` is (1,)
+    where all samples have the same.
     """
     kept = {**base.model.placed(batch)}
     ids = kept["embodiment_id"]
     if bool((ids == ids[0]).all()):
         kept["embodiment_id"] = ids[:1]
-    if "input_ids" in kept:
-        kept["image_places"] = image_places(kept["input_ids"], base.tokenizer.image_id)
+    kept["image_places"] = image_places(kept["input_ids"], base.tokenizer.image_id)
     mask = kept["attention_mask"]
     if bool(mask.all()):
         del kept["attention_mask"]
-    elif "input_ids" in kept:
+    else:
         kept["kept_places"] = mask.flatten().nonzero().flatten()
         kept["prompt_starts"] = pad(mask.sum(1).cumsum(0), (1, 0)).int()
     return kept
 
 
-def to_device(value: torch.Tensor, device: torch.device) -> torch.Tensor:
+def to_device(value: Tensor, device: torch.device) -> Tensor:
     """Copied to a GPU without waiting for it; the copy is ordered before what comes after."""
     if device.type != "cuda" or value.is_cuda:
         return value
     return value.pin_memory().to(device, non_blocking=True)
 
 
-def batch_to_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+def batch_to_device(batch: Batch, device: torch.device) -> Batch:
     """A batch on a device, but for what stays on the CPU."""
     return {
         name: value if name in ON_CPU else to_device(value, device) for name, value in batch.items()
@@ -61,60 +57,43 @@ _OF_IMAGES = ("pixel_values", "image_grid_thw")
 """Tensors with as many rows a sample as it has images, or patches of images."""
 
 
-def in_draw_order(
-    parts: Sequence[dict[str, torch.Tensor]], places: np.ndarray, pad_id: int
-) -> dict[str, torch.Tensor]:
-    """One batch of the samples of several datasets.
+def in_draw_order(parts: Sequence[Batch], places: np.ndarray, pad_id: int) -> Batch:
+    """One batch of the samples of several datasets, given a batch of each.
 
-    Datasets may have other numbers of cameras and prompts of other lengths: tensors of images have
-    those of one sample after another, and prompts are padded on the left.
-
-    Args:
-        parts: Batches of one dataset each.
-        places: Place in the batch of each of their samples, one part after another, ``(n,)``.
-        pad_id: Of the tokenizer.
+    ``places`` ``(n,)`` are those of their samples in the batch, one part after another. Datasets
+    may have other numbers of cameras and prompts of other lengths: tensors of images have those of
+    one sample after another, and prompts are padded on the left with ``pad_id``.
     """
     if len(parts) == 1:
         return parts[0]
     length = max(part["attention_mask"].shape[1] for part in parts)
     fill = {"input_ids": pad_id, "attention_mask": 0, "features": 0}
-    order = np.argsort(places)
-    batch: dict[str, torch.Tensor] = {}
+    order, batch = np.argsort(places), {}
     for name in parts[0]:
         values = [part[name] for part in parts]
         if name in _OF_IMAGES:
-            samples = [
-                images for part in parts for images in part[name].chunk(len(part["embodiment_id"]))
-            ]
+            of_parts = [part[name].chunk(len(part["embodiment_id"])) for part in parts]
+            samples = [*chain.from_iterable(of_parts)]
             batch[name] = torch.cat([samples[place] for place in order])
             continue
         if name in fill:
-            values = [
-                pad(
-                    value,
-                    (*[0, 0] * (value.ndim - 2), length - value.shape[1], 0),
-                    value=fill[name],
-                )
-                for value in values
-            ]
+            after = [0, 0] * (values[0].ndim - 2)
+            values = [pad(v, (*after, length - v.shape[1], 0), value=fill[name]) for v in values]
         batch[name] = torch.cat(values)[order]
     return batch
 
 
 def observation_tensors(
     base: BaseModel,
-    images: np.ndarray | torch.Tensor,
+    images: np.ndarray | Tensor,
     states: np.ndarray,
     instructions: Sequence[str],
     embodiment_id: int,
-) -> dict[str, torch.Tensor]:
+) -> Batch:
     """What a model is given of an observation.
 
-    Args:
-        images: ``(samples, cameras, height, width, 3)`` uint8, on any device.
-        states: ``(samples, 1, max_state_dim)`` float32.
-        instructions: One text a sample.
-        embodiment_id: Row of the per-embodiment weights.
+    ``images`` are ``(samples, cameras, height, width, 3)`` uint8, on any device, ``states``
+    ``(samples, 1, max_state_dim)`` float32, with one instruction a sample.
     """
     samples, cameras = images.shape[:2]
     tokens = base.config.image_tokens(*images.shape[2:4])

@@ -1,11 +1,12 @@
 """From rows of datasets to batches of tensors, any batch on its own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.functional import pad
 
 from gr00t_assets.core.errors import DatasetError
@@ -13,25 +14,19 @@ from gr00t_assets.datasets.frames.demonstrations import Demonstrations, Part
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.modality.camera_images import camera_images, image_shape
+from gr00t_assets.modality.camera_images import camera_images
 from gr00t_assets.modality.images import draw_augmentations
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.n15.architecture import ActionHeadConfig
 from gr00t_assets.trainers.n15.instructions import instruction_error
+from gr00t_assets.trainers.native import batch_tensors
+from gr00t_assets.trainers.native.action_head import Batch
 from gr00t_assets.trainers.native.base_models import BaseModel
-from gr00t_assets.trainers.native.batch_tensors import (
-    batch_to_device,
-    in_draw_order,
-    observation_tensors,
-    placed,
-    to_device,
-)
 from gr00t_assets.trainers.native.data_order import DataOrder, MixtureOrder
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 
-_OF_FLOW = 0x666C6F77
-"""Sets the random numbers of noise and time apart from those of the augmentation."""
+_OF_FLOW = 0x666C6F77  # Sets noise and times apart from the numbers of the augmentation.
 
 
 def sample_seed(seed: int, draw: int) -> int:
@@ -42,37 +37,20 @@ def sample_seed(seed: int, draw: int) -> int:
     return int(np.random.SeedSequence([seed, draw]).generate_state(1, np.uint64)[0] >> 1)
 
 
-class CachedRows(Protocol):
-    """Features of the towers by row; see ``frozen_features.CachedFeatures``."""
+def draw_flow(
+    config: ActionHeadConfig, seed: int, draw: int, samples: int
+) -> tuple[Tensor, Tensor]:
+    """Noise and times of flow matching for the samples after ``draw``, the same on every device.
 
-    def of(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
-        """``features`` and ``attention_mask`` of some rows."""
-        ...
-
-
-class FlowDraws(NamedTuple):
-    """Noise and times of flow matching for the samples of a step.
-
-    Attributes:
-        noise: Standard normal, ``(samples, horizon, action_dim)`` float32.
-        times: In [0, 1], ``(samples,)`` float32.
-    """
-
-    noise: torch.Tensor
-    times: torch.Tensor
-
-
-def draw_flow(config: ActionHeadConfig, seed: int, draw: int, samples: int) -> FlowDraws:
-    """Noise and times of the samples after ``draw`` samples, the same on every device.
-
-    Times follow from draws of the Beta distribution, as in Isaac-GR00T; see ``times``.
+    Noise is standard normal, ``(samples, horizon, action_dim)`` float32. Times in [0, 1],
+    ``(samples,)`` float32, follow from the Beta distribution, as in Isaac-GR00T; see ``times``.
     """
     random = np.random.default_rng([seed, draw, _OF_FLOW])
     shape = (samples, config.action_horizon, config.action_dim)
     noise = random.standard_normal(shape, dtype=np.float32)
     beta = random.beta(config.noise_beta_alpha, config.noise_beta_beta, samples)
     times = config.times(beta).astype(np.float32)
-    return FlowDraws(torch.from_numpy(noise), torch.from_numpy(times))
+    return torch.from_numpy(noise), torch.from_numpy(times)
 
 
 class BatchSource:
@@ -85,8 +63,8 @@ class BatchSource:
     Attributes:
         data: The rows of each dataset of the run.
         samples: Samples in an epoch: of a single dataset every row of every episode to train on.
-        features: The towers' features of rows to train on, by ``id`` of their ``data``, where they
-            are kept; then a batch has them in place of prompts and images.
+        features: What gives a batch the towers' features of rows in place of images, by ``id`` of
+            their ``data``, where features are kept.
 
     Raises:
         DatasetError: A dataset cannot be read, or an instruction cannot be put into the prompt.
@@ -99,25 +77,21 @@ class BatchSource:
         self._prepared = not self._augmented and device.type == "cpu"
         self._size = settings.batch_size
         self.data = [self._open(dataset) for dataset in spec.datasets]
-        self.features: dict[int, CachedRows] = {}
-        self._held_out = []
-        if settings.eval_steps:
-            self._held_out = [
-                self._open(dataset, "held_out")
-                for dataset in spec.datasets
-                if dataset.config.held_out_episodes
-            ]
-            if not self._held_out:
-                names = ", ".join(dataset.name for dataset in spec.datasets)
-                problem = "eval_steps asks for held-out losses, and no episode is held out."
-                remedy = "set held_out of it in data/datasets.yaml, or take eval_steps out"
-                raise DatasetError(names, problem, [remedy])
+        self.features: dict[int, Callable[[np.ndarray], Batch]] = {}
+        self._held_out = [
+            self._open(dataset, "held_out")
+            for dataset in spec.datasets
+            if settings.eval_steps and dataset.config.held_out_episodes
+        ]
+        if settings.eval_steps and not self._held_out:
+            names = ", ".join(dataset.name for dataset in spec.datasets)
+            problem = "eval_steps asks for held-out losses, and no episode is held out."
+            remedy = "set held_out of it in data/datasets.yaml, or take eval_steps out"
+            raise DatasetError(names, problem, [remedy])
         self.samples = spec.data.epoch_samples(spec.experiment)
-        self._base = base
+        self._base, self._device, self._seed = base, device, settings.seed
         for data in (*self.data, *self._held_out):
-            self._check_prompts(data.config.dataset, data)
-        self._device = device
-        self._seed = settings.seed
+            self._check_prompts(data)
         every_row_alike = settings.balance_trajectory_weights or len(self.data) == 1
         orders = [
             DataOrder(len(data), settings.seed, place, None if every_row_alike else data.lengths)
@@ -132,20 +106,17 @@ class BatchSource:
         """How many of the first so many samples are of each dataset."""
         return self._order.counts(samples).tolist()
 
-    def held_out(self, most: int) -> Iterator[dict[str, torch.Tensor]]:
+    def held_out(self, most: int) -> Iterator[Batch]:
         """Batches of held-out episodes, on the device, without augmentation.
 
-        Args:
-            most: Samples, evenly spaced, as many of each dataset that keeps episodes from training.
+        They have at most so many samples, evenly spaced, as many of each dataset that has some.
         """
         each = most // len(self._held_out)
         for data in self._held_out:
             chosen = np.linspace(0, len(data) - 1, min(each, len(data))).round().astype(np.int64)
             yield from self.rows(data, chosen)
 
-    def rows(
-        self, data: Demonstrations, chosen: np.ndarray | None = None
-    ) -> Iterator[dict[str, torch.Tensor]]:
+    def rows(self, data: Demonstrations, chosen: np.ndarray | None = None) -> Iterator[Batch]:
         """Batches of some rows of a dataset, of all where left out, in order, not augmented."""
         chosen = data.rows() if chosen is None else chosen
         for rows in np.array_split(chosen, -(-len(chosen) // self._size)):
@@ -157,12 +128,10 @@ class BatchSource:
         each = [int(data.action_mask(1).sum()) for data in self.data]
         return int(counts @ np.array(each))
 
-    def batch(self, draws: range, then: range | None = None) -> dict[str, torch.Tensor]:
-        """The samples of some draws, on the device.
+    def batch(self, draws: range, then: range | None = None) -> Batch:
+        """The samples of some draws, counted from the beginning of the run, on the device.
 
-        Args:
-            draws: Counted from the beginning of the run, one after another.
-            then: The next that will be asked for; as many where left out.
+        ``then`` are the next that will be asked for; as many where left out.
         """
         if self._next is not None and self._next[0] == draws:
             batch, ready = self._next[1].result()
@@ -178,7 +147,7 @@ class BatchSource:
                     value.record_stream(stream)
         return batch
 
-    def _make_ahead(self, draws: range) -> "tuple[dict[str, torch.Tensor], torch.Event | None]":
+    def _make_ahead(self, draws: range) -> "tuple[Batch, torch.Event | None]":
         """A batch on a stream of its own, so that nothing in it waits for the step that runs.
 
         The event is there where the device is a GPU, once its work on the batch is done.
@@ -199,28 +168,21 @@ class BatchSource:
         files = LeRobotDataset.open(dataset.directory, dataset.name)
         return Demonstrations(files, source, config, part)
 
-    def _check_prompts(self, name: str, data: Demonstrations) -> None:
-        """Tokenise every instruction, and refuse one that is more than words or too long.
-
-        Raises:
-            DatasetError: With the dataset, the task and the first episode that has it.
-        """
-        tokenizer, config = self._base.tokenizer, self._base.config
-        most = config.most_tokens
-        tokens_per_image = config.image_tokens(*image_shape(self._recipe, data.config))
+    def _check_prompts(self, data: Demonstrations) -> None:
+        """Refuse an instruction that is more than words or too long, with its first episode."""
+        name, most = data.config.dataset, self._base.config.most_tokens
         for number, task in enumerate(data.instructions):
             episode = int(data.episodes[np.argmax(data.tasks == number)])
-            if tokens := tokenizer.special_tokens(task):
+            if tokens := self._base.tokenizer.special_tokens(task):
                 found = f"{', '.join(tokens)}, which the tokenizer takes for no words"
                 raise instruction_error(name, episode, task, found)
-            ids = tokenizer.prompt_ids(task, len(data.config.video), tokens_per_image)
-            if len(ids) > most:
-                found = f"a prompt of {len(ids):,} tokens; the model takes {most:,}"
+            if (count := len(self._base.prompt_ids(task, data.config))) > most:
+                found = f"a prompt of {count:,} tokens; the model takes {most:,}"
                 remedy = f"give it a shorter text by tasks: {{rename: ...}} of {name} in "
                 remedy += "data/datasets.yaml"
                 raise instruction_error(name, episode, task, found, remedy)
 
-    def _make(self, draws: range) -> dict[str, torch.Tensor]:
+    def _make(self, draws: range) -> Batch:
         order = self._order.draws(draws.start, len(draws))
         places, parts = [], []
         for number, data in enumerate(self.data):
@@ -228,20 +190,19 @@ class BatchSource:
             if len(chosen):
                 places.append(chosen)
                 parts.append(self._of_dataset(data, order.rows[chosen], draws.start + chosen))
-        return self._on_device(
-            in_draw_order(parts, np.concatenate(places), self._base.tokenizer.pad_id)
-        )
+        pad_id = self._base.tokenizer.pad_id
+        return self._on_device(batch_tensors.in_draw_order(parts, np.concatenate(places), pad_id))
 
     def _of_dataset(
         self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray | None = None
-    ) -> dict[str, torch.Tensor]:
+    ) -> Batch:
         """Some rows; with the numbers of their draws where they are to be augmented."""
         if id(data) in self.features:
             ids = torch.full((len(rows),), data.config.embodiment_id)
-            batch = self.features[id(data)].of(rows)
+            batch = self.features[id(data)](rows)
             batch |= {"state": torch.from_numpy(data.states(rows)), "embodiment_id": ids}
         else:
-            batch = observation_tensors(
+            batch = batch_tensors.observation_tensors(
                 self._base,
                 self._images(data, rows, draws),
                 data.states(rows),
@@ -249,19 +210,14 @@ class BatchSource:
                 data.config.embodiment_id,
             )
         horizon = self._base.config.action_head.action_horizon
-        for name, values in (
-            ("action", data.actions(rows)),
-            ("action_mask", data.action_mask(len(rows))),
-        ):
-            value = torch.from_numpy(values)
-            batch[name] = pad(value, (0, 0, 0, horizon - value.shape[1]))
+        actions = {"action": data.actions(rows), "action_mask": data.action_mask(len(rows))}
+        for name, values in actions.items():
+            batch[name] = pad(torch.from_numpy(values), (0, 0, 0, horizon - values.shape[1]))
         return batch
 
-    def _images(
-        self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray | None
-    ) -> torch.Tensor:
+    def _images(self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray | None) -> Tensor:
         """What the model sees, ``(rows, cameras, height, width, 3)`` uint8, on the device."""
-        frames = to_device(torch.from_numpy(data.frames(rows)), self._device)
+        frames = batch_tensors.to_device(torch.from_numpy(data.frames(rows)), self._device)
         if self._prepared:
             return frames
         if not self._augmented or draws is None:
@@ -274,5 +230,5 @@ class BatchSource:
             drawn += draw_augmentations(1, height, width, scale, jitter, generator)
         return camera_images(frames, self._recipe, data.config, drawn)
 
-    def _on_device(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        return batch_to_device(placed(batch, self._base), self._device)
+    def _on_device(self, batch: Batch) -> Batch:
+        return batch_tensors.batch_to_device(batch_tensors.placed(batch, self._base), self._device)

@@ -19,33 +19,27 @@ from gr00t_assets.core.errors import TrainingError
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
-BLOCK = 256
-SMALLEST = 4096
+BLOCK, SMALLEST = 256, 4096
 """Numbers that share a scale, and those of the smallest parameter whose moments have 8 bits: both
 as in bitsandbytes' own AdamW."""
 
 _SCALE = "_scale"
-_LOW = 16
-"""Bits of float32 that bfloat16 does not have."""
 
 
 def stochastically_rounded(values: Tensor, generator: torch.Generator) -> Tensor:
     """float32 as bfloat16 that is equal to it on average; a bfloat16 stays what it is."""
-    noise = torch.randint(
-        0, 1 << _LOW, values.shape, dtype=torch.int32, device=values.device, generator=generator
-    )
-    rounded = noise.add_(values.view(torch.int32)).bitwise_and_(-1 << _LOW)
+    low = 1 << 16  # The 16 bits of float32 that bfloat16 does not have.
+    shape, device = values.shape, values.device
+    noise = torch.randint(0, low, shape, dtype=torch.int32, device=device, generator=generator)
+    rounded = noise.add_(values.view(torch.int32)).bitwise_and_(-low)
     return rounded.view(torch.float32).bfloat16()
 
 
 class CompactAdamW(torch.optim.AdamW):
     """AdamW whose moments ``exp_avg`` and ``exp_avg_sq`` are float32, or uint8 with scales.
 
-    Args:
-        groups: Parameter groups as torch takes them, with every setting of AdamW.
-        seed: Of the rounding, with the step. The same in every process of a training, whose
-            weights are rounded alike.
-        eight_bits: Whether moments have 8 bits.
+    Groups have every setting of AdamW. By ``seed`` and the step weights are rounded alike in every
+    process of a training.
 
     Raises:
         TrainingError: 8 bits are asked for and bitsandbytes is missing, or parameters are sharded.
@@ -64,6 +58,7 @@ class CompactAdamW(torch.optim.AdamW):
             raise TrainingError("optimizer", "adamw_8bit does not take sharded weights.", [remedy])
         from bitsandbytes import functional  # pyright: ignore[reportMissingImports]
 
+        self._functional = functional
         self._codes = {
             name: functional.create_dynamic_map(signed=name == "exp_avg") for name in MOMENTS
         }
@@ -94,9 +89,10 @@ class CompactAdamW(torch.optim.AdamW):
             if name + _SCALE in state:
                 self._keep(state, name, moment)
         if weight.dtype == torch.bfloat16:
-            if weight.device not in generators:
-                generators[weight.device] = self._generator(weight.device, int(state["step"]))
-            full = stochastically_rounded(full, generators[weight.device])
+            if (device := weight.device) not in generators:
+                seed = (self._seed * 1_000_003 + int(state["step"])) % 2**63
+                generators[device] = torch.Generator(device).manual_seed(seed)
+            full = stochastically_rounded(full, generators[device])
         weight.copy_(full)
 
     def _new_state(self, parameter: Tensor) -> dict[str, Tensor]:
@@ -111,25 +107,18 @@ class CompactAdamW(torch.optim.AdamW):
     def _moment(self, state: dict[str, Tensor], name: str) -> Tensor:
         if name + _SCALE not in state:
             return _local(state[name])
-        from bitsandbytes.functional import dequantize_blockwise  # pyright: ignore[reportMissingImports]
-
-        code = self._code(name, state[name].device)
-        scale = state[name + _SCALE]
-        return dequantize_blockwise(state[name], absmax=scale, code=code, blocksize=BLOCK)
+        code, scale = self._code(name, state[name].device), state[name + _SCALE]
+        dequantize = self._functional.dequantize_blockwise
+        return dequantize(state[name], absmax=scale, code=code, blocksize=BLOCK)
 
     def _keep(self, state: dict[str, Tensor], name: str, moment: Tensor) -> None:
-        from bitsandbytes.functional import quantize_blockwise  # pyright: ignore[reportMissingImports]
-
-        code = self._code(name, moment.device)
-        state[name], quantised = quantize_blockwise(moment, code=code, blocksize=BLOCK)
+        code, quantize = self._code(name, moment.device), self._functional.quantize_blockwise
+        state[name], quantised = quantize(moment, code=code, blocksize=BLOCK)
         state[name + _SCALE] = quantised.absmax
 
     def _code(self, name: str, device: torch.device) -> Tensor:
-        self._codes[name] = self._codes[name].to(device)
-        return self._codes[name]
-
-    def _generator(self, device: torch.device, step: int) -> torch.Generator:
-        return torch.Generator(device).manual_seed((self._seed * 1_000_003 + step) % 2**63)
+        code = self._codes[name] = self._codes[name].to(device)
+        return code
 
 
 def _local(tensor: Any) -> Tensor:

@@ -6,18 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-_LEAST_BLOCK = 1000
-"""Draws in which every dataset has its share to within one draw."""
-
-_OF_BLOCKS = 0x6D6978
-"""Sets the random numbers of blocks apart from those of epochs."""
+_OF_BLOCKS = 0x6D6978  # Sets the random numbers of blocks apart from those of epochs.
 
 
 class DataOrder:
-    """The order of the samples of one dataset, which any step can be asked for.
+    """The order of the samples of one dataset, in an epoch one seeded permutation of its rows.
 
-    Every row of every episode to train on is a sample. An epoch is one seeded permutation of them;
-    a batch may run over the end of an epoch into the next. Threads may ask at the same time.
+    A batch may run over the end of an epoch into the next. Threads may ask at the same time.
 
     Args:
         samples: Rows of the dataset.
@@ -59,12 +54,7 @@ class DataOrder:
 
 
 class Draws(NamedTuple):
-    """Some samples of a mixture in the order in which they are drawn, n of them.
-
-    Attributes:
-        datasets: Which dataset each is of, ``(n,)``, int64.
-        rows: Which of its rows, ``(n,)``, int64.
-    """
+    """Of n drawn samples of a mixture the dataset of each and which of its rows, (n,) int64."""
 
     datasets: np.ndarray
     rows: np.ndarray
@@ -77,10 +67,7 @@ class MixtureOrder:
     own rows by its own order. NVIDIA's mixture draws each sample anew, so that shares are kept on
     average and rows are left out and repeated by chance; its chances are the same.
 
-    Args:
-        orders: Of each dataset.
-        shares: Share of all draws of each; together 1.
-        seed: Of the run.
+    Shares of all draws are 1 together.
 
     Examples:
         >>> order = MixtureOrder([DataOrder(5, 0), DataOrder(9, 0, 1)], [0.75, 0.25], seed=0)
@@ -91,8 +78,9 @@ class MixtureOrder:
     def __init__(self, orders: Sequence[DataOrder], shares: Sequence[float], seed: int) -> None:
         self._orders = orders
         self._shares = np.asarray(shares)
-        # So many that the remainder, which the largest share has, is never below 0.
-        self._size = max(_LEAST_BLOCK, len(orders) ** 2)
+        # Draws in which every dataset has its share to within one draw: so many that the remainder,
+        # which the largest share has, is never below 0.
+        self._size = max(1000, len(orders) ** 2)
         self._seed = seed
         self._block = lru_cache(maxsize=2)(self._drawn_block)
 

@@ -16,8 +16,6 @@ from torch.utils.checkpoint import checkpoint
 
 from gr00t_assets.trainers.n15.architecture import DiffusionModelConfig, SelfAttentionConfig
 
-TIMESTEP_CHANNELS = 256
-
 
 class Attention(nn.Module):
     """Multi-head attention with biases, from ``width`` channels to ``context_width`` channels."""
@@ -48,13 +46,6 @@ def _sequence(**modules: nn.Module) -> nn.Sequential:
     return nn.Sequential(OrderedDict(modules))
 
 
-def feed_forward(width: int, dropout: float, final_dropout: bool) -> nn.Sequential:
-    """Two layers with four times the width and a GELU (``gelu-approximate``) between them."""
-    projection = _sequence(proj=nn.Linear(width, 4 * width), gelu=nn.GELU(approximate="tanh"))
-    layers = [projection, nn.Dropout(dropout), nn.Linear(4 * width, width)]
-    return _sequence(net=nn.Sequential(*layers, *[nn.Dropout(dropout)] * final_dropout))
-
-
 class AdaLayerNorm(nn.Module):
     """Layer norm whose scale and shift come from the timestep's embedding."""
 
@@ -70,14 +61,10 @@ class AdaLayerNorm(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and feed-forward, each after a norm and around a residual.
-
-    Attributes:
-        recomputed: Whether the backward pass computes again what is in between, instead of keeping
-            it from the forward pass.
-    """
+    """Attention and feed-forward, each after a norm and around a residual."""
 
     recomputed = False
+    """Whether the backward pass computes again what the forward pass would keep."""
 
     def __init__(
         self, config: SelfAttentionConfig, context_width: int | None, adaptive: bool
@@ -85,12 +72,14 @@ class Block(nn.Module):
         super().__init__()
         width = config.width
         self.norm1 = AdaLayerNorm(width) if adaptive else nn.LayerNorm(width, eps=1e-5)
-        self.attn1 = Attention(
-            width, context_width or width, config.num_attention_heads, config.dropout
-        )
+        heads, dropout = config.num_attention_heads, config.dropout
+        self.attn1 = Attention(width, context_width or width, heads, dropout)
         self.norm3 = nn.LayerNorm(width, eps=1e-5, elementwise_affine=not adaptive)
-        self.ff = feed_forward(width, config.dropout, config.final_dropout)
-        self.final_dropout = nn.Dropout(config.dropout if config.final_dropout else 0.0)
+        projection = _sequence(proj=nn.Linear(width, 4 * width), gelu=nn.GELU(approximate="tanh"))
+        layers = [projection, nn.Dropout(dropout), nn.Linear(4 * width, width)]
+        last = [nn.Dropout(dropout)] * config.final_dropout
+        self.ff = _sequence(net=nn.Sequential(*layers, *last))
+        self.final_dropout = nn.Dropout(dropout if config.final_dropout else 0.0)
 
     def forward(
         self,
@@ -129,22 +118,24 @@ class SelfAttentionTransformer(nn.Module):
         return features
 
 
+def angles(timestep: Tensor, count: int, last: int) -> Tensor:
+    """Timesteps (B,) times frequencies, (B, count); the one at place ``last`` is 1e-4."""
+    order = torch.arange(count, dtype=torch.float32, device=timestep.device)
+    return timestep[:, None].float() * torch.exp(order * (-math.log(10_000) / last))
+
+
 class TimestepEncoder(nn.Module):
     """Discrete timestep to embedding: cosines, then sines, of 128 frequencies from 1 to 1e-4."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.timestep_embedder = _sequence(
-            linear_1=nn.Linear(TIMESTEP_CHANNELS, width),
-            silu=nn.SiLU(),
-            linear_2=nn.Linear(width, width),
+            linear_1=nn.Linear(256, width), silu=nn.SiLU(), linear_2=nn.Linear(width, width)
         )
 
     def forward(self, timestep: Tensor) -> Tensor:
         """Embed ``timestep`` (B,) as (B, width)."""
-        half = TIMESTEP_CHANNELS // 2
-        order = torch.arange(half, dtype=torch.float32, device=timestep.device)
-        angle = timestep[:, None].float() * torch.exp(order * (-math.log(10_000) / (half - 1)))
+        angle = angles(timestep, 128, 127)
         encoding = torch.cat([angle.cos(), angle.sin()], dim=-1)
         return self.timestep_embedder(encoding.to(next(self.parameters()).dtype))
 

@@ -20,28 +20,23 @@ from gr00t_assets.core.errors import StoreError, TrainingError
 from gr00t_assets.core.files import discard_directory, free_bytes, json_hash, published_directory
 from gr00t_assets.core.text import format_bytes
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
-from gr00t_assets.modality.camera_images import image_shape
 from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.native.base_models import BaseModel, Device
 from gr00t_assets.trainers.native.batches import BatchSource
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.processes import Processes
+from gr00t_assets.trainers.native.prompts import padded_prompts
 
-FEATURES = ".features-"
-"""How the names of their folders begin."""
-
+FEATURES = ".features-"  # How the names of their folders begin.
 _FILE = "tokens.npy"
-_SPARE = 1 << 30
-"""Bytes that are left free for everything else on the disk."""
-
-_POLL = 1.0
+_SPARE = 1 << 30  # Bytes that are left free for everything else on the disk.
 
 
 class Prompts(NamedTuple):
-    """Ids of the tokens of each task, the task of each row, and the id of padding."""
+    """The prompts of a dataset's rows."""
 
-    ids: list[tuple[int, ...]]
-    tasks: np.ndarray
+    ids: list[tuple[int, ...]]  # Of the tokens of each task.
+    tasks: np.ndarray  # Of each row.
     pad_id: int
 
     @property
@@ -57,25 +52,18 @@ class CachedFeatures:
         self._tokens, lengths = np.load(file, mmap_mode="r"), prompts.lengths
         if len(self._tokens) != lengths.sum():
             raise ValueError(f"{len(self._tokens)} tokens, not {lengths.sum()}")
-        self._lengths, self._starts, self._dtype = lengths, lengths.cumsum() - lengths, dtype
-        self._prompts = prompts
+        self._starts, self._prompts, self._dtype = lengths.cumsum() - lengths, prompts, dtype
 
     def of(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
         """``features`` (rows, L, D), padded on the left, ``input_ids`` and ``attention_mask``."""
-        starts, lengths = self._starts[rows], self._lengths[rows]
-        ids = [torch.tensor(self._prompts.ids[task]) for task in self._prompts.tasks[rows]]
+        prompts = [self._prompts.ids[task] for task in self._prompts.tasks[rows]]
         tokens = [
-            torch.from_numpy(self._tokens[start : start + length].copy()).view(self._dtype)
-            for start, length in zip(starts, lengths, strict=True)
+            torch.from_numpy(self._tokens[start : start + len(ids)].copy()).view(self._dtype)
+            for start, ids in zip(self._starts[rows], prompts, strict=True)
         ]
-        place = torch.arange(int(lengths.max()))
-        return {
-            "features": pad_sequence(tokens, batch_first=True, padding_side="left"),
-            "input_ids": pad_sequence(
-                ids, batch_first=True, padding_value=self._prompts.pad_id, padding_side="left"
-            ),
-            "attention_mask": (place >= len(place) - torch.from_numpy(lengths)[:, None]).long(),
-        }
+        features = pad_sequence(tokens, batch_first=True, padding_side="left")
+        ids, mask = padded_prompts(prompts, self._prompts.pad_id)
+        return {"features": features, "input_ids": ids, "attention_mask": mask}
 
 
 def require_frozen(settings: NativeHyperparameters) -> None:
@@ -113,12 +101,10 @@ def use_cached_features(
     Raises:
         StoreError: The disk has too little room for them; the message has the figures.
     """
-    weights, recipe = _digest(base.model.tower_weights), base.config.image_recipe
+    weights, recipe = _digest(base.model.backbone.towers), base.config.image_recipe
     dtype = torch.bfloat16 if device.on_gpu else torch.float32
     for dataset, data in zip(datasets, batches.data, strict=True):
-        tokens = base.config.image_tokens(*image_shape(recipe, data.config))
-        cameras = len(data.config.video)
-        texts = [base.tokenizer.prompt_ids(text, cameras, tokens) for text in data.instructions]
+        texts = [base.prompt_ids(text, data.config) for text in data.instructions]
         prompts = Prompts(texts, data.tasks, base.tokenizer.pad_id)
         rows = hashlib.sha256(data.episodes.tobytes() + data.tasks.tobytes()).hexdigest()
         facts = [data.config.dataset_version, data.config.content_hash(), rows, texts, weights]
@@ -128,8 +114,8 @@ def use_cached_features(
             if processes.is_first:
                 _write(folder, data, base, batches, device, int(prompts.lengths.sum()), dtype, say)
             else:
-                time.sleep(_POLL)
-        batches.features[id(data)] = found
+                time.sleep(1.0)
+        batches.features[id(data)] = found.of
 
 
 def _opened(folder: Path, prompts: Prompts, dtype: torch.dtype) -> CachedFeatures | None:
@@ -154,28 +140,26 @@ def _write(
     dtype: torch.dtype,
     say: Callable[[str], None],
 ) -> None:
-    model, width = base.model, base.model.towers()[1].config.hidden_size
+    model, width = base.model, base.model.backbone.text.config.hidden_size
     size, free = tokens * width * dtype.itemsize, free_bytes(folder.parent)
     if size + _SPARE > free:
-        raise StoreError(
-            data.config.dataset,
-            f"features of its {len(data):,} rows take {format_bytes(size)}, and the disk of its "
-            f"frame cache has {format_bytes(free)} free; nothing was trained.",
-            ["take frozen_features out, or make room: see `gr00t-assets store status`"],
-        )
+        problem = f"features of its {len(data):,} rows take {format_bytes(size)}, and the disk of "
+        problem += f"its frame cache has {format_bytes(free)} free; nothing was trained."
+        remedy = "take frozen_features out, or make room: see `gr00t-assets store status`"
+        raise StoreError(data.config.dataset, problem, [remedy])
     say(f"computing features of {len(data):,} rows of {data.config.dataset}: {format_bytes(size)}")
     kind = np.dtype(np.float32 if dtype == torch.float32 else np.int16)
     model.eval()
-    with published_directory(folder) as partial, device.autocast():
-        file = np.lib.format.open_memmap(partial / _FILE, "w+", kind, (tokens, width))
+    with published_directory(folder) as unpublished, device.autocast():
+        file = np.lib.format.open_memmap(unpublished / _FILE, "w+", kind, (tokens, width))
         done = 0
         for batch in batches.rows(data):
-            features, mask = model.tower_features(batch)
+            features, mask = model.backbone(batch), model.backbone.kinds(batch)
             flat = features.flatten(0, 1) if mask is None else features[mask.bool()]
-            on_cpu = flat.to(dtype).cpu()
-            numbers = on_cpu if dtype == torch.float32 else on_cpu.view(torch.int16)
-            file[done : done + len(numbers)] = numbers.numpy()
-            done += len(numbers)
+            numbers = flat.to(dtype).cpu()
+            stored = numbers if dtype == torch.float32 else numbers.view(torch.int16)
+            file[done : done + len(stored)] = stored.numpy()
+            done += len(stored)
         file.flush()
 
 

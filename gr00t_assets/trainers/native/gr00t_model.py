@@ -1,28 +1,68 @@
 """What the models of every generation of GR00T share: a backbone, an action head, trained parts."""
 
-import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
+from transformers.modeling_layers import GradientCheckpointingLayer
 
-from gr00t_assets.trainers.native.action_head import FlowMatchingActionHead
+from gr00t_assets.trainers.native.action_head import Batch, FlowMatchingActionHead
 from gr00t_assets.trainers.native.dit import Block
 from gr00t_assets.trainers.native.prompts import PromptFormat
 
 
-def attention_implementation(requested: str = "sdpa") -> str:
-    """The attention that the towers get.
+class Backbone(nn.Module, ABC):
+    """Both towers of transformers, nested so that parameter names are those of NVIDIA's files."""
 
-    ``flash_attention_2`` is granted where ``flash_attn`` is importable and there is a CUDA device;
-    elsewhere the answer is ``sdpa``. Flash attention needs 16-bit weights or autocast.
-    """
-    if requested != "flash_attention_2":
-        return requested
-    usable = importlib.util.find_spec("flash_attn") is not None and torch.cuda.is_available()
-    return requested if usable else "sdpa"
+    towers_name: ClassVar[str]  # Of the module that has both and what is between them.
+    vision_name: ClassVar[str]
+    text_name: ClassVar[str]
+
+    @property
+    def towers(self) -> nn.Module:
+        """What features are made with: both towers and what is between them."""
+        return self.get_submodule(self.towers_name)
+
+    @property
+    def vision(self) -> Any:
+        """The vision tower."""
+        return self.get_submodule(self.vision_name)
+
+    @property
+    def text(self) -> Any:
+        """The text tower."""
+        return self.get_submodule(self.text_name)
+
+    @property
+    def visual(self) -> list[nn.Module]:
+        """What ``tune_visual`` trains."""
+        return [self.vision]
+
+    @abstractmethod
+    def features(self, batch: Batch) -> Tensor:
+        """See ``forward``."""
+
+    @abstractmethod
+    def rebuild_buffers(self) -> None:
+        """Compute anew the buffers that no file holds, after ``to_empty`` left them unset."""
+
+    def kinds(self, batch: Batch) -> Tensor | None:
+        """What the action head is told of each token (B, L), 0 of padding; None if all count."""
+        return batch.get("attention_mask")
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The towers' features of prompts and images (B, L, D); of padded tokens they mean nothing.
+
+        Frozen towers run without recording gradients.
+
+        Raises:
+            ValueError: The prompts have more or fewer image tokens than the images have patches.
+        """
+        trained = any(parameter.requires_grad for parameter in self.towers.parameters())
+        with torch.set_grad_enabled(torch.is_grad_enabled() and trained):
+            return self.features(batch)
 
 
 class Gr00tModel(nn.Module, ABC):
@@ -32,73 +72,69 @@ class Gr00tModel(nn.Module, ABC):
     takes them, ``state`` (B, 1, max_state_dim), ``embodiment_id`` (B,) int64, or (1,) where all
     samples have the same, and for the loss ``action`` and ``action_mask`` (B, horizon, action_dim).
     Without ``attention_mask`` nothing is padded; ``image_places`` spares asking the GPU where the
-    image tokens are; see
-    ``batch_tensors.placed``.
-
-    Attributes:
-        prompt: Of its generation.
-        lm_head: Name in files of what is tied to the embeddings and not part of the model.
-        embedding: Name of the embeddings.
+    image tokens are; see ``batch_tensors.placed``. The towers' attention ``attn`` is ``sdpa`` or
+    ``flash_attention_2``.
     """
 
     prompt: ClassVar[PromptFormat]
-    lm_head: ClassVar[str]
+    lm_head: ClassVar[str]  # In files: tied to the embeddings and not part of the model.
     embedding: ClassVar[str]
-    config: Any
-    backbone: Any
-    action_head: FlowMatchingActionHead
+    unused: ClassVar[str]  # A module that files hold and the forward pass never reads.
+    backbone_type: ClassVar[Any]
+    action_head_type: ClassVar[type[FlowMatchingActionHead]] = FlowMatchingActionHead
     _frozen: list[nn.Module]
 
-    @abstractmethod
-    def backbone_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Features of the prompt and its images (B, L, D), and what the head is told of each."""
+    def __init__(self, config: Any, attn: str = "sdpa") -> None:
+        super().__init__()
+        self.config = config
+        self.backbone: Any = self.backbone_type(config, attn)
+        self.action_head = self.action_head_type(config.action_head)
+        self.set_trainable(True, True, True, True)
 
     @abstractmethod
-    def tower_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
-        """What the towers make of a batch (B, L, D), and what is zero of padded tokens, if any."""
+    def pixels(self, images: Tensor) -> dict[str, Tensor]:
+        """What a batch has of images (N, 3, height, width) uint8, on their device."""
 
-    @property
-    @abstractmethod
-    def tower_weights(self) -> nn.Module:
-        """What ``tower_features`` are made with."""
-
-    def placed(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def placed(self, batch: Batch) -> Batch:
         """A batch on the CPU with what a GPU would have to be asked for later."""
         return batch
 
     @property
     def attention(self) -> str:
         """The attention of the towers, as transformers names it."""
-        return self.towers()[1].config._attn_implementation
+        return self.backbone.text.config._attn_implementation
 
-    @abstractmethod
-    def pixels(self, images: Tensor) -> dict[str, Tensor]:
-        """What a batch has of images (N, 3, height, width) uint8, on their device."""
+    def backbone_features(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Features of the prompt and its images (B, L, D), and what the head is told of each.
 
-    @abstractmethod
-    def parts(self) -> dict[str, list[nn.Module]]:
-        """Modules by the flag that trains them, in the order of ``set_trainable``."""
-
-    @abstractmethod
-    def towers(self) -> list[Any]:
-        """The vision tower and the text tower of transformers."""
-
-    @abstractmethod
-    def tower_layers(self) -> list[nn.Module]:
-        """Every layer of both towers."""
-
-    @abstractmethod
-    def unused(self) -> Iterable[nn.Module]:
-        """Modules that files hold and the forward pass never reads."""
+        A batch may have the towers' ``features`` (B, L, D) in place of pixels.
+        """
+        known = batch.get("features")
+        features = self.backbone(batch) if known is None else known
+        return features, self.backbone.kinds(batch)
 
     def forward(
-        self, batch: dict[str, Tensor], noise: Tensor, t: Tensor, entries: float | None = None
+        self, batch: Batch, noise: Tensor, t: Tensor, entries: float | None = None
     ) -> Tensor:
         """Flow-matching loss of a batch, a scalar; see ``FlowMatchingActionHead.forward``.
 
         ``noise`` is (B, horizon, action_dim), the times ``t`` are (B,) in [0, 1].
         """
         return self.action_head(*self.backbone_features(batch), batch, noise, t, entries)
+
+    def parts(self) -> dict[str, list[nn.Module]]:
+        """Modules by the flag that trains them, in the order of ``set_trainable``."""
+        return {
+            "llm": [self.backbone.text],
+            "visual": self.backbone.visual,
+            "projector": self.action_head.projector(),
+            "diffusion_model": [self.action_head.model],
+        }
+
+    def layers(self) -> list[nn.Module]:
+        """Every layer of both towers and of the action head."""
+        kinds = (Block, GradientCheckpointingLayer)
+        return [module for module in self.modules() if isinstance(module, kinds)]
 
     def set_trainable(
         self, tune_llm: bool, tune_visual: bool, tune_projector: bool, tune_diffusion_model: bool
@@ -112,7 +148,7 @@ class Gr00tModel(nn.Module, ABC):
         self.requires_grad_(True)
         parts = zip(self.parts().values(), flags, strict=True)
         self._frozen = [module for part, trained in parts if not trained for module in part]
-        for module in [*self._frozen, *self.unused()]:
+        for module in [*self._frozen, self.get_submodule(self.unused)]:
             module.requires_grad_(False)
         for parameter in self.parameters():
             if not parameter.numel():  # The future tokens of a model without any.
@@ -124,13 +160,43 @@ class Gr00tModel(nn.Module, ABC):
 
         Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost".
         """
-        for tower in self.towers():
+        for tower in (self.backbone.vision, self.backbone.text):
             # Its name in earlier releases of transformers 5 is the other one.
             old = tower.gradient_checkpointing_enable
             getattr(tower, "activation_checkpointing_enable", old)()
         for module in self.modules():
             if isinstance(module, Block):
                 module.recomputed = True
+
+    def compile_layers(self, attempt: Callable[[], object]) -> str | None:
+        """Compile each layer in place; no name changes, and where it fails none is compiled.
+
+        Layers of one kind share what is compiled, so that it takes as long as one of each. What is
+        trained is set already. ``attempt`` runs the model forward and backward, which is when torch
+        compiles. The answer is why nothing is compiled; ``None`` where it is.
+
+        Raises:
+            torch.OutOfMemoryError: The GPU has too little memory.
+        """
+        layers = self.layers()
+        # Kinds of layers times shapes times modes of training: all modules that are compiled in
+        # place share one count in torch, which stops at 8.
+        torch._dynamo.config.recompile_limit = 64
+        for layer in layers:
+            layer.compile()
+        try:
+            attempt()
+        except torch.OutOfMemoryError:
+            raise
+        # Compilers fail in ways of their own: of dynamo, of inductor, of the system.
+        except Exception as error:
+            for layer in layers:
+                layer._compiled_call_impl = None
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            return lines[0][:200] if lines else type(error).__name__
+        # A shape that comes later and cannot be compiled is no reason to end a training.
+        torch._dynamo.config.suppress_errors = True
+        return None
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode on the parts that are trained."""
@@ -141,10 +207,7 @@ class Gr00tModel(nn.Module, ABC):
 
     def trainable_parameters(self) -> dict[str, int]:
         """Number of trained parameters: llm, visual, projector, diffusion_model, other."""
-        counts = {
-            part: sum(_trained(module) for module in modules)
-            for part, modules in self.parts().items()
-        }
+        counts = {part: sum(map(_trained, modules)) for part, modules in self.parts().items()}
         return {**counts, "other": _trained(self) - sum(counts.values())}
 
 

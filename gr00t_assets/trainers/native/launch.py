@@ -16,8 +16,6 @@ from gr00t_assets.runs.manifest import Manifest, load_manifest
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.nodes import TIMEOUT, Rendezvous, process_timeout
 
-MODULE = "gr00t_assets.trainers.native"
-
 
 def launch(spec: TrainingSpec, file: str) -> Manifest:
     """Start this node's processes of a run, given the file of its spec; wait for them.
@@ -32,11 +30,27 @@ def launch(spec: TrainingSpec, file: str) -> Manifest:
     """
     settings, name = spec.experiment.hyperparameters, spec.experiment.name
     nodes, each = settings.nodes, settings.num_gpus
+    config = LaunchConfig(
+        min_nodes=nodes,
+        max_nodes=nodes,
+        nproc_per_node=each,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="127.0.0.1:0",
+        max_restarts=0,
+        monitor_interval=0.1,
+        shutdown_timeout=int(stop_grace()),
+    )
     meeting = Rendezvous.of_environment() if nodes > 1 else None
-    config = _config(nodes, each, meeting)
+    if meeting is not None:
+        # c10d's rendezvous numbers nodes by their host names, where rank 0, which writes, is to be
+        # on the first one.
+        config.run_id, config.rdzv_endpoint = meeting.run_id, meeting.endpoint
+        config.rdzv_backend = "static"
+        config.rdzv_configs |= {"rank": meeting.node, "timeout": max(1, int(process_timeout()))}
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     try:
-        elastic_launch(config, sys.executable)("-m", MODULE, file)
+        elastic_launch(config, sys.executable)("-m", "gr00t_assets.trainers.native", file)
     except SignalException:
         if meeting is not None and meeting.node:
             # srun ends the other nodes once the first one has ended; this one ends in order.
@@ -54,8 +68,8 @@ def launch(spec: TrainingSpec, file: str) -> Manifest:
             raise
         problem = f"node {meeting.node} of {nodes} has lost the others, or they never came."
         details = [str(error).splitlines()[0], f"they meet at {meeting.endpoint}"]
-        details.append(f"{TIMEOUT} seconds are waited for all of them")
-        raise TrainingError("num_nodes", problem, details) from error
+        patience = f"{TIMEOUT} seconds are waited for all of them"
+        raise TrainingError("num_nodes", problem, [*details, patience]) from error
     if meeting is not None and meeting.node:
         # Also after a request to stop: the first node may be at the checkpoint still, which an
         # exit code that is not 0 would cut off.
@@ -64,27 +78,3 @@ def launch(spec: TrainingSpec, file: str) -> Manifest:
     if manifest is None:
         raise KeyboardInterrupt
     return manifest
-
-
-def _config(nodes: int, each: int, meeting: Rendezvous | None) -> LaunchConfig:
-    """How many processes are started and where they meet.
-
-    The rendezvous of several nodes is the static one: c10d's numbers them by their host names,
-    where rank 0, which writes, is to be on the first node.
-    """
-    config = LaunchConfig(
-        min_nodes=nodes,
-        max_nodes=nodes,
-        nproc_per_node=each,
-        run_id=uuid.uuid4().hex,
-        rdzv_backend="c10d",
-        rdzv_endpoint="127.0.0.1:0",
-        max_restarts=0,
-        monitor_interval=0.1,
-        shutdown_timeout=int(stop_grace()),
-    )
-    if meeting is not None:
-        config.run_id, config.rdzv_endpoint = meeting.run_id, meeting.endpoint
-        config.rdzv_backend = "static"
-        config.rdzv_configs |= {"rank": meeting.node, "timeout": max(1, int(process_timeout()))}
-    return config

@@ -6,6 +6,7 @@ context (about 0.5 GB), kernels' workspaces, fragmentation, and batches that are
 
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from gr00t_assets.trainers.model_config import BUILT_IN, AnyConfig, load_config
 from gr00t_assets.trainers.n15.model_configs import RELEASED
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.optimizer import moment_bytes
-from gr00t_assets.trainers.native.traced_step import Passes, step_passes
+from gr00t_assets.trainers.native.traced_step import step_passes
 
 SOURCE = "counted from the model's operations, see docs/native.md"
 
@@ -28,18 +29,19 @@ TOLERANCE = 0.15
 """How far a measured peak may be from the count before a warning is logged."""
 
 
+_OF_PASSES = {
+    *("tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model", "weights"),
+    *("lora_rank", "lora_full_model", "lora_target_modules", "gradient_checkpointing"),
+}
+"""Hyperparameters that the passes of a step depend on."""
+
+
 class MemoryNeed(NamedTuple):
-    """Bytes on each GPU.
+    """Bytes on each GPU."""
 
-    Attributes:
-        weights: Of the whole model; a share of them where they are sharded.
-        moments: AdamW's.
-        step: The most of activations, gradients and copies at once in a step.
-    """
-
-    weights: int
-    moments: int
-    step: int
+    weights: int  # Of the whole model; a share of them where they are sharded.
+    moments: int  # AdamW's.
+    step: int  # The most of activations, gradients and copies at once in a step.
 
     @property
     def total(self) -> int:
@@ -62,27 +64,26 @@ def memory_need(
 ) -> MemoryNeed:
     """What a run needs on each of its GPUs.
 
-    Args:
-        config: Of the base model.
-        settings: Of the run.
-        cameras: Images of a sample.
-        batch_size: Samples at once on a GPU; the settings' own where left out.
-        prompt_tokens: Of the text around the images.
-        embodiments: How many the samples of a batch are of.
+    Samples of so many ``embodiments`` have an image of each camera and ``prompt_tokens`` around
+    them; ``batch_size`` is the settings' own where left out.
 
     Raises:
         TrainingError: ``lora_target_modules`` has a name that no layer has.
     """
     processes = settings.num_gpus * settings.num_nodes
     kept = processes > 1 or settings.gradient_accumulation_steps > 1
-    passes = step_passes(config, settings, cameras, prompt_tokens, kept, embodiments)
+    model = NativeHyperparameters.model_validate(settings.model_dump(include=_OF_PASSES))
+    passes = step_passes(config, model, cameras, prompt_tokens, kept, embodiments)  # pyright: ignore[reportArgumentType]  # frozen: hashable
     alive = int((passes.fixed + passes.each * (batch_size or settings.batch_size)).max())
     gradients = sum(parameter.nbytes for parameter in passes.trained)
     moments = sum(moment_bytes(parameter, settings) for parameter in passes.trained)
     shards = processes if settings.sharding == "fsdp" else 1
     gathered = passes.gathered if shards > 1 else 0
+    # What ``CompactAdamW`` takes beside the largest parameter; torch's own takes nothing.
+    each = 18 * (settings.weights == "bfloat16") + 8 * (settings.optimizer == "adamw_8bit")
+    updating = each * max((parameter.numel() for parameter in passes.trained), default=0)
     own = gradients // shards
-    step = max(own * kept + alive + gathered, own + _updating(passes, settings) // shards)
+    step = max(own * kept + alive + gathered, own + updating // shards)
     return MemoryNeed(passes.weights // shards, moments // shards, step)
 
 
@@ -95,7 +96,7 @@ def counted_config(base_model: str, revision: str | None = None) -> AnyConfig | 
         return BUILT_IN[base_model]
     file = Path(base_model).expanduser() / "config.json"
     if not file.is_file() and not looks_like_path(base_model):
-        cached = try_to_load_from_cache(base_model, "config.json", revision=revision)
+        cached = try_to_load_from_cache(base_model, file.name, revision=revision)
         if not isinstance(cached, str):
             return RELEASED if base_model == RELEASED_MODEL else None
         file = Path(cached)
@@ -116,13 +117,7 @@ def memory_of(spec: TrainingSpec) -> Callable[[int], MemoryNeed] | None:
 def require_memory(
     name: str, needed: Callable[[int], MemoryNeed], settings: NativeHyperparameters, total: int
 ) -> None:
-    """Refuse a run that even 15 percent less than its count would not fit a device.
-
-    Args:
-        name: Of the experiment.
-        needed: The count for a batch size.
-        settings: Of the run.
-        total: Bytes of the device.
+    """Refuse a run that even 15 percent less than its count would not fit a device's bytes.
 
     Raises:
         TrainingError: With the largest batch size that the device holds.
@@ -141,12 +136,10 @@ def compare_after_second_step(
     say: Callable[[str], None],
 ) -> None:
     """Log a GPU's measured peak beside the count, once moments were there for a whole step."""
-    steps = 0
+    steps = count(1)
 
     def compare(*_: object) -> None:
-        nonlocal steps
-        steps += 1
-        if steps == 2:
+        if next(steps) == 2:
             say(measured_line(need, torch.cuda.max_memory_allocated(device)))
             handle.remove()
 
@@ -159,10 +152,3 @@ def measured_line(need: MemoryNeed, peak: int) -> str:
     line = f"GPU memory: {peak / GIB:.1f} GiB at most, counted {need}"
     far = f"warning: the count is off by {share:+.0%}; " if abs(share) > TOLERANCE else ""
     return far + line
-
-
-def _updating(passes: Passes, settings: NativeHyperparameters) -> int:
-    """What ``CompactAdamW`` takes beside the largest parameter; torch's own takes nothing."""
-    largest = max((parameter.numel() for parameter in passes.trained), default=0)
-    sixteen = 18 if settings.weights == "bfloat16" else 0
-    return largest * (sixteen + 8 * (settings.optimizer == "adamw_8bit"))

@@ -25,48 +25,30 @@ from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, locate
 from gr00t_assets.trainers.failures.gpu_memory import out_of_memory
 from gr00t_assets.trainers.n17.processor_configs import inexpressible
 from gr00t_assets.trainers.n17.processor_files import ProcessorFiles, processor_folder
+from gr00t_assets.trainers.native import optimizer, training_state
 from gr00t_assets.trainers.native.action_head import by_embodiment
 from gr00t_assets.trainers.native.base_models import BaseModel, Device, choose_device, save_model
 from gr00t_assets.trainers.native.batches import BatchSource
-from gr00t_assets.trainers.native.compilation import compile_layers
 from gr00t_assets.trainers.native.frozen_features import require_frozen, use_cached_features
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
-from gr00t_assets.trainers.native.lora import ADAPTER
 from gr00t_assets.trainers.native.memory import SOURCE as COUNTED
 from gr00t_assets.trainers.native.memory import compare_after_second_step, memory_of, require_memory
-from gr00t_assets.trainers.native.optimizer import (
-    finish_training,
-    moment_bytes,
-    set_up_training,
-    trainable,
-)
-from gr00t_assets.trainers.native.processes import Processes
-from gr00t_assets.trainers.native.sharding import is_sharded, shard, unshard
+from gr00t_assets.trainers.native.processes import Processes, is_sharded, shard, unshard
 from gr00t_assets.trainers.native.trainer import REVISION
 from gr00t_assets.trainers.native.training_loop import TrainingLoop
-from gr00t_assets.trainers.native.training_state import (
-    TrainingState,
-    latest_checkpoint,
-    save_checkpoint,
-    spec_base_model,
-)
 from gr00t_assets.trainers.reporter import Reporter
 from gr00t_assets.trainers.run_files import published_model, remove_partial
 
-_LOCK_PATIENCE = 1.0
-"""Seconds; whoever only looks whether somebody trains here holds the lock for an instant."""
-
-_HEADER = 256
-"""Bytes that a tensor takes in the header of a safetensors file, at most."""
+_HEADER = 256  # Bytes that a tensor takes in the header of a safetensors file, at most.
 
 
 def run_spec(spec: TrainingSpec, processes: Processes | None = None) -> Manifest:
     """Train what the spec asks for, as the first of its processes; see ``attempt_run``."""
     processes = processes or Processes()
-    begin = partial(NativeRun, spec, processes)
     try:
-        return attempt_run(spec, begin, lock_patience=_LOCK_PATIENCE)
+        # Whoever only looks whether somebody trains here holds the lock for an instant.
+        return attempt_run(spec, partial(NativeRun, spec, processes), lock_patience=1.0)
     finally:
         processes.begin(None)
 
@@ -81,7 +63,7 @@ def follow_spec(spec: TrainingSpec, processes: Processes) -> None:
     if step is None:
         return
     try:
-        state = latest_checkpoint(spec.run_directory, spec.config_hash)
+        state = training_state.latest_checkpoint(spec.run_directory, spec.config_hash)
         if (seen := state.step if state else 0) != step:
             problem = f"process {processes.rank} sees step {seen} as the last one, not {step}."
             remedy = "mount the same store on every node"
@@ -92,7 +74,7 @@ def follow_spec(spec: TrainingSpec, processes: Processes) -> None:
             if state is not None:
                 loop.restore(state)
             if loop.run(stop) and is_sharded(loop.model):
-                with loop.averaged():
+                with loop.average.in_use():
                     unshard(loop.model, keep=False)
     except Exception as error:
         processes.say_failed(error)
@@ -115,11 +97,9 @@ class NativeRun(Attempt):
         try:
             return self._train(stop)
         except torch.OutOfMemoryError as error:
-            needed = memory_of(self.spec)
-            explanation = out_of_memory(
-                str(error), self.spec, needed and (lambda size: needed(size).total), COUNTED
-            )
-            name = self.spec.experiment.name
+            needed, name = memory_of(self.spec), self.spec.experiment.name
+            total = needed and (lambda size: needed(size).total)
+            explanation = out_of_memory(str(error), self.spec, total, COUNTED)
             raise TrainingError(name, explanation.problem, explanation.details) from error
         except RuntimeError as error:
             if explained := self._processes.failure_of_another(error):
@@ -129,35 +109,34 @@ class NativeRun(Attempt):
     def outcome(self) -> Outcome:
         """What is known of the run by now."""
         verified = [frames_verified(dataset.frame_check) for dataset in self.spec.datasets]
-        known, loop = replace(self._known, frames_verified=all(verified)), self._loop
-        if loop is None:
-            return known
-        return replace(
-            known,
-            steps=loop.step,
-            samples_seen=loop.samples_seen,
-            wall_seconds=loop.wall_seconds,
-            peak_memory_bytes=loop.device.peak_memory_bytes(),
-            datasets=dataset_samples(self.spec, loop.batches.counts(loop.samples_seen), verified),
-        )
+        self._know(frames_verified=all(verified))
+        if (loop := self._loop) is not None:
+            counts = loop.batches.counts(loop.samples_seen)
+            self._know(
+                steps=loop.step,
+                samples_seen=loop.samples_seen,
+                wall_seconds=loop.wall_seconds,
+                peak_memory_bytes=loop.device.peak_memory_bytes(),
+                datasets=dataset_samples(self.spec, counts, verified),
+            )
+        return self._known
 
     def _train(self, stop: StopRequest) -> Manifest:
         directory, processes = self.spec.run_directory, self._processes
         remove_partial(directory)
-        state = latest_checkpoint(directory, self.spec.config_hash)
+        state = training_state.latest_checkpoint(directory, self.spec.config_hash)
         processes.begin(state.step if state else 0)
         began, device = time.perf_counter(), choose_device(index=processes.local_rank)
         gpus = processes.count if device.on_gpu else 0
         self._know(device=device.name, device_uuid=device.uuid, gpus=gpus)
         base, loop = prepare(self.spec, processes, device, self.reporter, self._know)
         self._loop = loop
-        require_disk_space(
-            self.spec.experiment.name, directory, *sizes_on_disk(base.model, loop.settings)
-        )
+        name = self.spec.experiment.name
+        require_disk_space(name, directory, *sizes_on_disk(base.model, loop.settings))
         several = f", {processes.count} processes" if processes.count > 1 else ""
-        trained = sum(parameter.numel() for _, parameter in trainable(base.model))
+        trained = sum(parameter.numel() for _, parameter in optimizer.trainable(base.model))
         self.reporter.say(
-            f"{self.spec.experiment.name}: {self._known.parameters:,} parameters, {trained:,} "
+            f"{name}: {self._known.parameters:,} parameters, {trained:,} "
             f"trained, on {device.name}{several}; {loop.batches.samples} samples; "
             f"attention of the towers: {base.model.attention}; "
             f"ready after {time.perf_counter() - began:.1f} s"
@@ -168,10 +147,10 @@ class NativeRun(Attempt):
         (directory / MANIFEST).unlink(missing_ok=True)
         if not loop.run(stop):
             return self.record_stop(stop, loop.step)
-        with published_model(self.spec) as folder, loop.averaged():
+        with published_model(self.spec) as folder, loop.average.in_use():
             if is_sharded(loop.model):
                 unshard(loop.model, keep=True)
-            finish_training(loop.model, loop.settings, folder / ADAPTER)
+            optimizer.finish_training(loop.model, loop.settings, folder / optimizer.ADAPTER)
             data = [dataset.config for dataset in self.spec.datasets]
             save_model(loop.model, base.config, folder, base.tokenizer, data)
         return self.record("finished")
@@ -199,10 +178,10 @@ def prepare(
     settings = NativeHyperparameters.of(spec.experiment)
     say = reporter.say if reporter is not None else lambda line: None
     require_frozen(settings)
-    base = spec_base_model(spec, device)
+    base = training_state.spec_base_model(spec, device)
     _check_fit(spec, base)
     parameters = sum(parameter.numel() for parameter in base.model.parameters())
-    set_up_training(base.model, settings, spec.embodiments)
+    optimizer.set_up_training(base.model, settings, spec.embodiments)
     device = replace(device, mixed_precision=settings.weights == "bfloat16")
     trained = base.model.trainable_parameters()
     know(base_model_revision=base.revision, parameters=parameters, trainable_parameters=trained)
@@ -220,14 +199,14 @@ def prepare(
     if settings.frozen_features == "cache":
         use_cached_features(spec.datasets, base, batches, device, processes, say)
 
-    def save(state: TrainingState) -> None:
+    def save(state: training_state.TrainingState) -> None:
         if processes.is_first:
             keep = settings.save_total_limit
-            save_checkpoint(state, spec.run_directory, spec.config_hash, keep)
+            training_state.save_checkpoint(state, spec.run_directory, spec.config_hash, keep)
 
     loop = TrainingLoop(base.model, settings, batches, device, reporter, save, processes)
     if settings.compile:
-        reason = compile_layers(base.model, loop.try_out)
+        reason = base.model.compile_layers(loop.try_out)
         say(f"not compiled: {reason}" if reason else "layers are compiled")
     if needed is not None:
         need = needed(settings.batch_size)
@@ -250,11 +229,8 @@ def _check_fit(spec: TrainingSpec, base: BaseModel) -> None:
     ]
     problems = [f"{what}: the data has {a}, the model {b}" for what, a, b in pairs if a != b]
     problems += _other_rows(spec)
-    problems += [
-        f"embodiment {dataset.config.embodiment_id}: the model has {head.max_num_embodiments}"
-        for dataset in spec.datasets
-        if dataset.config.embodiment_id >= head.max_num_embodiments
-    ]
+    rows, ids = head.max_num_embodiments, [item.config.embodiment_id for item in spec.datasets]
+    problems += [f"embodiment {number}: the model has {rows}" for number in ids if number >= rows]
     if problems:
         name = spec.experiment.base_model
         raise TrainingError(spec.experiment.name, f"base model {name} does not fit.", problems)
@@ -281,15 +257,15 @@ def sizes_on_disk(
     model: Gr00tModel, settings: NativeHyperparameters | None = None
 ) -> tuple[int, int]:
     """Bytes of one checkpoint with its optimizer state, and of the final model."""
-    trained = [parameter for _, parameter in trainable(model)]
+    trained = [parameter for _, parameter in optimizer.trainable(model)]
     settings = settings or NativeHyperparameters()
     checkpoint = _file_bytes(trained)
-    checkpoint += sum(moment_bytes(value, settings) + 2 * _HEADER for value in trained)
+    checkpoint += sum(optimizer.moment_bytes(value, settings) + 2 * _HEADER for value in trained)
     if settings.ema_decay:
         checkpoint += sum(4 * value.numel() + _HEADER for value in trained)
     layers = [layer for layer in by_embodiment(model).values() if layer.set_aside]
     kept = _file_bytes(tensor for layer in layers for tensor in layer.parameters())
-    whole = _file_bytes(tensor for layer in layers for tensor in layer.set_aside)
+    whole = _file_bytes(tensor for layer in layers for tensor in layer.set_aside.values())
     return checkpoint, _file_bytes(model.state_dict().values()) - kept + whole
 
 

@@ -1,11 +1,12 @@
 """A trained model with its data transforms: from observations to chunks of actions."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from gr00t_assets.modality.camera_images import camera_images, image_shape
+from gr00t_assets.modality.camera_images import camera_images
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
 from gr00t_assets.trainers.native.batch_tensors import batch_to_device, observation_tensors, placed
@@ -15,12 +16,9 @@ from gr00t_assets.trainers.run_files import read_modality_config
 
 
 class NativePolicy(Policy):
-    """A model in N1.5's layout.
+    """The folder ``model`` of a run or, with the run's spec, one of its checkpoints.
 
-    Args:
-        directory: The folder ``model`` of a run, or of one of its checkpoints.
-        device: ``cpu`` or ``cuda``; the first GPU where there is one, where left out.
-        spec: Of the run, where the directory is a checkpoint.
+    ``device`` is ``cpu`` or ``cuda``; the first GPU where there is one, where left out.
 
     Raises:
         CheckpointError: The folder has no modality config, or the checkpoint is another model's.
@@ -42,7 +40,7 @@ class NativePolicy(Policy):
             self.base = load_base_model(
                 str(directory),
                 action_horizon=len(config.action_indices),
-                attn="flash_attention_2" if self._device.on_gpu else "sdpa",
+                attn=self._device.attention,
                 device=self._device.device,
             )
         self.base.model.eval()
@@ -56,47 +54,26 @@ class NativePolicy(Policy):
         device = self._device.device
         frames = torch.from_numpy(observations.frames).to(device)
         images = camera_images(frames, self.base.config.image_recipe, self.config)
-        batch = observation_tensors(
-            self.base,
-            images,
-            observations.states,
-            observations.instructions,
-            self.config.embodiment_id,
-        )
+        states, texts = observations.states, observations.instructions
+        batch = observation_tensors(self.base, images, states, texts, self.config.embodiment_id)
         batch = batch_to_device(placed(batch, self.base), device)
         steps = denoising_steps or self.denoising_steps
         with torch.no_grad(), self._device.autocast():
             features, mask = self.base.model.backbone_features(batch)
-            horizon = noise.shape[2]
-            noise = _padded(noise, self.base.config.action_head.action_horizon)
-            draws = [
-                self.base.model.action_head.get_action(
-                    features, mask, batch, torch.from_numpy(start).to(device), steps
-                )
-                for start in noise
-            ]
-        return torch.stack(draws)[:, :, :horizon].float().cpu().numpy()
+            horizon = self.base.config.action_head.action_horizon
+            # A model may predict more steps than are used.
+            shape = (*noise.shape[:2], horizon - noise.shape[2], noise.shape[3])
+            more = np.random.default_rng(0).standard_normal(shape, np.float32)
+            padded = np.concatenate([noise, more], axis=2)
+            act = partial(self.base.model.action_head.get_action, features, mask, batch)
+            draws = [act(torch.from_numpy(start).to(device), steps) for start in padded]
+        return torch.stack(draws)[:, :, : noise.shape[2]].float().cpu().numpy()
 
     def task_problem(self, task: str) -> str | None:
         """Special tokens in it, or a prompt that is longer than the model takes."""
         if tokens := self.base.tokenizer.special_tokens(task):
             return f"has special tokens in it: {', '.join(tokens)}"
-        config = self.base.config
-        most = config.most_tokens
-        tokens_per_image = config.image_tokens(*image_shape(config.image_recipe, self.config))
-        count = len(self.base.tokenizer.prompt_ids(task, len(self.config.video), tokens_per_image))
-        return (
-            f"gives a prompt of {count:,} tokens; the model takes {most:,}"
-            if count > most
-            else None
-        )
-
-
-def _padded(noise: np.ndarray, horizon: int) -> np.ndarray:
-    """Noise (draws, samples, steps, numbers) for a model that predicts more steps than are used."""
-    missing = horizon - noise.shape[2]
-    if not missing:
-        return noise
-    shape = (*noise.shape[:2], missing, noise.shape[3])
-    more = np.random.default_rng(0).standard_normal(shape, np.float32)
-    return np.concatenate([noise, more], axis=2)
+        most, count = self.base.config.most_tokens, len(self.base.prompt_ids(task, self.config))
+        if count > most:
+            return f"gives a prompt of {count:,} tokens; the model takes {most:,}"
+        return None

@@ -4,11 +4,16 @@
 one has failed. The first one, rank 0, alone writes: metrics, checkpoints, the manifest and the
 model. It says when training begins and from which step; the others follow its spec without a file
 of their own.
+
+Parameters, gradients and moments may be shared out over them by torch's FSDP2 (Zhao et al. 2023,
+"PyTorch FSDP: Experiences on Scaling Fully Sharded Data Parallel"). Each block's parameters are
+together on a device only while the block runs. Everything that is kept has whole tensors, so that a
+run goes on with another number of processes, or without sharding.
 """
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,33 +21,29 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.rendezvous import rendezvous
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError
 from gr00t_assets.gpu.guard import die_with_parent
-from gr00t_assets.trainers.native.sharding import is_sharded
+from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.nodes import TIMEOUT, is_process, process_timeout
 
 _BEGIN, _STEP, _FAILED = "gr00t/begin", "gr00t/step", "gr00t/failed"
-_ENDS_WITHIN = 3.0
-"""Seconds in which a process that fails has said so to the others."""
+_ENDS_WITHIN = 3.0  # Seconds in which a process that fails has said so to the others.
 
 
 @dataclass
 class Processes:
-    """This process among those of its training; alone where it is the only one.
-
-    Attributes:
-        rank: Its number, from 0.
-        count: Of all of them.
-        local_rank: Its number among those of this machine, which is the GPU that it takes.
-    """
+    """This process among those of its training; alone where it is the only one."""
 
     rank: int = 0
     count: int = 1
-    local_rank: int = 0
+    local_rank: int = 0  # Among those of this machine; it is the GPU that it takes.
     _store: Any = None
     _asked: tuple[torch.Tensor, Any] | None = None
 
@@ -68,9 +69,11 @@ class Processes:
         """The model so wrapped that gradients are averaged over the processes."""
         if self._store is None or is_sharded(model):
             return model
-        devices = [device] if device.type == "cuda" else None
         return DistributedDataParallel(
-            model, device_ids=devices, forward_sync_buffers=False, gradient_as_bucket_view=True
+            model,
+            device_ids=[device] if device.type == "cuda" else None,
+            forward_sync_buffers=False,
+            gradient_as_bucket_view=True,
         )
 
     def synchronised(self, model: nn.Module, last: bool) -> AbstractContextManager[None]:
@@ -106,7 +109,7 @@ class Processes:
         exchange.wait()
         return bool(asked > 0)
 
-    def mean(self, values: torch.Tensor) -> torch.Tensor:
+    def mean(self, values: Tensor) -> Tensor:
         """The mean over all processes of numbers on the CPU."""
         if self._store is None:
             return values
@@ -126,40 +129,33 @@ class Processes:
         """Which other process made an error of a call to all; None for any other error."""
         if self._store is None or not _of_a_call_to_all(error):
             return None
+        details = [str(error).splitlines()[0]]
         try:
-            return self._named_failure(error)
+            others = [rank for rank in range(self.count) if rank != self.rank]
+            for rank in others:
+                key = f"{_FAILED}/{rank}"
+                with suppress(dist.DistStoreError):
+                    self._store.wait([key], timedelta(seconds=_ENDS_WITHIN / self.count))
+                if told := self._told(key):
+                    problem = f"process {rank} of {self.count} failed."
+                    return TrainingError("processes", problem, told.splitlines())
+            steps = [int(self._told(f"{_STEP}/{rank}") or 0) for rank in range(self.count)]
+            behind = [rank for rank in others if steps[rank] < steps[self.rank]] or others
+            names = ", ".join(f"process {rank} (last step {steps[rank]})" for rank in behind)
+            problem = f"no answer from {names} of {self.count}."
+            details.append(f"{TIMEOUT} seconds are waited for all of them")
         except dist.DistError:
             problem = f"process {self.rank} of {self.count} has lost the first node."
-            return TrainingError("processes", problem, [str(error).splitlines()[0]])
-
-    def _named_failure(self, error: Exception) -> TrainingError:
-        others = [rank for rank in range(self.count) if rank != self.rank]
-        for rank in others:
-            key = f"{_FAILED}/{rank}"
-            with suppress(dist.DistStoreError):
-                self._store.wait([key], timedelta(seconds=_ENDS_WITHIN / self.count))
-            if not self._store.check([key]):
-                continue
-            problem = f"process {rank} of {self.count} failed."
-            lines = self._store.get(key).decode().splitlines()
-            return TrainingError("processes", problem, lines)
-        steps = {rank: self._last_step(rank) for rank in range(self.count)}
-        behind = [rank for rank in others if steps[rank] < steps[self.rank]] or others
-        names = ", ".join(f"process {rank} (last step {steps[rank]})" for rank in behind)
-        problem = f"no answer from {names} of {self.count}."
-        details = [str(error).splitlines()[0], f"{TIMEOUT} seconds are waited for all of them"]
         return TrainingError("processes", problem, details)
 
-    def _last_step(self, rank: int) -> int:
-        key = f"{_STEP}/{rank}"
-        return int(self._store.get(key)) if self._store.check([key]) else 0
+    def _told(self, key: str) -> str | None:
+        return self._store.get(key).decode() if self._store.check([key]) else None
 
 
 def _of_a_call_to_all(error: Exception) -> bool:
     """Whether an error is of a call in which all processes take part."""
-    return isinstance(error, dist.DistError) or (
-        isinstance(error, RuntimeError) and "gloo" in str(error)
-    )
+    of_gloo = isinstance(error, RuntimeError) and "gloo" in str(error)
+    return of_gloo or isinstance(error, dist.DistError)
 
 
 @contextmanager
@@ -181,3 +177,69 @@ def joined() -> Iterator[Processes]:
         yield Processes(rank, count, int(os.environ["LOCAL_RANK"]), store)
     finally:
         dist.destroy_process_group()
+
+
+def shard(model: Gr00tModel, device: torch.device) -> None:
+    """Share out a model in place; nothing of it may be on the device meta.
+
+    Parameters are gathered by layer, then what is left of the backbone, then of the whole: trained
+    ones of a group have one dtype, and the towers may be bfloat16 where the action head is not.
+    """
+    for parameter in model.parameters():
+        if parameter.requires_grad:  # What LoRA has drawn may differ.
+            dist.broadcast(parameter.data, 0)
+    if device.type == "cuda":
+        # A cast that is kept for the backward pass would be of the whole model.
+        torch.set_autocast_cache_enabled(False)
+    mesh = init_device_mesh(device.type, (dist.get_world_size(),))
+    for module in [*model.layers(), model.backbone, model]:
+        fully_shard(module, mesh=mesh)
+
+
+def is_sharded(model: nn.Module) -> bool:
+    """Whether a model is shared out."""
+    return isinstance(model, FSDPModule)
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A tensor of which each process has a part, as one; every process has to ask for it."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def gathered(tensors: Mapping[str, Tensor], keep: bool) -> dict[str, Tensor]:
+    """Whole tensors one after the other, on the CPU where they were shared out.
+
+    ``keep`` is whether this process wants them; the others take part and have none.
+    """
+    result = {}
+    for name, tensor in tensors.items():
+        full = whole(tensor)
+        if keep:
+            result[name] = full.cpu() if isinstance(tensor, DTensor) else full
+    return result
+
+
+def part_of(tensor: Tensor, parameter: Tensor) -> Tensor:
+    """This process's part of a whole tensor, as ``parameter`` of the same shape is shared out."""
+    if not isinstance(parameter, DTensor) or tensor.shape != parameter.shape:
+        return tensor
+    mesh, placements = parameter.device_mesh, parameter.placements
+    return distribute_tensor(tensor.to(parameter.device), mesh, placements, src_data_rank=None)
+
+
+def share_out_again(model: nn.Module) -> None:
+    """Free what a forward pass without a backward pass leaves gathered, so that parts are seen."""
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
+
+
+def unshard(model: nn.Module, keep: bool) -> None:
+    """Put whole parameters on the CPU in place of the parts; the model is not run any more.
+
+    ``keep`` is as of ``gathered``; elsewhere the model has no memory afterwards.
+    """
+    for module in model.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            full = whole(parameter.detach()).to("cpu" if keep else "meta")
+            setattr(module, name, nn.Parameter(full, parameter.requires_grad))

@@ -8,7 +8,6 @@ import torch
 from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.core.files import write_bytes
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.attempt import StopRequest
@@ -18,10 +17,7 @@ from gr00t_assets.trainers.native.processes import Processes
 from gr00t_assets.trainers.native.training_loop import STEP_PARTS
 
 TRACE, TABLE = "trace.json", "table.txt"
-_WARM_UP = 3
-"""Steps before: memory is allocated, kernels are chosen, the first batches are read."""
-
-_OPERATIONS = 20
+_WARM_UP = 3  # Steps before: memory is allocated, kernels are chosen, first batches are read.
 
 
 def profile_steps(spec: TrainingSpec, steps: int, folder: Path) -> str:
@@ -30,36 +26,24 @@ def profile_steps(spec: TrainingSpec, steps: int, folder: Path) -> str:
     Nothing of the run directory is read or written. Of a run on several GPUs this is one process's
     batch without its exchange with the others.
 
-    Args:
-        spec: Of the run.
-        steps: To profile, after a few that are not.
-        folder: Gets ``trace.json``, for https://ui.perfetto.dev or chrome://tracing, and
-            ``table.txt``.
-
-    Returns:
-        The table.
-
-    Raises:
-        TrainingError: ``steps`` is below 1.
+    A few steps before are not profiled. The folder gets ``trace.json``, for
+    https://ui.perfetto.dev or chrome://tracing, and ``table.txt``, which is returned.
     """
-    if steps < 1:
-        raise TrainingError(
-            "--profile", f"{steps} steps cannot be profiled.", ["ask for 1 or more"]
-        )
     one = spec.experiment.hyperparameters.model_copy(update={"num_gpus": 1})
     experiment = spec.experiment.model_copy(update={"hyperparameters": one})
     device, stop = choose_device(), StopRequest()
     _, loop = prepare(spec.model_copy(update={"experiment": experiment}), Processes(), device)
+    wait = torch.cuda.synchronize if device.on_gpu else lambda: None
     loop.model.train()
     for _ in range(_WARM_UP):
         loop.train_step(stop)
-    _synchronise(device.device)
+    wait()
     activities = [ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * device.on_gpu]
     with profile(activities=activities) as profiler:
         began = time.perf_counter()
         for _ in range(steps):
             loop.train_step(stop)
-        _synchronise(device.device)
+        wait()
         seconds = time.perf_counter() - began
     samples = steps * one.samples_per_step
     table = _table(profiler, steps, seconds, f"{samples / seconds:,.1f} samples/s on {device.name}")
@@ -97,16 +81,9 @@ def _table(profiler: profile, steps: int, seconds: float, speed: str) -> str:
         for event in events or ()
         if event.device_type == DeviceType.CUDA and not event.is_user_annotation
     ]
-    order = "self_cpu_time_total"
     if kernels:
-        order = "self_cuda_time_total"
-        waits = max(0.0, 1 - covered(kernels) / whole)
         lines += ["", "Parts of a step are the CPU's time, which runs ahead of the GPU."]
-        lines.append(f"The GPU waits {waits:.1%} of the time.")
-    operations = averages.table(sort_by=order, row_limit=_OPERATIONS, max_name_column_width=50)
+        lines.append(f"The GPU waits {max(0.0, 1 - covered(kernels) / whole):.1%} of the time.")
+    order = "self_cuda_time_total" if kernels else "self_cpu_time_total"
+    operations = averages.table(sort_by=order, row_limit=20, max_name_column_width=50)
     return "\n".join([*lines, "", operations])
-
-
-def _synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

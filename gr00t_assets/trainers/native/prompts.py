@@ -1,6 +1,7 @@
 """Chat prompts and their tokens: padded on the left, one run of tokens for each image.
 
-N1.5's text is as Isaac-GR00T's Eagle processor makes it from its chat template.
+N1.5's text is as Isaac-GR00T's Eagle processor makes it, N1.7's as Qwen3-VL's chat template does
+without a system message.
 """
 
 import functools
@@ -8,12 +9,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from tokenizers import AddedToken, models, pre_tokenizers
 from tokenizers import Tokenizer as FastTokenizer
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from gr00t_assets.core.errors import BaseModelError, DatasetError
 from gr00t_assets.core.files import write_bytes
@@ -22,60 +23,56 @@ from gr00t_assets.modality.special_tokens import special_tokens
 
 QWEN = "Qwen/Qwen3-1.7B"
 """Hub id of the tokenizer for checkpoints that bring none, as nvidia/GR00T-N1.5-3B."""
-PAD, IMAGE_TOKEN = "<|endoftext|>", "<IMG_CONTEXT>"
-CACHED_PROMPTS = 4096
+PAD, IMAGE_TOKEN, N17_IMAGE_TOKEN = "<|endoftext|>", "<IMG_CONTEXT>", "<|image_pad|>"
+_CHAT, _VISION = ("<|im_start|>", "<|im_end|>"), ("<|vision_start|>", "<|vision_end|>")
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
-LARGEST_TOKENIZER = 64 << 20
-"""Bytes of one of these files; Qwen's largest has 11 MB."""
+LARGEST_TOKENIZER = 64 << 20  # Bytes of one of these files; Qwen's largest has 11 MB.
 
 
 @dataclass(frozen=True)
 class PromptFormat:
-    """The prompt of a generation of GR00T.
+    """The prompt of a generation of GR00T."""
 
-    Attributes:
-        text: The prompt of a task, some images and the tokens of each of them.
-        image_token: Stands for a part of an image.
-        byte_tokens: Special tokens of the byte tokenizer, from id 256 on.
-        added_tokens: What Qwen's tokenizer lacks.
-    """
-
-    text: Callable[[str, int, int], str]
-    image_token: str
-    byte_tokens: tuple[str, ...]
-    added_tokens: tuple[str, ...] = ()
+    text: Callable[[str, int, int], str]  # Of a task, some images and the tokens of each of them.
+    image_token: str  # Stands for a part of an image.
+    byte_tokens: tuple[str, ...]  # Special tokens of the byte tokenizer, from id 256 on.
+    added_tokens: tuple[str, ...] = ()  # What Qwen's tokenizer lacks.
 
 
-def build_prompt(task: str, num_images: int) -> str:
-    """The chat prompt with a placeholder for each image.
+def eagle_prompt(task: str, num_images: int, tokens_per_image: int) -> str:
+    """The chat prompt of N1.5.
 
     Examples:
-        >>> print(build_prompt("pick the pear", 1))
+        >>> print(eagle_prompt("pick the pear", 1, 2))
         <|im_start|>system
         You are a helpful assistant.<|im_end|>
         <|im_start|>user
-        <image-1>pick the pear<|im_end|>
+        <image 1><img><IMG_CONTEXT><IMG_CONTEXT></img>pick the pear<|im_end|>
         <|im_start|>assistant
         <BLANKLINE>
     """
-    images = "".join(f"<image-{number}>" for number in range(1, num_images + 1))
+    tokens = IMAGE_TOKEN * tokens_per_image
+    images = [f"<image {number}><img>{tokens}</img>" for number in range(1, num_images + 1)]
     return (
         "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
-        f"<|im_start|>user\n{images}{task}<|im_end|>\n"
+        f"<|im_start|>user\n{''.join(images)}{task}<|im_end|>\n"
         "<|im_start|>assistant\n"
     )
 
 
-def expand_images(prompt: str, tokens_per_image: int) -> str:
-    """Put image tokens in place of the placeholders.
+def qwen3_prompt(task: str, num_images: int, tokens_per_image: int) -> str:
+    """The chat prompt of N1.7, whose task is put in lower case, without punctuation.
 
     Examples:
-        >>> expand_images("<image-1>go", 2)
-        '<image 1><img><IMG_CONTEXT><IMG_CONTEXT></img>go'
+        >>> print(qwen3_prompt("Pick-up the pear.", 1, 2))
+        <|im_start|>user
+        <|vision_start|><|image_pad|><|image_pad|><|vision_end|>pickup the pear<|im_end|>
+        <BLANKLINE>
     """
-    tokens = IMAGE_TOKEN * tokens_per_image
-    return re.sub(r"<image-(\d+)>", rf"<image \1><img>{tokens}</img>", prompt)
+    images = (_VISION[0] + N17_IMAGE_TOKEN * tokens_per_image + _VISION[1]) * num_images
+    words = re.sub(r"[^\w\s]", "", task.lower())
+    return f"{_CHAT[0]}user\n{images}{words}{_CHAT[1]}\n"
 
 
 EAGLE_TOKENS = (
@@ -83,17 +80,16 @@ EAGLE_TOKENS = (
     *("<img>", "</img>", "<box>", "</box>", "<quad>", "</quad>"),
     *("<ref>", "</ref>", "<interval>", "</interval>"),
 )
-
-
-def _eagle_text(task: str, num_images: int, tokens_per_image: int) -> str:
-    return expand_images(build_prompt(task, num_images), tokens_per_image)
-
-
 N15_PROMPT = PromptFormat(
-    _eagle_text,
+    eagle_prompt,
     IMAGE_TOKEN,
-    byte_tokens=(PAD, "<img>", IMAGE_TOKEN, "</img>", "<|im_start|>", "<|im_end|>"),
+    byte_tokens=(PAD, "<img>", IMAGE_TOKEN, "</img>", *_CHAT),
     added_tokens=EAGLE_TOKENS,
+)
+N17_PROMPT = PromptFormat(
+    qwen3_prompt,
+    N17_IMAGE_TOKEN,
+    byte_tokens=(PAD, *_CHAT, *_VISION, N17_IMAGE_TOKEN, "<|video_pad|>"),
 )
 
 
@@ -106,7 +102,7 @@ class Tokenizer:
         self.pad_id, self.image_id = vocabulary[PAD], vocabulary[prompt.image_token]
         added = [token.content for token in fast.get_added_tokens_decoder().values()]
         self._added = [token for token in added if token.startswith("<")]
-        self.prompt_ids = functools.lru_cache(maxsize=CACHED_PROMPTS)(self._prompt_ids)
+        self.prompt_ids = functools.lru_cache(maxsize=4096)(self._prompt_ids)
 
     def special_tokens(self, task: str) -> list[str]:
         """What in a task would be more than words in the prompt, to this tokenizer too."""
@@ -131,32 +127,20 @@ class Tokenizer:
 def tokenize(
     tokenizer: Tokenizer, tasks: Sequence[str], num_images: int, tokens_per_image: int
 ) -> tuple[Tensor, Tensor]:
-    """Prompts of a batch, a task a sample, as tokens that are padded on the left.
-
-    Returns:
-        ``input_ids`` and ``attention_mask``, both (B, L) int64.
+    """``input_ids`` and ``attention_mask`` of a batch, a task a sample; see ``padded_prompts``.
 
     Raises:
         DatasetError: A task has special tokens in its text.
     """
     prompts = [tokenizer.prompt_ids(task, num_images, tokens_per_image) for task in tasks]
-    length = max(map(len, prompts), default=0)
-    input_ids = torch.full((len(prompts), length), tokenizer.pad_id, dtype=torch.int64)
-    attention_mask = torch.zeros_like(input_ids)
-    for row, ids in enumerate(prompts):
-        input_ids[row, length - len(ids) :] = torch.tensor(ids)
-        attention_mask[row, length - len(ids) :] = 1
-    return input_ids, attention_mask
+    return padded_prompts(prompts, tokenizer.pad_id)
 
 
-class Prompt(NamedTuple):
-    """What the towers are given of prompts; see ``batch_tensors.placed``."""
-
-    input_ids: Tensor
-    attention_mask: Tensor | None
-    image_places: Tensor
-    kept_places: Tensor | None
-    prompt_starts: Tensor | None
+def padded_prompts(prompts: Iterable[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
+    """``input_ids`` and ``attention_mask`` (B, L) int64 of prompts, padded on the left."""
+    ids = [torch.tensor(prompt) for prompt in prompts]
+    padded = functools.partial(pad_sequence, batch_first=True, padding_side="left")
+    return padded(ids, padding_value=pad_id), padded([torch.ones_like(own) for own in ids])
 
 
 def image_places(input_ids: Tensor, image_id: int) -> Tensor:
@@ -207,16 +191,17 @@ def load_tokenizer(
 
             fast = Qwen2Tokenizer.from_pretrained(directory).backend_tokenizer
     except Exception as error:  # tokenizers raises bare Exception
-        raise BaseModelError(
-            str(directory), "its tokenizer cannot be read.", [str(error)]
-        ) from error
+        problem = "its tokenizer cannot be read."
+        raise BaseModelError(str(directory), problem, [str(error)]) from error
     if fast.token_to_id(PAD) is None:
         raise BaseModelError(str(directory), f"its tokenizer has no {PAD}; it is not Qwen's.")
     _add(fast, prompt.added_tokens)
     if fast.token_to_id(prompt.image_token) is None:
         problem = f"its tokenizer has no {prompt.image_token}; it is not of Qwen3."
         raise BaseModelError(str(directory), problem, [f"take tokenizer.json of {QWEN}"])
-    return checked(Tokenizer(fast, prompt), str(directory), image_token_index)
+    tokenizer = Tokenizer(fast, prompt)
+    require_image_token(tokenizer, str(directory), image_token_index)
+    return tokenizer
 
 
 def _add(fast: FastTokenizer, tokens: Iterable[str]) -> None:
@@ -224,17 +209,13 @@ def _add(fast: FastTokenizer, tokens: Iterable[str]) -> None:
     fast.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in missing])
 
 
-def checked(tokenizer: Tokenizer, subject: str, image_token_index: int) -> Tokenizer:
-    """The tokenizer, if its image token is the one that the model looks for.
+def require_image_token(tokenizer: Tokenizer, subject: str, image_token_index: int) -> None:
+    """Refuse a tokenizer whose image token is not the one that the model looks for.
 
     Raises:
         BaseModelError: It is another one.
     """
     if tokenizer.image_id != image_token_index:
-        raise BaseModelError(
-            subject,
-            f"its tokenizer gives {tokenizer.prompt.image_token} the id {tokenizer.image_id}, the "
-            f"model expects {image_token_index}.",
-            ["take tokenizer.json of Qwen/Qwen3-1.7B, or Isaac-GR00T's eagle2_hg_model folder"],
-        )
-    return tokenizer
+        found = f"its tokenizer gives {tokenizer.prompt.image_token} the id {tokenizer.image_id}"
+        remedy = f"take tokenizer.json of {QWEN}, or Isaac-GR00T's eagle2_hg_model folder"
+        raise BaseModelError(subject, f"{found}, the model expects {image_token_index}.", [remedy])

@@ -17,43 +17,27 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from gr00t_assets.trainers.model_config import AnyConfig
 from gr00t_assets.trainers.native.base_models import new_model
 from gr00t_assets.trainers.native.batch_tensors import ON_CPU
-from gr00t_assets.trainers.native.dit import Block
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.optimizer import set_up_training, trainable
 from gr00t_assets.trainers.native.prompts import image_places
 
-_OF_MODEL = {
-    *("tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model", "weights"),
-    *("lora_rank", "lora_full_model", "lora_target_modules", "gradient_checkpointing"),
-}
-"""Hyperparameters that the passes depend on."""
-
 
 class Passes(NamedTuple):
-    """A model as a run trains it, and what a step makes.
+    """A model as a run trains it, and what a step makes, in bytes."""
 
-    Attributes:
-        weights: Bytes of all parameters and buffers.
-        trained: Trained parameters, without memory.
-        gathered: Bytes of the parameters that sharding has whole at once, at most: of two layers,
-            and of what is in none.
-        fixed: Bytes alive after each allocation, for no sample.
-        each: Bytes more for each sample.
-    """
-
-    weights: int
-    trained: tuple[Tensor, ...]
-    gathered: int
-    fixed: np.ndarray
-    each: np.ndarray
+    weights: int  # All parameters and buffers.
+    trained: tuple[Tensor, ...]  # Trained parameters, without memory.
+    gathered: int  # What sharding has whole at once, at most: two layers, and what is in none.
+    fixed: np.ndarray  # What is alive after each allocation, for no sample.
+    each: np.ndarray  # What is more for each sample.
 
 
+@lru_cache(maxsize=64)
 def step_passes(
     config: AnyConfig,
     settings: NativeHyperparameters,
@@ -67,24 +51,6 @@ def step_passes(
     With ``kept`` gradients are there before a pass, as in ``DistributedDataParallel``'s buckets,
     and are not counted. Of several ``embodiments`` each sample has a copy of its own one's weights.
     """
-    usual = {
-        name: field.default
-        for name, field in NativeHyperparameters.model_fields.items()
-        if name not in _OF_MODEL
-    }
-    model = settings.model_copy(update=usual)
-    return _passes(config, model, cameras, text, kept, embodiments)  # pyright: ignore[reportArgumentType]
-
-
-@lru_cache(maxsize=64)
-def _passes(
-    config: AnyConfig,
-    settings: NativeHyperparameters,
-    cameras: int,
-    text: int,
-    kept: bool,
-    embodiments: int,
-) -> Passes:
     with torch.device("meta"):
         model = new_model(config)
     if not (settings.tune_llm or settings.tune_visual):
@@ -99,10 +65,8 @@ def _passes(
         model._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype))
         two, three = (_alive(model, fake, batch, kept) for batch in batches)
     each = three - two
-    tensors = [*model.parameters(), *model.buffers()]
-    layers = [m for m in model.modules() if isinstance(m, (Block, GradientCheckpointingLayer))]
-    sizes = [sum(parameter.nbytes for parameter in layer.parameters()) for layer in layers]
-    weights = sum(tensor.nbytes for tensor in tensors)
+    sizes = [sum(value.nbytes for value in layer.parameters()) for layer in model.layers()]
+    weights = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
     gathered = weights - sum(sizes) + 2 * max(sizes)
     return Passes(weights, trained, gathered, two - 2 * each, each)
 
@@ -145,11 +109,9 @@ def _alive(model: Gr00tModel, fake: FakeTensorMode, real: dict[str, Any], kept: 
         name: fake.from_tensor(value) if isinstance(value, Tensor) else value
         for name, value in real.items()
     }
-    actions = batch["action"]
-    autocast = torch.autocast("cpu", dtype=torch.bfloat16)
-    there = [*model.parameters(), *model.buffers(), *tree_leaves(batch)]
-    there += [parameter.grad for parameter in model.parameters()]
-    with _Alive(there) as alive, autocast:
+    actions, parameters = batch["action"], [*model.parameters()]
+    there = [*parameters, *model.buffers(), *batch.values(), *(value.grad for value in parameters)]
+    with _Alive(there) as alive, torch.autocast("cpu", dtype=torch.bfloat16):
         model(batch, actions, actions[:, 0, 0], 1.0).backward()
     return np.array(alive.bytes, dtype=np.int64)
 
@@ -187,13 +149,11 @@ class _Alive(TorchDispatchMode):
 
 def norms_in_float32(model: nn.Module) -> None:
     """Have layer norms computed in float32, as on a GPU in mixed precision; a CPU does not."""
+
+    def forward(norm: nn.LayerNorm, x: Tensor) -> Tensor:
+        weight, bias = (None if v is None else v.float() for v in (norm.weight, norm.bias))
+        return F.layer_norm(x.float(), norm.normalized_shape, weight, bias, norm.eps)
+
     for module in model.modules():
         if isinstance(module, nn.LayerNorm):
-            setattr(module, "forward", partial(_norm, module))  # noqa: B010
-
-
-def _norm(module: nn.LayerNorm, x: Tensor) -> Tensor:
-    weight, bias = (
-        None if value is None else value.float() for value in (module.weight, module.bias)
-    )
-    return F.layer_norm(x.float(), module.normalized_shape, weight, bias, module.eps)
+            setattr(module, "forward", partial(forward, module))  # noqa: B010

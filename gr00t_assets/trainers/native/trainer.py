@@ -14,14 +14,8 @@ from gr00t_assets.modality.generations import GENERATIONS
 from gr00t_assets.runs.manifest import installed_versions
 from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers import base_model_files
 from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Trainer
-from gr00t_assets.trainers.base_model_files import (
-    BUILT_IN_NAMES,
-    N17_LICENSE,
-    RELEASED_LICENSE,
-    RELEASED_MODEL,
-    RELEASED_N17,
-)
 from gr00t_assets.trainers.data_config_limits import (
     data_config_limits,
     data_configs_of,
@@ -36,31 +30,29 @@ REVISION = "4"
 """Raised whenever the same spec would give other losses than before."""
 
 
+_BUILT_IN_LICENSE = ModelLicense(
+    "apache-2.0", note="The base model is drawn at random by gr00t-assets; nobody trained it."
+)
+
+
 class NativeTrainer(Trainer):
     """Trains on the GPUs of one machine or several, or on a CPU."""
 
     name = "native"
     hyperparameters = NativeHyperparameters
     default_base_model = "tiny"
-    built_in_models = BUILT_IN_NAMES
+    built_in_models = base_model_files.BUILT_IN_NAMES
     takes_mixtures = True
     starter_settings: ClassVar[Mapping[str, object]] = {
         "max_steps": 300,
         "save_steps": 100,
         "augmentation": "none",
     }
-    starter_vram_gb = 8
     upstream_url = "https://github.com/NVIDIA/Isaac-GR00T"
     licenses: ClassVar[Mapping[str, ModelLicense]] = {
-        **dict.fromkeys(
-            BUILT_IN_NAMES,
-            ModelLicense(
-                "apache-2.0",
-                note="The base model is drawn at random by gr00t-assets; nobody trained it.",
-            ),
-        ),
-        RELEASED_MODEL: RELEASED_LICENSE,
-        RELEASED_N17: N17_LICENSE,
+        **dict.fromkeys(base_model_files.BUILT_IN_NAMES, _BUILT_IN_LICENSE),
+        base_model_files.RELEASED_MODEL: base_model_files.RELEASED_LICENSE,
+        base_model_files.RELEASED_N17: base_model_files.N17_LICENSE,
     }
 
     def model_names(self, config: ModalityConfig) -> tuple[str, tuple[str, ...]]:
@@ -70,8 +62,8 @@ class NativeTrainer(Trainer):
 
     def command(self, spec: TrainingSpec) -> list[str]:
         """``python -m gr00t_assets.trainers.native SPEC.json`` in this program's Python."""
-        module = "gr00t_assets.trainers.native"
-        return [sys.executable, "-m", module, str(spec.run_directory / SPEC)]
+        file = str(spec.run_directory / SPEC)
+        return [sys.executable, "-m", "gr00t_assets.trainers.native", file]
 
     def load_policy(self, model_directory: Path, device: str | None = None) -> Policy:
         """The model of a run of this trainer, or of any that publishes N1.5's layout."""
@@ -111,7 +103,7 @@ class NativeTrainer(Trainer):
 
         None as well where the model's sizes are not known here, or the settings do not fit it.
         """
-        if experiment.base_model in BUILT_IN_NAMES:
+        if experiment.base_model in base_model_files.BUILT_IN_NAMES:
             return None
         from gr00t_assets.trainers.native.memory import counted_config, memory_need
 

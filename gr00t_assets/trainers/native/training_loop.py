@@ -1,47 +1,94 @@
 """The training loop: one optimizer step after another, on any number of processes."""
 
+import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
+from torch import Tensor
 from torch.profiler import record_function
 
+from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.runs.metrics import Metric
 from gr00t_assets.trainers.attempt import StopRequest
+from gr00t_assets.trainers.native import optimizer
 from gr00t_assets.trainers.native.action_head import kept_rows
 from gr00t_assets.trainers.native.base_models import Device
 from gr00t_assets.trainers.native.batch_tensors import to_device
 from gr00t_assets.trainers.native.batches import BatchSource, draw_flow, sample_seed
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
-from gr00t_assets.trainers.native.optimizer import (
-    make_optimizer,
-    make_scheduler,
-    optimizer_tensors,
-    restore_optimizer,
-    trainable,
-)
-from gr00t_assets.trainers.native.processes import Processes
-from gr00t_assets.trainers.native.sharding import (
+from gr00t_assets.trainers.native.processes import (
+    Processes,
     gathered,
     is_sharded,
     part_of,
     share_out_again,
     whole,
 )
-from gr00t_assets.trainers.native.step_losses import StepLosses
 from gr00t_assets.trainers.native.training_state import TrainingState
-from gr00t_assets.trainers.native.weight_average import WeightAverage
 from gr00t_assets.trainers.reporter import Reporter
 
 _HELD_OUT_SAMPLES = 256
 STEP_PARTS = DATA, FORWARD, BACKWARD, OPTIMIZER = "data wait", "forward", "backward", "optimizer"
 """Names of the parts of a step in a profile."""
 
-SCHEDULER_STATE = ("last_epoch", "_step_count", "_last_lr", "base_lrs")
+
+class StepLosses:
+    """Losses and gradient norms of steps, which stay on the device until somebody asks for them.
+
+    Reading a number from a GPU waits for all that it was given to do. So a step leaves its numbers
+    where they are, and those of several are fetched in one copy where a step is logged or saved.
+
+    Attributes:
+        last: The newest loss that was fetched, ``None`` before the first one.
+        grad_norm: The gradient's norm at the same step.
+        learning_rate: That it was taken with.
+    """
+
+    def __init__(self, processes: Processes) -> None:
+        self.last: float | None = None
+        self.grad_norm = self.learning_rate = math.nan
+        self._processes = processes
+        self._on_device: list[tuple[int, Tensor, Tensor, float]] = []
+        self._fetched: list[float] = []
+
+    def add(self, step: int, loss: Tensor, grad_norm: Tensor, learning_rate: float) -> None:
+        """Keep what a step gave, without waiting for it.
+
+        ``loss`` is this process's, whose mean over the processes is the step's, and ``grad_norm``
+        of all of them; both are scalars on any device.
+        """
+        self._on_device.append((step, loss, grad_norm, learning_rate))
+
+    def fetch(self) -> None:
+        """Wait for the device and take over its numbers; every process does so after equal steps.
+
+        Raises:
+            TrainingError: A loss or a norm is not a finite number; the first such step is named.
+        """
+        if not self._on_device:
+            return
+        steps, losses, norms, rates = zip(*self._on_device, strict=True)
+        self._on_device = []
+        on_cpu = torch.stack([value.double() for value in (*losses, *norms)]).cpu()
+        means = self._processes.mean(on_cpu[: len(steps)]).tolist()
+        numbers = zip(steps, means, on_cpu[len(steps) :].tolist(), rates, strict=True)
+        for step, loss, norm, rate in numbers:
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                problem = f"the loss is {loss}, the gradient's norm {norm}: training has diverged."
+                remedy = "lower learning_rate, or raise warmup_ratio, in the sweep file"
+                found = f"learning rate at this step: {rate:.3e}"
+                raise TrainingError(f"step {step}", problem, [found, remedy])
+            self._fetched.append(loss)
+            self.last, self.grad_norm, self.learning_rate = loss, norm, rate
+
+    def taken(self) -> tuple[float, ...]:
+        """Fetched losses, a step each, that were not taken before."""
+        losses, self._fetched = tuple(self._fetched), []
+        return losses
 
 
 @dataclass
@@ -66,40 +113,32 @@ class TrainingLoop:
     wall_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        self.optimizer = make_optimizer(self.model, self.settings)
-        self.scheduler = make_scheduler(self.optimizer, self.settings)
-        self._parameters = [parameter for _, parameter in trainable(self.model)]
+        self.optimizer = optimizer.make_optimizer(self.model, self.settings)
+        self.scheduler = optimizer.make_scheduler(self.optimizer, self.settings)
         self._parallel = self.processes.parallel(self.model, self.device.device)
         self._losses = StepLosses(self.processes)
-        self._average = None
-        if self.settings.ema_decay:
-            named = dict(trainable(self.model))
-            self._average = WeightAverage(named, self.settings.ema_decay)
+        named = dict(optimizer.trainable(self.model))
+        self._parameters = list(named.values())
+        self.average = optimizer.WeightAverage(named, self.settings.ema_decay)
 
     def restore(self, state: TrainingState) -> None:
         """Go back to a checkpoint: weights, moments, learning rate and place in the data."""
-        named = dict(trainable(self.model))
-        kept = (state.weights, state.ema, state.optimizer)
-        weights, ema, optimizer = (kept_rows(self.model, tensors) for tensors in kept)
+        model, named = self.model, dict(optimizer.trainable(self.model))
+        stored = (state.weights, state.ema, state.optimizer)
+        weights, ema, moments = (kept_rows(model, tensors) for tensors in stored)
         with torch.no_grad():
             for name, value in weights.items():
                 named[name].copy_(part_of(value, named[name]))
-        if self._average is not None:
-            self._average.restore(
-                {name: part_of(value, named[name]) for name, value in ema.items()}
-            )
-        moments = {
-            key: part_of(value, named[key.partition("/")[2]]) for key, value in optimizer.items()
-        }
-        restore_optimizer(self.model, self.optimizer, moments)
+        self.average.restore({name: part_of(value, named[name]) for name, value in ema.items()})
+        own = {key: part_of(value, named[key.partition("/")[2]]) for key, value in moments.items()}
+        optimizer.restore_optimizer(model, self.optimizer, own)
         functions = [None] * len(self.optimizer.param_groups)
         self.scheduler.load_state_dict({**state.scheduler, "lr_lambdas": functions})
         # Computed anew: the state's own rates are those of another schedule where the run goes on
         # from a shorter one.
         course = zip(self.scheduler.base_lrs, self.scheduler.lr_lambdas, strict=True)
-        rates = [rate * factor(self.scheduler.last_epoch) for rate, factor in course]
-        self.scheduler._last_lr = rates
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+        self.scheduler._last_lr = [base * part(self.scheduler.last_epoch) for base, part in course]
+        for group, rate in zip(self.optimizer.param_groups, self.scheduler._last_lr, strict=True):
             group["lr"] = rate
         self.step, self.samples_seen = state.step, state.samples_seen
         self.wall_seconds = state.wall_seconds
@@ -107,20 +146,17 @@ class TrainingLoop:
     def state(self) -> TrainingState:
         """Everything needed to go on from here."""
         scheduler, keep = self.scheduler.state_dict(), self.processes.is_first
-        weights = {name: value.detach() for name, value in trainable(self.model)}
+        kept = ("last_epoch", "_step_count", "_last_lr", "base_lrs")
+        weights = {name: value.detach() for name, value in optimizer.trainable(self.model)}
         return TrainingState(
             step=self.step,
             samples_seen=self.samples_seen,
             wall_seconds=self.wall_seconds,
-            scheduler={key: scheduler[key] for key in SCHEDULER_STATE},
+            scheduler={key: scheduler[key] for key in kept},
             weights=gathered(weights, keep),
-            optimizer=gathered(optimizer_tensors(self.model, self.optimizer), keep),
-            ema=gathered(self._average.tensors, keep) if self._average is not None else {},
+            optimizer=gathered(optimizer.optimizer_tensors(self.model, self.optimizer), keep),
+            ema=gathered(self.average.tensors, keep),
         )
-
-    def averaged(self) -> AbstractContextManager[None]:
-        """Where the model has the average of its weights, if there is one."""
-        return self._average.in_use() if self._average is not None else nullcontext()
 
     def run(self, stop: StopRequest) -> bool:
         """Train to ``max_steps``; False where it stopped before, on request, with a checkpoint.
@@ -132,38 +168,32 @@ class TrainingLoop:
         self.model.train()
         while self.step < settings.max_steps:
             began = time.perf_counter()
-            rate = float(self.scheduler.get_last_lr()[0])
             stopping = self.train_step(stop)
-            over = stopping or self.step == settings.max_steps
-            saving = over or self.step % settings.save_steps == 0
+            last = self.step == settings.max_steps
+            saving = stopping or last or self.step % settings.save_steps == 0
             logging = saving or self.step % settings.logging_steps == 0
-            evaluating = settings.eval_steps and (
-                self.step % settings.eval_steps == 0 or self.step == settings.max_steps
-            )
+            every = settings.eval_steps
+            evaluating = every and (last or self.step % every == 0)
             if logging or evaluating:
                 self._losses.fetch()
             self.wall_seconds += time.perf_counter() - began
             if self.reporter is not None:
                 self.reporter.step(self.step, self._losses.last)
             if logging:
-                self._log(rate)
+                self._log()
             if evaluating and (self.reporter is not None or is_sharded(self.model)):
-                with self.averaged():
+                with self.average.in_use():
                     held_out = self._held_out_loss()
                 if self.reporter is not None:
                     self.reporter.held_out_loss(self.step, *held_out)
             if saving:
                 self.save(self.state())
-            if stopping and self.step < settings.max_steps:
+            if stopping and not last:
                 return False
         return True
 
     def train_step(self, stop: StopRequest) -> bool:
-        """One optimizer step, which waits for nothing that the device computes.
-
-        Returns:
-            Whether any process is asked to stop.
-        """
+        """One optimizer step, without waiting for the device; whether any process is to stop."""
         settings, processes = self.settings, self.processes
         first, samples = self.samples_seen, settings.samples_per_step
         step = range(first, first + samples)
@@ -186,13 +216,12 @@ class TrainingLoop:
                 with record_function(BACKWARD):
                     loss.backward()
             losses.append(loss.detach().double())
+        rate = float(self.scheduler.get_last_lr()[0])
         with record_function(OPTIMIZER):
             norm = whole(torch.nn.utils.clip_grad_norm_(self._parameters, settings.max_grad_norm))
-            rate = float(self.scheduler.get_last_lr()[0])
             self.optimizer.step()
             self.scheduler.step()
-            if self._average is not None:
-                self._average.update()
+            self.average.update()
         self.step += 1
         self.samples_seen += samples
         self._losses.add(self.step, sum(losses[1:], losses[0]), norm, rate)
@@ -240,19 +269,18 @@ class TrainingLoop:
             for place in range(own.start, own.stop, size)
         ]
 
-    def _log(self, rate: float) -> None:
+    def _log(self) -> None:
         losses = self._losses.taken()
         if not losses or self.reporter is None:
             return
-        self.reporter.metric(
-            Metric(
-                step=self.step,
-                samples_seen=self.samples_seen,
-                epoch=self.samples_seen / self.batches.samples,
-                loss=sum(losses) / len(losses),
-                losses=losses,
-                grad_norm=self._losses.grad_norm,
-                learning_rate=rate,
-                wall_seconds=self.wall_seconds,
-            )
+        metric = Metric(
+            step=self.step,
+            samples_seen=self.samples_seen,
+            epoch=self.samples_seen / self.batches.samples,
+            loss=sum(losses) / len(losses),
+            losses=losses,
+            grad_norm=self._losses.grad_norm,
+            learning_rate=self._losses.learning_rate,
+            wall_seconds=self.wall_seconds,
         )
+        self.reporter.metric(metric)

@@ -6,20 +6,14 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from gr00t_assets.core.errors import CheckpointError
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 from gr00t_assets.trainers.native.action_head import by_embodiment, kept_rows
-from gr00t_assets.trainers.native.base_models import (
-    BaseModel,
-    Device,
-    backbone_dtype,
-    load_base_model,
-)
+from gr00t_assets.trainers.native.base_models import BaseModel, Device, load_base_model
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
-from gr00t_assets.trainers.native.lora import add_lora
-from gr00t_assets.trainers.native.optimizer import finish_training
+from gr00t_assets.trainers.native.optimizer import add_lora, finish_training
 from gr00t_assets.trainers.native.weights import save_tensors
 from gr00t_assets.trainers.run_files import latest_record, publish_checkpoint
 
@@ -29,32 +23,20 @@ FILES = {"weights": "model.safetensors", "optimizer": "optimizer.safetensors"}
 EMA = "ema.safetensors"
 """The weights' average, where ``ema_decay`` asks for it; then it is the model."""
 
-_FACTS = ("samples_seen", "wall_seconds", "scheduler")
-"""What of the state the checkpoint's record has."""
+_FACTS = ("samples_seen", "wall_seconds", "scheduler")  # In the checkpoint's record.
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """The state after a step.
-
-    Attributes:
-        step: Optimizer steps done.
-        samples_seen: Samples drawn: the place in the data order, and what all that is drawn at
-            random follows from.
-        wall_seconds: Training time so far.
-        scheduler: State of the learning rate's schedule.
-        weights: Trained parameters by name; frozen ones come from the base model.
-        optimizer: AdamW's moments by parameter.
-        ema: The average of each trained parameter, float32; empty where there is none.
-    """
+    """The state after a step, and the training time so far."""
 
     step: int
-    samples_seen: int
+    samples_seen: int  # The place in the data order, from which all random draws follow.
     wall_seconds: float
-    scheduler: dict[str, Any]
-    weights: dict[str, torch.Tensor]
-    optimizer: dict[str, torch.Tensor]
-    ema: dict[str, torch.Tensor] = field(default_factory=dict)
+    scheduler: dict[str, Any]  # State of the learning rate's schedule.
+    weights: dict[str, Tensor]  # Trained parameters; frozen ones come from the base model.
+    optimizer: dict[str, Tensor]  # AdamW's moments by parameter.
+    ema: dict[str, Tensor] = field(default_factory=dict)  # Average of the weights, float32, if any.
 
 
 def save_checkpoint(state: TrainingState, run_directory: Path, config_hash: str, keep: int) -> None:
@@ -83,32 +65,32 @@ def latest_checkpoint(run_directory: Path, config_hash: str) -> TrainingState | 
         return None
     folder, record = latest
     if missing := set(FILES.values()) - record.files.keys():
-        details = [
-            *(f"{name}: is missing" for name in sorted(missing)),
-            f"delete {folder} to go on from the checkpoint before it, or from the start",
-        ]
-        raise CheckpointError(str(folder), "this checkpoint is corrupt.", details)
-    kept: dict[str, Any] = {name: getattr(record, name) for name in _FACTS}
+        details = [f"{name}: is missing" for name in sorted(missing)]
+        remedy = f"delete {folder} to go on from the checkpoint before it, or from the start"
+        raise CheckpointError(str(folder), "this checkpoint is corrupt.", [*details, remedy])
+    kept: dict[str, Any] = {name: getattr(record, name) for name in ("step", *_FACTS)}
     kept |= {part: load_file(folder / name) for part, name in FILES.items()}
-    ema = load_file(folder / EMA) if EMA in record.files else {}
-    return TrainingState(step=record.step, ema=ema, **kept)
+    return TrainingState(ema=load_file(folder / EMA) if EMA in record.files else {}, **kept)
 
 
 def spec_base_model(spec: TrainingSpec, device: Device) -> BaseModel:
     """The base model of a run, as training starts from it; nothing of it is frozen yet.
 
+    Towers that will be frozen are bfloat16 on a GPU; weights that are trained stay float32.
+
     Raises:
-        BaseModelError: There is no such model, or it is not an N1.5.
+        BaseModelError: There is no such model, or it is of no generation that is trained here.
     """
     experiment = spec.experiment
-    settings = N15Hyperparameters.of(experiment)
+    settings = NativeHyperparameters.of(experiment)
+    frozen = not (settings.tune_llm or settings.tune_visual)
     return load_base_model(
         experiment.base_model,
         experiment.base_model_revision,
         seed=settings.seed,
         action_horizon=len(spec.modality_config.action_indices),
-        attn="flash_attention_2" if device.on_gpu else "sdpa",
-        dtype=backbone_dtype(settings, device),
+        attn=device.attention,
+        dtype=torch.bfloat16 if frozen and device.on_gpu else torch.float32,
         device=device.device,
     )
 
@@ -122,8 +104,8 @@ def checkpoint_model(folder: Path, spec: TrainingSpec, device: Device) -> BaseMo
         BaseModelError: The base model is not there any more.
         CheckpointError: The checkpoint is of another model.
     """
-    averaged = (folder / EMA).is_file()
-    weights = load_file(folder / (EMA if averaged else FILES["weights"]))
+    averaged = folder / EMA
+    weights = load_file(averaged if averaged.is_file() else folder / FILES["weights"])
     base = spec_base_model(spec, device)
     settings = NativeHyperparameters.of(spec.experiment)
     add_lora(base.model, settings)
@@ -131,11 +113,8 @@ def checkpoint_model(folder: Path, spec: TrainingSpec, device: Device) -> BaseMo
         layer.keep_rows(spec.embodiments)
     weights = kept_rows(base.model, weights)
     named = dict(base.model.named_parameters())
-    other = [
-        name for name, value in weights.items()
-        if name not in named or named[name].shape != value.shape
-    ]  # fmt: skip
-    if other:
+    shapes = {name: value.shape for name, value in named.items()}
+    if other := [name for name, value in weights.items() if shapes.get(name) != value.shape]:
         problem = f"its weights are not those of base model {spec.experiment.base_model}."
         raise CheckpointError(str(folder), problem, sorted(other)[:5])
     with torch.no_grad():

@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import psutil
 import torch
@@ -17,8 +16,24 @@ from gr00t_assets.core.errors import BaseModelError
 from gr00t_assets.core.files import read_json, write_json
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
+FUTURE_TOKENS = "action_head.future_tokens.weight"
+"""Isaac-GR00T before 2025-07-08 has none in its action head: it drops those of the base model, and
+its checkpoints are of a model without them."""
+
+LARGEST_SHARD = 5_000_000_000
+"""Bytes of a file of weights, as transformers and Isaac-GR00T write them."""
+
+LARGEST_HEADER = 32 << 20
+"""Bytes; 200,000 tensors, of which N1.5 has a thousand."""
+
+StoredTensors = dict[str, tuple[Path, tuple[int, ...]]]
+"""Tensors that are not read yet: file and shape by name."""
+
+_SHOWN = 5
 _MISMATCH = "its weights do not match its config.json."
-_REFUSED = re.compile(r"os error (\d+)")
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -30,7 +45,7 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     try:
         save_file(_own_storage(tensors), path, metadata={"format": "pt"})
     except SafetensorError as error:
-        if refused := _REFUSED.search(str(error)):
+        if refused := re.search(r"os error (\d+)", str(error)):
             number = int(refused[1])
             raise OSError(number, os.strerror(number), str(path)) from error
         raise
@@ -43,24 +58,9 @@ def _own_storage(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         address = tensor.untyped_storage().data_ptr()
         whole = tensor.untyped_storage().nbytes() == tensor.nbytes and address not in seen
-        separate[name] = (
-            tensor.contiguous() if whole else tensor.clone(memory_format=torch.contiguous_format)
-        )
+        separate[name] = (tensor if whole else tensor.clone()).contiguous()
         seen.add(address)
     return separate
-
-
-WEIGHTS = "model.safetensors"
-INDEX = "model.safetensors.index.json"
-LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
-FUTURE_TOKENS = "action_head.future_tokens.weight"
-SHOWN = 5
-
-LARGEST_SHARD = 5_000_000_000
-"""Bytes of a file of weights, as transformers and Isaac-GR00T write them."""
-
-LARGEST_HEADER = 32 << 20
-"""Bytes; 200,000 tensors, of which N1.5 has a thousand."""
 
 
 def save_shards(tensors: Mapping[str, Tensor], directory: Path) -> None:
@@ -78,35 +78,53 @@ def save_shards(tensors: Mapping[str, Tensor], directory: Path) -> None:
         write_json(directory / INDEX, content)
 
 
-def weight_files(directory: Path) -> list[Path]:
-    """The safetensors files of a model folder: one, or the shards that its index names.
+def stored_weights(directory: Path, layers: int) -> StoredTensors:
+    """Look at the weights of a model folder: one safetensors file, or shards that its index names.
+
+    ``layers`` are those of the model that its ``config.json`` describes.
 
     Raises:
-        BaseModelError: They are missing, pickled, or left behind in Git LFS.
+        BaseModelError: Files are missing, broken, pickled or left behind in Git LFS, or they hold
+            fewer tensors than layers.
     """
+    tensors: StoredTensors = {}
+    for file in _weight_files(directory):
+        try:
+            with file.open("rb") as opened:
+                start = opened.read(len(LFS_POINTER))
+            if start == LFS_POINTER:
+                remedy = f"fetch them: git -C {directory} lfs pull"
+                problem = "this is a Git LFS pointer, not the weights."
+                raise BaseModelError(str(file), problem, [remedy])
+            if (size := int.from_bytes(start[:8], "little")) > LARGEST_HEADER:
+                raise SafetensorError(f"its header says that it has {size:,} bytes")
+            with safe_open(file, "pt") as content:
+                for name in content.keys():  # noqa: SIM118
+                    tensors[name] = (file, tuple(content.get_slice(name).get_shape()))
+        except (SafetensorError, OSError, RuntimeError) as error:
+            details = [str(error), f"{file.stat().st_size} bytes; copy or download it again"]
+            problem = "this is not a whole safetensors file."
+            raise BaseModelError(str(file), problem, details) from error
+    if len(tensors) < layers:
+        found = f"config.json describes {layers:,} layers, there are {len(tensors):,} tensors"
+        raise BaseModelError(str(directory), _MISMATCH, [found])
+    return tensors
+
+
+def _weight_files(directory: Path) -> list[Path]:
     if (directory / WEIGHTS).is_file():
-        files = [directory / WEIGHTS]
-    elif (directory / INDEX).is_file():
-        files = _shards(directory / INDEX)
-    else:
-        pickles = [p.name for end in ("bin", "pt", "pth") for p in directory.glob(f"*.{end}")]
-        details = [f"expected {WEIGHTS} or {INDEX}"]
-        if pickles:
-            names = ", ".join(sorted(pickles)[:SHOWN])
-            details = [
-                f"it has {names}: pickles, which can run code when opened, so they are not read",
-                "save the model as safetensors, as Isaac-GR00T does by default",
-            ]
-        raise BaseModelError(str(directory), f"{WEIGHTS} is missing.", details)
-    for file in files:
-        with file.open("rb") as handle:
-            if handle.read(len(LFS_POINTER)) == LFS_POINTER:
-                raise BaseModelError(
-                    str(file),
-                    "this is a Git LFS pointer, not the weights.",
-                    [f"fetch them: git -C {directory} lfs pull"],
-                )
-    return files
+        return [directory / WEIGHTS]
+    if (directory / INDEX).is_file():
+        return _shards(directory / INDEX)
+    pickles = [p.name for end in ("bin", "pt", "pth") for p in directory.glob(f"*.{end}")]
+    details = [f"expected {WEIGHTS} or {INDEX}"]
+    if pickles:
+        names = ", ".join(sorted(pickles)[:_SHOWN])
+        details = [
+            f"it has {names}: pickles, which can run code when opened, so they are not read",
+            "save the model as safetensors, as Isaac-GR00T does by default",
+        ]
+    raise BaseModelError(str(directory), f"{WEIGHTS} is missing.", details)
 
 
 def _shards(index: Path) -> list[Path]:
@@ -114,103 +132,33 @@ def _shards(index: Path) -> list[Path]:
         names = sorted(set(read_json(index)["weight_map"].values()))
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise BaseModelError(str(index), "this is not an index of shards.", [str(error)]) from error
-    outside = [
-        name for name in names if Path(name).name != name or not name.endswith(".safetensors")
-    ]
-    if outside:
-        raise BaseModelError(
-            str(index), "it names files that are no safetensors beside it.", outside[:SHOWN]
-        )
+    if outside := [n for n in names if Path(n).name != n or not n.endswith(".safetensors")]:
+        problem = "it names files that are no safetensors beside it."
+        raise BaseModelError(str(index), problem, outside[:_SHOWN])
     missing = [name for name in names if not (index.parent / name).is_file()]
     if missing or not names:
-        raise BaseModelError(
-            str(index), f"{len(missing)} of its {len(names)} shards are missing.", missing[:SHOWN]
-        )
+        problem = f"{len(missing)} of its {len(names)} shards are missing."
+        raise BaseModelError(str(index), problem, missing[:_SHOWN])
     return [index.parent / name for name in names]
 
 
-def _stored_shapes(files: list[Path]) -> dict[str, tuple[Path, tuple[int, ...]]]:
-    stored = {}
-    for file in files:
-        try:
-            _require_small_header(file)
-            with safe_open(file, "pt") as content:
-                for name in content.keys():  # noqa: SIM118
-                    stored[name] = (file, tuple(content.get_slice(name).get_shape()))
-        except (SafetensorError, OSError, RuntimeError) as error:
-            raise BaseModelError(
-                str(file),
-                "this is not a whole safetensors file.",
-                [str(error), f"{file.stat().st_size} bytes; copy or download it again"],
-            ) from error
-    return stored
-
-
-def _require_small_header(file: Path) -> None:
-    with file.open("rb") as opened:
-        size = int.from_bytes(opened.read(8), "little")
-    if size > LARGEST_HEADER:
-        raise SafetensorError(f"its header says that it has {size:,} bytes")
-
-
-class StoredWeights(NamedTuple):
-    """The weights of a model folder, not yet read.
-
-    Attributes:
-        directory: The folder.
-        tensors: File and shape of each tensor by its name.
-    """
-
-    directory: Path
-    tensors: dict[str, tuple[Path, tuple[int, ...]]]
-
-    @property
-    def has_future_tokens(self) -> bool:
-        """Whether they have ``future_tokens``.
-
-        Isaac-GR00T before 2025-07-08 has none in its action head: it drops those of the base model,
-        and its checkpoints are of a model without them.
-        """
-        return FUTURE_TOKENS in self.tensors
-
-
-def stored_weights(directory: Path, layers: int) -> StoredWeights:
-    """Look at the weights of a model folder.
-
-    Args:
-        layers: Of the model that its ``config.json`` describes.
-
-    Raises:
-        BaseModelError: Files are missing or broken, or hold fewer tensors than layers.
-    """
-    tensors = _stored_shapes(weight_files(directory))
-    if len(tensors) < layers:
-        found = f"config.json describes {layers:,} layers, there are {len(tensors):,} tensors"
-        raise BaseModelError(str(directory), _MISMATCH, [found])
-    return StoredWeights(directory, tensors)
-
-
-def _listed(kind: str, names: list[str]) -> Iterator[str]:
-    if names:
-        more = ", ..." if len(names) > SHOWN else ""
-        yield f"{len(names)} {kind}: {', '.join(sorted(names)[:SHOWN])}{more}"
-
-
-def load_weights(model: Gr00tModel, weights: StoredWeights, device: torch.device | str) -> None:
+def load_weights(
+    model: Gr00tModel, weights: StoredTensors, device: torch.device | str, subject: str
+) -> None:
     """Give a model that has shapes alone, on the device meta, its memory and its weights.
 
     They are converted to the model's dtype. ``lm_head`` is not part of the model and passed over;
-    where a file with tied embeddings has ``lm_head`` alone it stands for the embeddings.
+    where a file with tied embeddings has ``lm_head`` alone it stands for the embeddings. Errors
+    name ``subject``.
 
     Raises:
         BaseModelError: Names or shapes differ from the model's, there is not enough memory, or a
             number is not finite.
     """
-    stored, subject = dict(weights.tensors), str(weights.directory)
-    lm_head, embedding = stored.pop(model.lm_head, None), model.embedding
-    source = {name: name for name in stored}
-    if lm_head is not None and embedding not in stored:
-        stored[embedding], source[embedding] = lm_head, model.lm_head
+    stored, source = dict(weights), {name: name for name in weights}
+    lm_head = stored.pop(model.lm_head, None)
+    if lm_head is not None and model.embedding not in stored:
+        stored[model.embedding], source[model.embedding] = lm_head, model.lm_head
     shapes = {
         name: tuple(tensor.shape)
         for name, tensor in model.state_dict().items()
@@ -230,21 +178,25 @@ def load_weights(model: Gr00tModel, weights: StoredWeights, device: torch.device
     if details:
         raise BaseModelError(subject, _MISMATCH, details)
     _allocate(model, device, subject)
-    own = model.state_dict()
-    by_file: dict[Path, list[str]] = {}
-    for name in shapes:
-        by_file.setdefault(stored[name][0], []).append(name)
-    not_finite = []
-    for file, names in by_file.items():
+    own, not_finite = model.state_dict(), []
+    for file in {stored[name][0] for name in shapes}:
         with safe_open(file, "pt") as content:
-            for name in names:
-                own[name].copy_(content.get_tensor(source[name]))
-                if not _is_finite(own[name]):
+            for name in (name for name in shapes if stored[name][0] == file):
+                tensor = own[name].copy_(content.get_tensor(source[name]))
+                # A sum tells it for most tensors, without their size again.
+                finite = tensor.sum(dtype=torch.float32).isfinite() or tensor.isfinite().all()
+                if not finite:
                     not_finite.append(source[name])
     if not_finite:
         problem = "it has weights that are not finite numbers (NaN or infinite)."
         remedy = "copy or download it again; if it is so at its origin, take an earlier checkpoint"
         raise BaseModelError(subject, problem, [*_listed("tensors", not_finite), remedy])
+
+
+def _listed(kind: str, names: list[str]) -> Iterator[str]:
+    if names:
+        more = ", ..." if len(names) > _SHOWN else ""
+        yield f"{len(names)} {kind}: {', '.join(sorted(names)[:_SHOWN])}{more}"
 
 
 def _allocate(model: nn.Module, device: torch.device | str, subject: str) -> None:
@@ -262,10 +214,3 @@ def _allocate(model: nn.Module, device: torch.device | str, subject: str) -> Non
         remedy = "train it where there is more memory, or take a smaller model"
         problem = "there is not enough memory for its weights."
         raise BaseModelError(subject, problem, [found, remedy]) from error
-
-
-def _is_finite(tensor: Tensor) -> bool:
-    """Whether all numbers are finite; a sum tells it for most tensors, without their size again."""
-    if not tensor.is_floating_point():
-        return True
-    return bool(tensor.sum(dtype=torch.float32).isfinite()) or bool(tensor.isfinite().all())

@@ -17,9 +17,8 @@ from gr00t_assets.experiments.registry import combined_hyperparameters
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
 from gr00t_assets.trainers.n17.architecture import TINY, N17Config
 from gr00t_assets.trainers.native.base_models import save_model
-from gr00t_assets.trainers.native.n17.gr00t_n17 import Gr00tN17
-from gr00t_assets.trainers.native.n17.prompt import N17_PROMPT
-from gr00t_assets.trainers.native.prompts import PAD, byte_tokenizer
+from gr00t_assets.trainers.native.gr00t_n17 import Gr00tN17
+from gr00t_assets.trainers.native.prompts import N17_PROMPT, PAD, byte_tokenizer
 from gr00t_assets_tests.small_dataset import small_dataset
 
 DATA_CONFIG = """\

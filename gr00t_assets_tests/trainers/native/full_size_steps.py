@@ -99,7 +99,7 @@ def measure(folder: Path, settings: NativeHyperparameters, config: ModelConfig) 
     model = random_model(config)
     set_up_training(model, settings, [0])
     aside = sum(
-        tensor.nbytes for item in by_embodiment(model).values() for tensor in item.set_aside
+        value.nbytes for item in by_embodiment(model).values() for value in item.set_aside.values()
     )
     made = time.perf_counter()
     optimizer, sample = make_optimizer(model, settings), one_sample(config)
@@ -124,7 +124,7 @@ def measure(folder: Path, settings: NativeHyperparameters, config: ModelConfig) 
     written, expected = time.perf_counter(), sums(model)
     del model
     again = empty_model(config)
-    load_weights(again, stored_weights(saved, config.layers), "cpu")
+    load_weights(again, stored_weights(saved, config.layers), "cpu", str(saved))
     found = sums(again)
     size = sum(file.stat().st_size for file in (folder / "checkpoints").rglob("*.safetensors"))
     return {

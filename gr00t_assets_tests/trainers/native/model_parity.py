@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from gr00t_assets.core.errors import BaseModelError, Gr00tAssetsError
 from gr00t_assets.trainers.native.base_models import load_base_model
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
-from gr00t_assets.trainers.native.n17.gr00t_n17 import Gr00tN17
+from gr00t_assets.trainers.native.gr00t_n17 import Gr00tN17
 
 _PROMPT = ("input_ids", "attention_mask")
 

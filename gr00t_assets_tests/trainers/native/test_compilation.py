@@ -10,7 +10,6 @@ from safetensors.torch import load_file
 
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.native.base_models import load_base_model
-from gr00t_assets.trainers.native.compilation import compile_layers
 from gr00t_assets_tests.trainers.conftest import SpecMaker, environment, train, trainer
 from gr00t_assets_tests.trainers.native.test_native_resume import losses
 
@@ -66,7 +65,7 @@ def test_a_layer_that_failed_to_compile_is_as_it_was() -> None:
         raise RuntimeError("\n  no such thing\nmore")
 
     try:
-        assert compile_layers(model, attempt) == "no such thing"
+        assert model.compile_layers(attempt) == "no such thing"
     finally:
         torch._dynamo.config.recompile_limit = limit
     assert all(module._compiled_call_impl is None for module in model.modules())
@@ -75,5 +74,5 @@ def test_a_layer_that_failed_to_compile_is_as_it_was() -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(torch.OutOfMemoryError):
-        compile_layers(model, too_large)
+        model.compile_layers(too_large)
     torch._dynamo.config.recompile_limit = limit

@@ -108,7 +108,7 @@ def test_prompts_of_other_lengths_are_padded_as_they_are_trained(
     mask = batch["attention_mask"].bool()
     assert isinstance(base.model, Gr00tN15)
     with torch.no_grad():
-        features, _ = base.model.tower_features(batch)
+        features = base.model.backbone(batch)
     tokens = features[mask].to(dtype)
     numbers = tokens if dtype == torch.float32 else tokens.view(torch.int16)
     np.save(tmp_path / "tokens.npy", numbers.numpy())

@@ -1,3 +1,4 @@
+import importlib.util
 import subprocess
 import sys
 from itertools import pairwise
@@ -11,10 +12,9 @@ from safetensors.torch import load_file
 from transformers import AttentionInterface
 
 from gr00t_assets.trainers.n15.model_configs import TINY
-from gr00t_assets.trainers.native.base_models import load_base_model
+from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
 from gr00t_assets.trainers.native.batch_tensors import placed
 from gr00t_assets.trainers.native.batches import draw_flow
-from gr00t_assets.trainers.native.gr00t_model import attention_implementation
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets_tests.trainers.n15_release import N1_5_FULL
 from gr00t_assets_tests.trainers.native import model_parity
@@ -202,11 +202,11 @@ def test_actions_come_from_the_noise(model):
 
 
 def test_noise_is_normal_and_times_follow_the_beta_distribution():
-    flow = draw_flow(TINY.action_head, 0, 0, 20_000)
-    assert float(flow.noise.std()) == pytest.approx(1, abs=0.01)
-    assert float(flow.times.max()) <= 1
+    noise, times = draw_flow(TINY.action_head, 0, 0, 20_000)
+    assert float(noise.std()) == pytest.approx(1, abs=0.01)
+    assert float(times.max()) <= 1
     # Mean of Beta(1.5, 1) is 0.6.
-    assert float(flow.times.mean()) == pytest.approx(1 - 0.6 / 0.999, abs=0.01)
+    assert float(times.mean()) == pytest.approx(1 - 0.6 / 0.999, abs=0.01)
 
 
 def test_masked_entries_do_not_count(model, noise):
@@ -226,7 +226,7 @@ def test_a_bfloat16_backbone_feeds_a_float32_head(noise):
     exact = load_base_model("tiny", seed=0).model.eval()
     half = load_base_model("tiny", seed=0, dtype=torch.bfloat16).model.eval()
     assert half.backbone_features(batch)[0].dtype == torch.bfloat16
-    assert half.backbone.eagle_model.text.rotary_emb.inv_freq.dtype == torch.float32
+    assert half.backbone.text.rotary_emb.inv_freq.dtype == torch.float32
     loss = half(batch, noise, t)
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(exact(batch, noise, t).item(), rel=0.05)
@@ -243,9 +243,9 @@ def test_image_tokens_and_patches_must_be_as_many(model):
 
 
 def test_flash_attention_needs_its_package_and_a_gpu():
-    assert attention_implementation() == "sdpa"
-    if not torch.cuda.is_available():
-        assert attention_implementation("flash_attention_2") == "sdpa"
+    assert choose_device("cpu").attention == "sdpa"
+    if importlib.util.find_spec("flash_attn") is None:
+        assert choose_device().attention == "sdpa"
 
 
 def test_file_names_are_nvidias(parity_model: Path):
@@ -279,10 +279,10 @@ def test_prompts_without_their_padding_give_the_same_features():
     real = plain["attention_mask"].bool()
     with torch.no_grad():
         expected, _ = model.backbone_features(batch)
-        eagle = model.backbone.eagle_model
+        backbone = model.backbone
         AttentionInterface.register("varlen_in_a_test", _varlen_attention)
-        eagle.text.config._attn_implementation = "varlen_in_a_test"
-        eagle.packs = True
+        backbone.text.config._attn_implementation = "varlen_in_a_test"
+        backbone.packs = True
         packed, mask = model.backbone_features(batch)
     assert torch.equal(mask, plain["attention_mask"])
     torch.testing.assert_close(packed[real], expected[real], atol=1e-5, rtol=0)

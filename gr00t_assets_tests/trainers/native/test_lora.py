@@ -15,7 +15,7 @@ from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
 from gr00t_assets.trainers.native.batches import BatchSource, draw_flow
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
-from gr00t_assets.trainers.native.lora import ADAPTER, add_lora, merge_lora
+from gr00t_assets.trainers.native.optimizer import ADAPTER, add_lora, merge_lora
 from gr00t_assets.trainers.native.training_state import checkpoint_model
 from gr00t_assets.trainers.run_files import DEFAULT_LAYOUT
 from gr00t_assets_tests.trainers.conftest import SpecMaker, train

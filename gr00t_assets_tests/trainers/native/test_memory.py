@@ -93,7 +93,7 @@ def test_it_is_what_a_real_step_takes(values: dict[str, Any]) -> None:
     weights, moments, peak = real_peak(settings(**values), 6)
     counted = need(6, **values)
     assert (counted.weights, counted.moments) == (weights, moments)
-    passes = traced_step.step_passes(TINY, settings(**values), 1, memory.PROMPT_TOKENS, False)
+    passes = traced_step.step_passes(TINY, settings(**values), 1, memory.PROMPT_TOKENS, False)  # pyright: ignore[reportArgumentType]
     alive = (passes.fixed + 6 * passes.each).max()
     assert alive == pytest.approx(peak, rel=0.06)
     # An update of bfloat16 takes more than the step of a model this small.
@@ -101,7 +101,7 @@ def test_it_is_what_a_real_step_takes(values: dict[str, Any]) -> None:
 
 
 def test_every_batch_size_follows_from_two() -> None:
-    passes = traced_step.step_passes(TINY, settings(**ALL), 2, 40, True)
+    passes = traced_step.step_passes(TINY, settings(**ALL), 2, 40, True)  # pyright: ignore[reportArgumentType]
     with torch.device("meta"):
         model = traced_step.new_model(TINY)
     set_up_training(model, settings(**ALL), [0])

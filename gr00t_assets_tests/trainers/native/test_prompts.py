@@ -10,9 +10,8 @@ from gr00t_assets.core.errors import BaseModelError, DatasetError
 from gr00t_assets.trainers.native.prompts import (
     EAGLE_TOKENS,
     Tokenizer,
-    build_prompt,
     byte_tokenizer,
-    expand_images,
+    eagle_prompt,
     load_tokenizer,
     tokenize,
 )
@@ -40,11 +39,12 @@ def test_prompts_equal_nvidias(parity_data):
     assert len(samples) in (3, 20)
     for sample in samples:
         task = sample["prompt"].split("<image-1>")[1].split("<|im_end|>")[0]
-        assert build_prompt(task, 1) == sample["prompt"]
+        theirs = sample["prompt"].replace("<image-1>", "<image 1><img></img>")
+        assert eagle_prompt(task, 1, 0) == theirs
 
 
 def test_each_image_gets_its_number_and_its_tokens():
-    text = expand_images(build_prompt("go", 2), 3)
+    text = eagle_prompt("go", 2, 3)
     run = "<IMG_CONTEXT>" * 3
     assert f"<image 1><img>{run}</img><image 2><img>{run}</img>go<|im_end|>" in text
 
@@ -91,7 +91,7 @@ def test_special_tokens_in_a_task_are_an_error(task):
 def test_eagles_tokens_are_added_to_qwens(tmp_path):
     size = small_qwen(tmp_path)
     tokenizer = load_tokenizer(tmp_path, size)
-    prompt = expand_images(build_prompt("pick the pear", 1), 2)
+    prompt = eagle_prompt("pick the pear", 1, 2)
     ids = tokenizer.encode(prompt)
     assert ids.count(size) == 2
     assert size + EAGLE_TOKENS.index("<img>") in ids

@@ -19,7 +19,7 @@ from gr00t_assets_tests.trainers.native.test_training_options import held_out
 PARTS = """
 import torch.distributed as dist
 from gr00t_assets.trainers.native.base_models import load_base_model
-from gr00t_assets.trainers.native.sharding import shard, whole
+from gr00t_assets.trainers.native.processes import shard, whole
 import torch
 
 dist.init_process_group("gloo")

@@ -16,8 +16,7 @@ from gr00t_assets.trainers.native.batches import BatchSource, draw_flow
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.optimizer import set_up_training
 from gr00t_assets.trainers.native.processes import Processes
-from gr00t_assets.trainers.native.step_losses import StepLosses
-from gr00t_assets.trainers.native.training_loop import TrainingLoop
+from gr00t_assets.trainers.native.training_loop import StepLosses, TrainingLoop
 from gr00t_assets.trainers.native.training_state import TrainingState
 from gr00t_assets.trainers.run_files import complete_checkpoints
 from gr00t_assets_tests.trainers.conftest import SpecMaker, train

@@ -8,9 +8,9 @@ from torch import nn
 
 from gr00t_assets.runs.metrics import read_held_out_losses
 from gr00t_assets.trainers.native.base_models import choose_device
+from gr00t_assets.trainers.native.optimizer import WeightAverage
 from gr00t_assets.trainers.native.policy import NativePolicy
 from gr00t_assets.trainers.native.training_state import EMA, FILES, checkpoint_model
-from gr00t_assets.trainers.native.weight_average import WeightAverage
 from gr00t_assets.trainers.policy import Observations
 from gr00t_assets.trainers.run_files import DEFAULT_LAYOUT
 from gr00t_assets_tests.trainers.conftest import SpecMaker, train

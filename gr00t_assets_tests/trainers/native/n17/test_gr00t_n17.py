@@ -12,8 +12,8 @@ from gr00t_assets.modality.shortest_edge import edge_images
 from gr00t_assets.trainers.model_config import known_generation, load_config
 from gr00t_assets.trainers.n17.architecture import TINY, parse_config
 from gr00t_assets.trainers.native.base_models import load_base_model, save_model
-from gr00t_assets.trainers.native.n17.gr00t_n17 import IMAGE, Gr00tN17
-from gr00t_assets.trainers.native.n17.prompt import prompt_text
+from gr00t_assets.trainers.native.gr00t_n17 import IMAGE, Gr00tN17
+from gr00t_assets.trainers.native.prompts import qwen3_prompt
 from gr00t_assets_tests.parity_cut import N17_CUT, unpack
 from gr00t_assets_tests.trainers.native import model_parity
 
@@ -98,9 +98,9 @@ def test_patches_of_images_that_are_not_square(vectors: Path) -> None:
 def test_prompts_are_those_of_nvidias_processor(vectors: Path) -> None:
     samples = json.loads((vectors / "samples.json").read_text())["samples"]
     for sample in samples:
-        assert prompt_text(sample["task"], 1, 1) == sample["prompt"]
+        assert qwen3_prompt(sample["task"], 1, 1) == sample["prompt"]
         assert sample["input_ids"].count(151_655) == parse_config(RELEASED).image_tokens(256, 256)
-    assert "pickup the pear<" in prompt_text("Pick-up the PEAR!", 2, 3)
+    assert "pickup the pear<" in qwen3_prompt("Pick-up the PEAR!", 2, 3)
 
 
 def test_padding_and_the_neighbours_do_not_matter(folder: Path) -> None:

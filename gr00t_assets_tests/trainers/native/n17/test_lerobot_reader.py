@@ -16,8 +16,7 @@ import torch
 
 from gr00t_assets.trainers.n17.architecture import TINY, N17Config, parse_config
 from gr00t_assets.trainers.native.base_models import new_model, save_model
-from gr00t_assets.trainers.native.n17.prompt import N17_PROMPT
-from gr00t_assets.trainers.native.prompts import Tokenizer, byte_tokenizer
+from gr00t_assets.trainers.native.prompts import N17_PROMPT, Tokenizer, byte_tokenizer
 from gr00t_assets.trainers.policy import Observations, open_policy
 from gr00t_assets_tests.trainers.n17.test_processor_files import with_camera
 

@@ -11,7 +11,7 @@ from transformers import PretrainedConfig
 
 from gr00t.model.modules.qwen3_backbone import make_towers
 from gr00t_assets.trainers.n17.architecture import parse_config
-from gr00t_assets.trainers.native.n17.gr00t_n17 import Gr00tN17
+from gr00t_assets.trainers.native.gr00t_n17 import Gr00tN17
 
 
 class Gr00tN1d7(nn.Module):

@@ -9,9 +9,8 @@ import torch
 
 from gr00t_assets.modality.shortest_edge import edge_images
 from gr00t_assets.trainers.model_config import load_config
-from gr00t_assets.trainers.native.n17.gr00t_n17 import Gr00tN17
-from gr00t_assets.trainers.native.n17.prompt import N17_PROMPT
-from gr00t_assets.trainers.native.prompts import load_tokenizer, tokenize
+from gr00t_assets.trainers.native.gr00t_n17 import Gr00tN17
+from gr00t_assets.trainers.native.prompts import N17_PROMPT, load_tokenizer, tokenize
 
 
 def build_processor(model_name, transformers_loading_kwargs):

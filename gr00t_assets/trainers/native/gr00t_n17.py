@@ -9,119 +9,91 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
-from transformers import Qwen3VLConfig, Qwen3VLModel
-from transformers.vision_utils import (
-    get_vision_cu_seqlens,
-    get_vision_interpolation_indices_and_weights,
-    get_vision_position_ids,
-)
+from transformers import Qwen3VLConfig, Qwen3VLModel, vision_utils
 
 from gr00t_assets.trainers.n17.architecture import (
     N17ActionHeadConfig,
     N17Config,
     N17DiffusionModelConfig,
 )
-from gr00t_assets.trainers.native.action_head import FlowMatchingActionHead
+from gr00t_assets.trainers.native.action_head import Batch, FlowMatchingActionHead
 from gr00t_assets.trainers.native.dit import DiT
-from gr00t_assets.trainers.native.gr00t_model import Gr00tModel, attention_implementation
-from gr00t_assets.trainers.native.n17.prompt import N17_PROMPT
-from gr00t_assets.trainers.native.prompts import PromptFormat, image_places
+from gr00t_assets.trainers.native.gr00t_model import Backbone, Gr00tModel
+from gr00t_assets.trainers.native.prompts import N17_PROMPT, PromptFormat, image_places
 
-PADDING, TEXT, IMAGE = 0, 1, 2
-"""Kinds of tokens of a prompt, by which the action head attends to them."""
+PADDING, TEXT, IMAGE = 0, 1, 2  # Kinds of tokens, by which the action head attends to them.
 
 
-class UnusedNorm(nn.Module):
-    """The text tower's final norm: files hold it, and features are taken before it."""
+class Qwen3Backbone(Backbone):
+    """The towers of Qwen3-VL, the text tower cut to ``select_layer`` layers, without its norm."""
 
-    def __init__(self, width: int) -> None:
+    towers_name: ClassVar[str] = "model.model"
+    vision_name: ClassVar[str] = "model.model.visual"
+    text_name: ClassVar[str] = "model.model.language_model"
+
+    def __init__(self, config: N17Config, attn: str) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """The features as they are."""
-        return features
-
-
-class Qwen3Backbone(nn.Module):
-    """The towers of Qwen3-VL, the text tower cut to ``select_layer`` layers."""
-
-    def __init__(self, config: N17Config, attn: str = "sdpa") -> None:
-        super().__init__()
-        fields: dict[str, Any] = config.qwen3_vl_config.model_dump(
-            mode="json", exclude={"tokenizer"}
-        )
-        fields["attn_implementation"] = attention_implementation(attn)
-        fields["text_config"]["num_hidden_layers"] = config.select_layer
-        fields["text_config"]["use_cache"] = False
+        sizes = config.qwen3_vl_config
+        fields: dict[str, Any] = sizes.model_dump(mode="json", exclude={"tokenizer"})
+        fields["attn_implementation"] = attn
+        fields["text_config"] |= {"num_hidden_layers": config.select_layer, "use_cache": False}
         model: Any = Qwen3VLModel(Qwen3VLConfig(**fields))
-        model.language_model.norm = UnusedNorm(config.backbone_embedding_dim)
+        # Features are taken before the final norm, whose weight files hold.
+        model.language_model.norm = nn.Identity()
+        model.language_model.norm.weight = nn.Parameter(torch.ones(config.backbone_embedding_dim))
         # transformers' own looks for the places at every layer, for which a GPU has to be waited.
         model.language_model._deepstack_process = _added_at
-        self.model = nn.ModuleDict({"model": model})
-        self.image_token = config.qwen3_vl_config.image_token_id
+        self.model: Any = nn.ModuleDict({"model": model})
+        self.image_token = sizes.image_token_id
 
-    @property
-    def towers(self) -> Any:
-        """transformers' model of both towers."""
-        return self.model["model"]
-
-    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Features (B, L, D) before the final norm, and the kind of each token (B, L) int64.
-
-        Features of padded tokens mean nothing. Frozen towers run without recording gradients.
-        """
-        trained = any(parameter.requires_grad for parameter in self.towers.parameters())
-        with torch.set_grad_enabled(torch.is_grad_enabled() and trained):
-            return self._features(batch), self.kinds(batch)
-
-    def kinds(self, batch: dict[str, Tensor]) -> Tensor:
+    def kinds(self, batch: Batch) -> Tensor:
         """Of each token whether it is padding, text or part of an image, (B, L) int64."""
         ids = batch["input_ids"]
         kinds = TEXT + (ids == self.image_token).to(ids.dtype)
         return kinds if (mask := batch.get("attention_mask")) is None else kinds * mask
 
-    def positions(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def positions(self, batch: Batch) -> dict[str, Tensor]:
         """Where the tokens and the patches of a batch are, on its device; waits for a GPU.
 
-        Returns:
-            ``text_positions`` (3, B, L), ``patch_positions`` (N, 2), the learned positions that a
-            patch is between, ``interp_indices`` and ``interp_weights`` (N, 4), and ``image_ends``
-            (images + 1,), the places in the patches where images begin and end.
+        They are ``text_positions`` (3, B, L), ``patch_positions`` (N, 2), the learned positions
+        that a patch is between, ``interp_indices`` and ``interp_weights`` (N, 4), and
+        ``image_ends`` (images + 1,), the places in the patches where images begin and end.
         """
-        vision, grid, ids = self.towers.visual, batch["image_grid_thw"], batch["input_ids"]
-        kinds, mask = (ids == self.image_token).int(), batch.get("attention_mask")
-        of_text, _ = self.towers.get_rope_index(ids, kinds, grid, attention_mask=mask)
-        indices, weights = get_vision_interpolation_indices_and_weights(
+        vision, grid, ids = self.vision, batch["image_grid_thw"], batch["input_ids"]
+        merge, mask = vision.spatial_merge_size, batch.get("attention_mask")
+        kinds = (ids == self.image_token).int()
+        of_text, _ = self.model["model"].get_rope_index(ids, kinds, grid, attention_mask=mask)
+        indices, weights = vision_utils.get_vision_interpolation_indices_and_weights(
             grid,
             vision.num_grid_per_side,
             vision.interpolation_mode,
             vision.interpolation_align_corners,
-            vision.spatial_merge_size,
+            merge,
         )
         return {
             "text_positions": of_text,
-            "patch_positions": get_vision_position_ids(grid, vision.spatial_merge_size),
+            "patch_positions": vision_utils.get_vision_position_ids(grid, merge),
             "interp_indices": indices,
             "interp_weights": weights,
-            "image_ends": get_vision_cu_seqlens(grid),
+            "image_ends": vision_utils.get_vision_cu_seqlens(grid),
         }
 
-    def _features(self, batch: dict[str, Tensor]) -> Tensor:
+    def features(self, batch: Batch) -> Tensor:
         """What transformers' model of both towers does, without waiting for a GPU."""
         if "text_positions" not in batch:
             batch = {**batch, **self.positions(batch)}
         ids, places, ends = batch["input_ids"], batch.get("image_places"), batch["image_ends"]
         if places is None:
             places = image_places(ids, self.image_token)
-        vision, text = self.towers.visual, self.towers.language_model
+        vision, text = self.vision, self.text
         flash = text.config._attn_implementation == "flash_attention_2"
         seen = vision(
             batch["pixel_values"].to(vision.dtype),
             grid_thw=batch["image_grid_thw"],
             position_ids=batch["patch_positions"],
             cu_seqlens=ends.to(ids.device) if flash else ends,
-            **{name: batch[name] for name in ("interp_indices", "interp_weights")},
+            interp_indices=batch["interp_indices"],
+            interp_weights=batch["interp_weights"],
         )
         tokens = text.embed_tokens(ids)
         patches = seen.pooler_output.to(tokens.dtype)
@@ -140,7 +112,7 @@ class Qwen3Backbone(nn.Module):
 
     def rebuild_buffers(self) -> None:
         """Compute anew the buffers that no file holds, after ``to_empty`` left them unset."""
-        text, vision = self.towers.language_model, self.towers.visual
+        text, vision = self.text, self.vision
         device = text.embed_tokens.weight.device
         text.rotary_emb = type(text.rotary_emb)(text.config).to(device)
         vision.rotary_pos_emb = type(vision.rotary_pos_emb)(vision.config).to(device)
@@ -180,16 +152,15 @@ class N17ActionHead(FlowMatchingActionHead):
     config: N17ActionHeadConfig
 
     def attend(self, features: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Let features (B, S, D) attend to each other; ``mask`` has each token's kind, (B, S).
+        """Let features (B, S, D) attend to each other.
 
-        Returns:
-            Features, and the masks of text and of images, (2, B, 1, 1, S) bool.
+        From the kind of each (B, S) the masks of text and of images are made, (2, B, 1, 1, S) bool.
         """
         assert mask is not None
         features, _ = super().attend(features, mask != PADDING)
         return features, torch.stack([mask == TEXT, mask == IMAGE])[:, :, None, None, :]
 
-    def encode_state(self, batch: dict[str, Tensor]) -> Tensor:
+    def encode_state(self, batch: Batch) -> Tensor:
         """Tokens of the state (B, 1, width).
 
         In training the state is zero in some samples, and its token in some, each with
@@ -215,33 +186,11 @@ class Gr00tN17(Gr00tModel):
     prompt: ClassVar[PromptFormat] = N17_PROMPT
     lm_head: ClassVar[str] = "backbone.model.lm_head.weight"
     embedding: ClassVar[str] = "backbone.model.model.language_model.embed_tokens.weight"
+    unused: ClassVar[str] = "backbone.model.model.language_model.norm"
+    backbone_type: ClassVar[Any] = Qwen3Backbone
+    action_head_type: ClassVar[type[FlowMatchingActionHead]] = N17ActionHead
 
-    def __init__(self, config: N17Config, attn: str = "sdpa") -> None:
-        super().__init__()
-        self.config = config
-        self.backbone = Qwen3Backbone(config, attn)
-        self.action_head = N17ActionHead(config.action_head)
-        self.set_trainable(True, True, True, True)
-
-    def backbone_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Features of the prompt and its images (B, L, D), and the kind of each token (B, L).
-
-        A batch may have ``features`` (B, L, D) in place of pixels.
-        """
-        if (known := batch.get("features")) is not None:
-            return known, self.backbone.kinds(batch)
-        return self.backbone(batch)
-
-    def tower_features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """As ``backbone_features``, computed."""
-        return self.backbone(batch)
-
-    @property
-    def tower_weights(self) -> nn.Module:
-        """Both towers."""
-        return self.backbone.towers
-
-    def placed(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def placed(self, batch: Batch) -> Batch:
         """A batch on the CPU with its ``positions``, where it has images."""
         return {**batch, **self.backbone.positions(batch)} if "pixel_values" in batch else batch
 
@@ -262,26 +211,3 @@ class Gr00tN17(Gr00tModel):
         grid = torch.tensor([[1, rows, columns]]).expand(len(images), 3)
         count = len(images) * rows * columns
         return {"pixel_values": patches.reshape(count, -1), "image_grid_thw": grid}
-
-    def parts(self) -> dict[str, list[nn.Module]]:
-        """Modules by the flag that trains them, in the order of ``set_trainable``."""
-        towers = self.backbone.towers
-        return {
-            "llm": [towers.language_model],
-            "visual": [towers.visual],
-            "projector": self.action_head.projector(),
-            "diffusion_model": [self.action_head.model],
-        }
-
-    def towers(self) -> list[Any]:
-        """The vision tower and the text tower."""
-        return [self.backbone.towers.visual, self.backbone.towers.language_model]
-
-    def tower_layers(self) -> list[nn.Module]:
-        """Every layer of both towers."""
-        vision, text = self.towers()
-        return [*vision.blocks, *text.layers]
-
-    def unused(self) -> list[nn.Module]:
-        """The text tower's final norm."""
-        return [self.backbone.towers.language_model.norm]

@@ -24,7 +24,6 @@ LAUNCHER_REVISION = "1"
 """Raised whenever the launcher would give other losses than before at the same commit."""
 
 CHECKOUT_NAME = "Isaac-GR00T"
-ENVIRONMENT_NAME = ".venv"
 BACKBONE = Path("gr00t") / "model" / "backbone" / "eagle2_hg_model"
 """Folder of the Eagle backbone in a checkout."""
 
@@ -33,10 +32,8 @@ BACKBONE = Path("gr00t") / "model" / "backbone" / "eagle2_hg_model"
 class IsaacEnvironment:
     """A checkout of Isaac-GR00T and the Python that runs it; neither need exist.
 
-    Attributes:
-        checkout: Folder with NVIDIA's fine-tuning script and the package ``gr00t``.
-        python: Interpreter with the checkout's dependencies.
-        generation: Of GR00T, that it is to train.
+    The checkout is the folder with NVIDIA's fine-tuning script and the package ``gr00t``, the
+    Python has its dependencies, and the generation is the one of GR00T that it is to train.
     """
 
     checkout: Path
@@ -49,8 +46,7 @@ class IsaacEnvironment:
     ) -> "IsaacEnvironment":
         """What ``isaac setup`` makes in a folder; of the generation that is there by default."""
         root = directory.expanduser().absolute()
-        checkout = root / CHECKOUT_NAME
-        python = root / ENVIRONMENT_NAME / "bin" / "python"
+        checkout, python = root / CHECKOUT_NAME, root / ".venv" / "bin" / "python"
         return cls(checkout, python, generation or generation_in(checkout))
 
     @classmethod
@@ -60,11 +56,9 @@ class IsaacEnvironment:
         named = facts.variable
         directory = os.environ.get(named) or project_root() / "data" / facts.folder
         default = cls.in_directory(Path(directory), facts)
-        return cls(
-            Path(os.environ.get(f"{named}_CHECKOUT") or default.checkout).expanduser().absolute(),
-            Path(os.environ.get(f"{named}_PYTHON") or default.python).expanduser().absolute(),
-            facts,
-        )
+        checkout = os.environ.get(f"{named}_CHECKOUT") or default.checkout
+        python = os.environ.get(f"{named}_PYTHON") or default.python
+        return cls(*(Path(item).expanduser().absolute() for item in (checkout, python)), facts)
 
     @property
     def script(self) -> Path:
@@ -100,13 +94,8 @@ class IsaacEnvironment:
         if not os.access(self.python, os.X_OK):
             missing.append(f"no Python at {self.python}")
         if missing:
-            named = self.generation.variable
-            raise TrainingError(
-                experiment,
-                f"isaac-gr00t is not set up for {self.generation.title} on this machine.",
-                [
-                    *missing,
-                    f"set it up: {self.setup_command(self.checkout.parent)}",
-                    f"or name an existing one: {named}_CHECKOUT and {named}_PYTHON",
-                ],
-            )
+            named, title = self.generation.variable, self.generation.title
+            problem = f"isaac-gr00t is not set up for {title} on this machine."
+            make = f"set it up: {self.setup_command(self.checkout.parent)}"
+            name = f"or name an existing one: {named}_CHECKOUT and {named}_PYTHON"
+            raise TrainingError(experiment, problem, [*missing, make, name])

@@ -22,13 +22,10 @@ class IsaacGeneration:
             and ``_PYTHON`` behind it, the two that name them one by one.
         folder: The folder where the variable is not set, inside ``data``.
         script: What trains, in the checkout.
-        interface: The file of the checkout that has the script's arguments as a class.
-        arguments: Name of that class.
         launcher: Module of ``launcher/`` that prepares the script.
         pinned: Full hash of the commit that ``isaac setup`` checks out.
         line: Of the commits that it trains with, as ``commits.Revision`` names them.
         fixes: Faults that some of these commits still have.
-        python: Version that the checkout's packages are pinned for.
         extra: Of the checkout's package.
         flash_attention: Version of flash-attn.
         needs_flash_attention: Whether the checkout imports it without condition.
@@ -40,19 +37,17 @@ class IsaacGeneration:
         trained: Of those the ones that are trained with a frozen backbone.
         batch_1_gb: GPU memory at batch size 1, as published.
         parts: Beginnings of the names of parameters, by the part that a flag trains.
+        python: Version that the checkout's packages are pinned for.
     """
 
     name: GenerationName
     variable: str
     folder: str
     script: str
-    interface: str
-    arguments: str
     launcher: str
     pinned: str
     line: str
     fixes: tuple[Fix, ...]
-    python: str
     extra: str
     flash_attention: str
     needs_flash_attention: bool
@@ -63,60 +58,51 @@ class IsaacGeneration:
     trained: int
     batch_1_gb: int
     parts: Mapping[str, tuple[str, ...]]
+    python: str = "3.10"
 
     @property
     def title(self) -> str:
         """``N1.5``."""
         return self.name.upper()
 
+    def package(self, checkout: Path) -> str:
+        """A checkout's package with its extra, as pip takes it."""
+        return f"{checkout}[{self.extra}]" if self.extra else str(checkout)
+
 
 _HEAD = {
     "projector": (
-        "action_head.state_encoder.",
-        "action_head.action_encoder.",
-        "action_head.action_decoder.",
+        "action_head.state_encoder.", "action_head.action_encoder.", "action_head.action_decoder.",
         "action_head.position_embedding.",
     ),
     "diffusion_model": ("action_head.model.",),
-}
+}  # fmt: skip
+
+_N15_UNUSED = frozenset({
+    "blessings", "fastparquet", "gymnasium", "hydra-core", "imageio", "kornia", "matplotlib",
+    "omegaconf", "onnx", "pytest", "pyzmq", "ray", "tensorflow", "tianshou", "timm", "wandb", "zmq",
+})  # fmt: skip
+
+_N17_UNUSED = frozenset({
+    "click", "cryptography", "datasets", "deepspeed", "gitpython", "gymnasium", "jsonlines", "lmdb",
+    "matplotlib", "msgpack", "msgpack-numpy", "onnx", "onnxscript", "peft", "pyzmq",
+    "tensorrt-cu12", "termcolor", "torchcodec", "triton",
+})  # fmt: skip
 
 N15 = IsaacGeneration(
     name="n1.5",
     variable="GR00T_ASSETS_ISAAC",
     folder="isaac-gr00t",
     script="scripts/gr00t_finetune.py",
-    interface="scripts/gr00t_finetune.py",
-    arguments="ArgsConfig",
     launcher="launcher_n15",
     pinned=PINNED,
     line="N1.5",
     fixes=FIXES,
-    python="3.10",
     extra="base",
     # From NVIDIA's installation guide for these pins; no pyproject.toml has it.
     flash_attention="2.7.1.post4",
     needs_flash_attention=True,
-    unused=frozenset(
-        [
-            "blessings",
-            "fastparquet",
-            "gymnasium",
-            "hydra-core",
-            "imageio",
-            "kornia",
-            "matplotlib",
-            "omegaconf",
-            "onnx",
-            "pytest",
-            "pyzmq",
-            "ray",
-            "tensorflow",
-            "tianshou",
-            "timm",
-            "wandb",
-            "zmq",
-        ]
-    ),
+    unused=_N15_UNUSED,
     pins={
         "torch": "==2.5.1",
         "torchvision": "==0.20.1",
@@ -141,39 +127,14 @@ N17 = IsaacGeneration(
     variable="GR00T_ASSETS_ISAAC_N17",
     folder="isaac-gr00t-n1.7",
     script="gr00t/experiment/launch_finetune.py",
-    interface="gr00t/configs/finetune_config.py",
-    arguments="FinetuneConfig",
     launcher="launcher_n17",
     pinned=N17_PINNED,
     line="N1.7 or later",
     fixes=(),
-    python="3.10",
     extra="",
     flash_attention="2.7.4.post1",
     needs_flash_attention=False,
-    unused=frozenset(
-        [
-            "click",
-            "cryptography",
-            "datasets",
-            "deepspeed",
-            "gitpython",
-            "gymnasium",
-            "jsonlines",
-            "lmdb",
-            "matplotlib",
-            "msgpack",
-            "msgpack-numpy",
-            "onnx",
-            "onnxscript",
-            "peft",
-            "pyzmq",
-            "tensorrt-cu12",
-            "termcolor",
-            "torchcodec",
-            "triton",
-        ]
-    ),
+    unused=_N17_UNUSED,
     pins={
         "torch": "==2.7.1",
         "torchvision": "==0.22.1",

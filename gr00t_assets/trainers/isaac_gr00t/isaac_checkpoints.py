@@ -43,10 +43,8 @@ TOKENIZER_FILES = (
 
 _FUTURE_TOKENS = "action_head.future_tokens.weight"
 
-_BYTES_PER_NUMBER = 4
+_BYTES_PER_NUMBER, _MOMENTS = 4, 2
 """Weights and AdamW's two moments are saved in float32."""
-
-_MOMENTS = 2
 
 
 def latest_checkpoint(spec: TrainingSpec) -> CheckpointRecord | None:
@@ -60,13 +58,11 @@ def latest_checkpoint(spec: TrainingSpec) -> CheckpointRecord | None:
     if latest is None:
         return None
     folder, record = latest
-    asked = spec.experiment.hyperparameters.max_steps
+    name, asked = spec.experiment.name, spec.experiment.hyperparameters.max_steps
     if record.step > asked:
-        raise TrainingError(
-            spec.experiment.name,
-            f"its run directory has a checkpoint of step {record.step}, max_steps is {asked}.",
-            [f"delete {folder} to go on from the checkpoint before it"],
-        )
+        problem = f"its run directory has a checkpoint of step {record.step}, max_steps is {asked}."
+        remedy = f"delete {folder} to go on from the checkpoint before it"
+        raise TrainingError(name, problem, [remedy])
     return record
 
 
@@ -108,8 +104,8 @@ def _tensor_sizes(folder: Path) -> dict[str, int]:
 def publish_model(spec: TrainingSpec, step: int, tokenizer: Path) -> None:
     """Publish ``model/`` of a finished run: its last checkpoint without what only training needs.
 
-    Weights are hard-linked where the file system can, so that they
-    outlive their checkpoint. ``tokenizer`` is the folder of the one that made the prompts.
+    Weights are hard-linked where the file system can, so that they outlive their checkpoint.
+    ``tokenizer`` is the folder of the one that made the prompts.
 
     Raises:
         CheckpointError: The checkpoint has no safetensors.
@@ -131,20 +127,17 @@ def write_model(source: Path, spec: TrainingSpec, tokenizer: Path, model: Path) 
     files = sorted(source.glob("*.safetensors"))
     weights = [path for path in files if not LAYOUT.is_training_file(path.name)]
     if not weights or not (source / "config.json").is_file():
-        raise CheckpointError(
-            str(source),
-            "it holds no model.",
-            ["expected config.json and safetensors", "move the run directory away and train again"],
-        )
+        expected = "expected config.json and safetensors"
+        remedy = "move the run directory away and train again"
+        raise CheckpointError(str(source), "it holds no model.", [expected, remedy])
     for path in weights:
         try:
             os.link(path, model / path.name)
         except OSError:
             shutil.copyfile(path, model / path.name)
-    tokenizer_files = [tokenizer / name for name in TOKENIZER_FILES]
-    processor = [source / name for name in (SETTINGS, STATISTICS, EMBODIMENTS)]
-    copied = filter(Path.is_file, (*tokenizer_files, *processor))
-    for path in (*source.glob("*.index.json"), *copied):
+    copied = [tokenizer / name for name in TOKENIZER_FILES]
+    copied += [source / name for name in (SETTINGS, STATISTICS, EMBODIMENTS)]
+    for path in (*source.glob("*.index.json"), *filter(Path.is_file, copied)):
         shutil.copyfile(path, model / path.name)
     write_json(model / "config.json", _true_config(source))
     config = spec.modality_config

@@ -1,13 +1,20 @@
 """The launch file: what the launcher reads, one JSON file, since it cannot import this package.
 
 The launcher (``launcher/launcher.py``) runs under the checkout's Python 3.10, where this package is
-not installed. It writes metrics, checkpoints and facts where the file says.
+not installed. It writes metrics, checkpoints and facts where the file says. What is for N1.5 alone
+is here too; what is for N1.7 is in ``n17_launch``.
 """
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
-from gr00t_assets.core.errors import DatasetError, TrainingError
+from pydantic import ValidationError
+
+from gr00t_assets.core.errors import BaseModelError, DatasetError, TrainingError
+from gr00t_assets.core.files import published_directory
+from gr00t_assets.core.project import materialize_command
 from gr00t_assets.datasets.frames.frame_index import (
     CHECKSUMS,
     FRAMES,
@@ -21,11 +28,17 @@ from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.isaac_gr00t import n17_launch
-from gr00t_assets.trainers.isaac_gr00t.backbone_folder import backbone_folder
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, write_module
-from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
+from gr00t_assets.trainers.isaac_gr00t.environment import BACKBONE, IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.script_interface import RELEASE, TRANSFORMERS_DEFAULTS
+from gr00t_assets.trainers.model_config import load_config
+from gr00t_assets.trainers.n15.architecture import (
+    ModelConfig,
+    TextConfig,
+    TowersConfig,
+    VisionConfig,
+)
 from gr00t_assets.trainers.run_files import CheckpointRecord, isaac_metadata
 
 FOLDER = "isaac"
@@ -144,14 +157,10 @@ def cached_frames(experiment: str, dataset: RunDataset) -> dict[str, dict[str, A
     config = dataset.config
     if config.frame_size is not None:
         width, height = config.frame_size
-        raise TrainingError(
-            experiment,
-            "isaac-gr00t takes frames at their own size only.",
-            [
-                f"data/datasets.yaml caches those of {config.dataset} at {width} x {height}",
-                "take frame_size out there and materialise the dataset, or train with native",
-            ],
-        )
+        problem = "isaac-gr00t takes frames at their own size only."
+        size = f"data/datasets.yaml caches those of {config.dataset} at {width} x {height}"
+        remedy = "take frame_size out there and materialise the dataset, or train with native"
+        raise TrainingError(experiment, problem, [size, remedy])
     folder = cache_folder(dataset.frame_cache)
     indices, frames, missing = read_indices(folder), {}, []
     for camera in config.video:
@@ -168,13 +177,92 @@ def cached_frames(experiment: str, dataset: RunDataset) -> dict[str, dict[str, A
             "spans": {span.episode: (span.first_row, span.frames) for span in index.plan.spans},
         }
     if missing:
-        raise DatasetError(
-            config.dataset,
-            "its frame cache lacks cameras, or is damaged.",
-            [
-                f"missing: {', '.join(missing)}",
-                "run: dagster asset materialize -m gr00t_assets.definitions "
-                f"--select frame_cache --partition {config.dataset}",
-            ],
-        )
+        problem, lost = "its frame cache lacks cameras, or is damaged.", ", ".join(missing)
+        remedy = f"run: {materialize_command('frame_cache', config.dataset)}"
+        raise DatasetError(config.dataset, problem, [f"missing: {lost}", remedy])
     return frames
+
+
+def backbone_folder(base_model_directory: Path, checkout: Path, target: Path) -> Path | None:
+    """Make the backbone folder of a base model whose towers are not those of the checkout.
+
+    Isaac-GR00T of N1.5 takes the towers' sizes, tokenizer and processor from ``eagle2_hg_model`` in
+    its own checkout, not from the base model. One with other towers, stated under ``towers`` in its
+    ``config.json``, needs a folder of its own in place of it.
+
+    Args:
+        base_model_directory: Folder with the base model's ``config.json``.
+        checkout: Checkout of Isaac-GR00T, whose tokenizer and processor are taken.
+        target: The folder to make, absolute; an existing one is replaced.
+
+    Returns:
+        ``target``, or ``None`` where the checkout's own folder fits, as with NVIDIA's release.
+
+    Raises:
+        BaseModelError: The base model is no N1.5, or has another tokenizer than Eagle's.
+        TrainingError: The checkout has no backbone folder.
+    """
+    source = checkout / BACKBONE
+    config = _read(source / "config.json")
+    model = load_config(base_model_directory / "config.json")
+    if not isinstance(model, ModelConfig):
+        problem = "isaac-gr00t cannot train this model: its script is that of N1.5."
+        raise BaseModelError(str(base_model_directory), problem, ["take trainer: native"])
+    towers = model.towers
+    if towers.tokenizer != "eagle":
+        problem = "isaac-gr00t cannot train this model: its prompts are tokens of single bytes."
+        remedy = "it takes models with Eagle's tokenizer (towers.tokenizer: eagle)"
+        raise BaseModelError(str(base_model_directory), problem, [remedy])
+    if towers == _towers_of(config, source):
+        return None
+    shutil.rmtree(target, ignore_errors=True)
+    with published_directory(target) as partial:
+        shutil.copytree(source, partial, dirs_exist_ok=True)
+        for name, content in _resized_files(source, config, towers).items():
+            (partial / name).write_text(json.dumps(content, indent=2), encoding="utf-8")
+    return target
+
+
+def _resized_files(source: Path, config: dict[str, Any], towers: TowersConfig) -> dict[str, Any]:
+    vision = towers.vision_config
+    tokens = (vision.image_size // vision.patch_size) ** 2
+    # One tile of the towers' own size, so that an image of another size is resized, not cut.
+    tile = {"height": vision.image_size, "width": vision.image_size}
+    preprocessor, processor = (
+        _read(source / f"{name}_config.json") | {"tokens_per_tile": tokens}
+        for name in ("preprocessor", "processor")
+    )
+    return {
+        "config.json": config
+        | {
+            "image_token_index": towers.image_token_index,
+            "force_image_size": vision.image_size,
+            "vision_config": config["vision_config"] | vision.model_dump(),
+            "text_config": config["text_config"] | towers.text_config.model_dump(),
+        },
+        "preprocessor_config.json": preprocessor | {"size": tile, "max_dynamic_tiles": 1},
+        "processor_config.json": processor,
+    }
+
+
+def _towers_of(config: dict[str, Any], source: Path) -> TowersConfig:
+    plain = ("image_token_index", "mlp_connector_layers", "use_pixel_shuffle")
+    try:
+        towers = {key: config[key] for key in plain}
+        towers["eagle_select_layer"] = config["select_layer"]
+        for key, model in (("vision_config", VisionConfig), ("text_config", TextConfig)):
+            fields = config[key].items()
+            towers[key] = {name: value for name, value in fields if name in model.model_fields}
+        return TowersConfig.model_validate(towers)
+    except (KeyError, ValidationError) as error:
+        problem = "its config.json is not that of N1.5's Eagle model."
+        raise TrainingError(str(source), problem, [str(error)]) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        problem = "this file of Isaac-GR00T is missing or broken."
+        remedy = "is this a checkout of the N1.5 line? gr00t-assets isaac doctor says"
+        raise TrainingError(str(path), problem, [remedy]) from error

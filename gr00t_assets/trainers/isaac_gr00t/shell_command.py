@@ -32,7 +32,7 @@ from gr00t_assets.trainers.isaac_gr00t.launch_file import (
     TRAINING_ARGUMENTS,
 )
 from gr00t_assets.trainers.isaac_gr00t.limits import generation_of
-from gr00t_assets.trainers.isaac_gr00t.n17_command import n17_flags
+from gr00t_assets.trainers.isaac_gr00t.n17_launch import n17_flags
 from gr00t_assets.trainers.isaac_gr00t.script_interface import (
     RELEASE,
     TRANSFORMERS_DEFAULTS,

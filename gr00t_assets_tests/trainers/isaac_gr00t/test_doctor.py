@@ -239,7 +239,7 @@ def test_the_same_environment_is_asked_once_and_a_changed_one_again(
 ):
     asked: list[Path] = []
 
-    def counted(python: Path) -> Probe | str:
+    def counted(python: Path) -> Probe:
         asked.append(python)
         return probe(python)
 

@@ -56,9 +56,9 @@ class IsaacEnvironment:
         named = facts.variable
         directory = os.environ.get(named) or project_root() / "data" / facts.folder
         default = cls.in_directory(Path(directory), facts)
-        checkout = os.environ.get(f"{named}_CHECKOUT") or default.checkout
-        python = os.environ.get(f"{named}_PYTHON") or default.python
-        return cls(*(Path(item).expanduser().absolute() for item in (checkout, python)), facts)
+        checkout = Path(os.environ.get(f"{named}_CHECKOUT") or default.checkout)
+        python = Path(os.environ.get(f"{named}_PYTHON") or default.python)
+        return cls(checkout.expanduser().absolute(), python.expanduser().absolute(), facts)
 
     @property
     def script(self) -> Path:

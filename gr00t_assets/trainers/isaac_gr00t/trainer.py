@@ -107,13 +107,10 @@ class IsaacGr00tTrainer(Trainer):
         experiment, store = spec.experiment, Store(Path(spec.store))
         environment = IsaacEnvironment.from_environment(spec.modality_config.generation)
         environment.require(experiment.name)
-        report = examine(
-            environment, gpu=wants_gpu(), store=store, base_model=experiment.base_model
-        )
-        if not report.findings.ok:
-            errors = [
-                f"{item.code}: {item.found}; {item.remedy}" for item in report.findings.errors
-            ]
+        gpu, base_model = wants_gpu(), experiment.base_model
+        findings = examine(environment, gpu=gpu, store=store, base_model=base_model).findings
+        if not findings.ok:
+            errors = [f"{item.code}: {item.found}; {item.remedy}" for item in findings.errors]
             problem = "Isaac-GR00T on this machine is not complete enough to train it."
             whole = "the whole list: gr00t-assets isaac doctor"
             raise TrainingError(experiment.name, problem, [*errors, whole])

@@ -119,15 +119,12 @@ class Attempt(ABC):
         Raises:
             TrainingError: It is finished, and not every step's loss is in ``metrics.jsonl``.
         """
-        directory, outcome = self.spec.run_directory, self.outcome()
-        if status == "finished" and (
-            lost := missing_losses(read_metrics(directory), outcome.steps)
-        ):
+        directory, outcome, finished = self.spec.run_directory, self.outcome(), status == "finished"
+        if finished and (lost := missing_losses(read_metrics(directory), outcome.steps)):
             details = [*filter(None, [drop_uncovered(directory)]), "start it again"]
             raise TrainingError(self.spec.experiment.name, f"{lost}.", details)
         manifest = outcome.manifest(self.spec, status, failure, self._started)
-        files = run_hashes(directory, model=status == "finished")
-        manifest = manifest.model_copy(update={"files": files})
+        manifest = manifest.model_copy(update={"files": run_hashes(directory, model=finished)})
         save_manifest(manifest, directory)
         return manifest
 
@@ -168,10 +165,8 @@ def attempt_run(
     ):
         manifest = load_manifest(directory)
         if manifest is not None and is_complete(manifest, spec.experiment):
-            reporter.say(
-                f"{spec.experiment.name} ({spec.config_hash}) is {manifest.status} already: "
-                f"{manifest.steps} steps; nothing is trained"
-            )
+            run = f"{spec.experiment.name} ({spec.config_hash}) is {manifest.status} already"
+            reporter.say(f"{run}: {manifest.steps} steps; nothing is trained")
             return manifest
         place_spec(spec)
         attempt = begin(reporter)
@@ -239,8 +234,6 @@ def train_main(
     elif (window := manifest.final_loss) is not None:
         error = window.cannot_tell
         spread = f"({error})" if error else f"± {window.standard_error:.4f}"
-        sys.stdout.write(
-            f"finished: loss {window.mean:.4f} {spread} over the last {window.steps} steps; "
-            f"{spec.run_directory}\n"
-        )
+        loss = f"{window.mean:.4f} {spread} over the last {window.steps} steps"
+        sys.stdout.write(f"finished: loss {loss}; {spec.run_directory}\n")
     return 0

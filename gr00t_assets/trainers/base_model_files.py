@@ -34,7 +34,6 @@ RELEASED_LICENSE = ModelLicense(
 )
 
 RELEASED_N17 = "nvidia/GR00T-N1.7-3B"
-"""NVIDIA's base model of GR00T N1.7."""
 
 N17_LICENSE = ModelLicense(
     "other",

@@ -43,22 +43,22 @@ _OUTSIDE_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP
 
 def failure_patterns(trainer: str) -> tuple[FailurePattern, ...]:
     """Every pattern that is tried for a trainer; of several that match the first is reported."""
-    processes, gpus, machine, models = (
-        load_patterns(_PATTERNS / f"{name}.yaml")
-        for name in ("processes", "gpus", "machine", "models")
-    )
+
+    def shared(name: str) -> tuple[FailurePattern, ...]:
+        return load_patterns(_PATTERNS / f"{name}.yaml")
+
     own = trainer_named(trainer).failure_patterns()
-    return (*processes, *gpus, *machine, *own, *models)
+    return (*shared("processes"), *shared("gpus"), *shared("machine"), *own, *shared("models"))
 
 
 def names_of(spec: TrainingSpec) -> dict[str, str]:
     """What the texts of patterns may name of a spec."""
     experiment = spec.experiment
     backend = trainer_named(experiment.trainer).video_backend(experiment)
+    option = f" --video-backend {backend}" if backend else ""
     checks = [
         f"gr00t-assets dataset check {dataset.name} --data-config {dataset.config.data_config} "
-        f"--embodiment-tag {dataset.config.embodiment_tag}"
-        + (f" --video-backend {backend}" if backend else "")
+        f"--embodiment-tag {dataset.config.embodiment_tag}{option}"
         for dataset in spec.datasets
     ]
     return {
@@ -80,10 +80,9 @@ def explain(lines: Sequence[str], code: int, spec: TrainingSpec) -> Explanation:
     log = clean_lines(lines[-MAX_LOG_LINES:])
     patterns = failure_patterns(spec.experiment.trainer)
     chains = _fatal_exceptions(find_exceptions(log))
+    consequences = [pattern for pattern in patterns if pattern.consequence]
     causes = [
-        chain
-        for chain in chains
-        if all(pattern.match(chain.text) is None for pattern in patterns if pattern.consequence)
+        chain for chain in chains if all(item.match(chain.text) is None for item in consequences)
     ]
     # A cause is reported rather than what follows from it; what no pattern matches may be one.
     tried = [pattern for pattern in patterns if not (causes and pattern.consequence)]
@@ -115,10 +114,9 @@ def as_explained(message: str, subject: str, tail: Sequence[str], log: str) -> T
 
     The trainer printed that failure last; it is not shown twice.
     """
-    first, *details = message.split("\n")
+    first, *details = printed = message.split("\n")
     problem = first.split(": ", 1)[-1].removeprefix(f"{subject}: ")
-    printed = {line.rstrip() for line in message.split("\n")}
-    before = [line for line in tail if line not in printed]
+    before = [line for line in tail if line not in {line.rstrip() for line in printed}]
     details = [line.removeprefix("  ") for line in details]
     return Explanation(problem, details, tail=before).error(subject, log)
 

@@ -21,10 +21,8 @@ _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _BAR = re.compile(r"^(.*\d%\|.*(?:it/s|s/it)[^\]]*\])(?=.)")
 _RANK = re.compile(r"^\[rank(\d+)\]: ?")
 _START = re.compile(r"^Traceback \(most recent call last\):")
-_LINK = re.compile(
-    r"^(The above exception was the direct cause|During handling of the above exception)"
-)
-_EXCEPTION = re.compile(r"^(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*)|:)?$")
+_LINK = re.compile(r"^(The above exception was the direct|During handling of the above exception)")
+_EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?:: .*|:)?$")
 _WRAPPERS = ("ChildFailedError",)
 _AFTERWARDS = re.compile(
     r"^(\s*\d+%\||wandb: |[WEI]\d{4} \d\d:\d\d|\[[WEI]\d+|={5,}$|-{5,}$|terminate called)"
@@ -40,10 +38,8 @@ _SECRETS = (
 )
 _MIN_SECRET_CHARACTERS = 8
 
-MAX_LINE_CHARACTERS = 4_000
-"""Characters of a line that are read."""
-
-MAX_SECRET_CHARACTERS = 200
+MAX_LINE_CHARACTERS, MAX_SECRET_CHARACTERS = 4_000, 200
+"""Characters of a line that are read, and of a secret at most."""
 
 
 def redacted(text: str) -> str:
@@ -79,12 +75,10 @@ def clean_lines(lines: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class ExceptionChain:
-    """One chain of exceptions of one process, as the log has it.
+    """One chain of exceptions, as the log has it, with tracebacks.
 
-    Attributes:
-        rank: Process of a ``torchrun`` that printed it, where it says so.
-        text: All of it, tracebacks too.
-        message: Of the last exception, its type in front.
+    The rank is that of the ``torchrun`` process that printed it, where it says so; the message is
+    the last exception's, its type in front.
     """
 
     rank: int | None
@@ -134,8 +128,7 @@ def _message(block: list[str]) -> tuple[str, int]:
         end = number + 1
         while end < len(block) and not (_LINK.match(block[end]) or _AFTERWARDS.match(block[end])):
             end += 1
-        message = "\n".join(block[number:end]).rstrip()
-        return message, end
+        return "\n".join(block[number:end]).rstrip(), end
     return "", len(block)
 
 
@@ -221,19 +214,12 @@ class FailurePattern(FrozenModel):
 
     def explanation(self, names: Mapping[str, str]) -> Explanation:
         """Problem and details with the names filled in; a detail of several lines is as many."""
-        lines = [
-            line.removeprefix("  ")
-            for detail in self.details
-            for line in detail.format(**names).split("\n")
-        ]
-        problem = self.problem.format(**names)
-        return Explanation(problem, tuple(filter(None, lines)), self.name)
+        text = "\n".join(detail.format(**names) for detail in self.details)
+        lines = (line.removeprefix("  ") for line in text.split("\n"))
+        return Explanation(self.problem.format(**names), tuple(filter(None, lines)), self.name)
 
 
 @cache
 def load_patterns(file: Path) -> tuple[FailurePattern, ...]:
     """The patterns of a file, in the order in which they are tried."""
-    return tuple(
-        FailurePattern.model_validate(item)
-        for item in yaml.safe_load(file.read_text(encoding="utf-8"))
-    )
+    return tuple(map(FailurePattern.model_validate, yaml.safe_load(file.read_bytes())))

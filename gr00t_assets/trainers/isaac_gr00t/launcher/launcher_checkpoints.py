@@ -1,11 +1,13 @@
-"""Checkpoints as the launcher leaves them. Runs under the checkout's Python.
+"""Checkpoints and files as the launcher leaves them, and what it refuses to begin with.
 
-A checkpoint is complete when it has ``complete.json``, which is written last, when every other file
-of it is on the disk.
+Runs under the checkout's Python. A checkpoint is complete when it has ``complete.json``, which is
+written last, when every other file of it is on the disk.
 """
 
+import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 import zlib
@@ -42,6 +44,26 @@ def check_start(launch: dict[str, Any]) -> None:
         )
 
 
+def check_gpus(arguments: dict[str, Any]) -> None:
+    """Refuse a number of GPUs with which transformers would train in another way than asked.
+
+    With several visible GPUs and one process it would split each batch over them.
+
+    Raises:
+        RefusedError: The visible GPUs, or the processes started, are not as many as asked for.
+    """
+    import torch
+
+    gpus, processes = arguments["num_gpus"], int(os.environ.get("WORLD_SIZE", "1"))
+    visible = torch.cuda.device_count()
+    if processes != gpus or (visible and visible != gpus):
+        raise RefusedError(
+            f"training asks for {gpus} GPUs; {visible} are in sight and {processes} processes run\n"
+            f"  set CUDA_VISIBLE_DEVICES to {gpus} of them; for more than one start it with "
+            f"torchrun --standalone --nproc_per_node={gpus}"
+        )
+
+
 def samples_seen(launch: dict[str, Any]) -> int:
     """Samples of earlier attempts, up to the checkpoint that training goes on from."""
     step, output = launch["resume_step"], Path(launch["arguments"]["output_dir"])
@@ -57,9 +79,9 @@ def refuse_nan(model: Any) -> None:
     """
     import torch
 
-    named = [(name, part) for name, part in model.named_parameters() if part.is_floating_point()]
-    finite = torch.stack([part.isfinite().all() for _, part in named]).tolist()
-    wrong = [name for (name, _), is_finite in zip(named, finite) if not is_finite]  # noqa: B905
+    named = {name: part for name, part in model.named_parameters() if part.is_floating_point()}
+    finite = torch.stack([part.isfinite().all() for part in named.values()]).tolist()
+    wrong = [name for name, is_finite in zip(named, finite, strict=True) if not is_finite]
     if wrong:
         raise RefusedError(
             "the model that training starts from has weights that are not finite numbers (NaN or "
@@ -73,10 +95,8 @@ def mark_complete(output: Path, record: dict[str, Any], metrics: Path) -> None:
     """Wait until the checkpoint of ``record["step"]`` is on the disk, then write its record.
 
     So are the lines that were logged up to it, in ``metrics``: after a power cut there are no fewer
-    losses than steps.
-
-    Isaac-GR00T copies ``experiment_cfg`` into it only after the other callbacks have run, so that
-    is done here.
+    losses than steps. Isaac-GR00T copies ``experiment_cfg`` into it only after the other callbacks
+    have run, so that is done here.
     """
     folder = output / f"{PREFIX}{record['step']}"
     files = {
@@ -115,12 +135,9 @@ def crc32(path: Path) -> int:
 
 
 def finish_folder(output: Path, folder: Path) -> list[Path]:
-    """Copy what the policy reads beside the weights, and sync everything.
+    """Copy what the policy reads beside the weights, and sync everything; its files, in order.
 
     That is ``experiment_cfg``, and of N1.7 the files of ``processor``.
-
-    Returns:
-        Its files, in order.
     """
     shutil.copytree(output / EXPERIMENT, folder / EXPERIMENT, dirs_exist_ok=True)
     if (output / PROCESSOR).is_dir():
@@ -141,6 +158,30 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     sync(partial)
     partial.replace(path)
     sync(path.parent)
+
+
+def append_line(path: Path, content: dict[str, Any]) -> None:
+    """Add one line of JSON in a single write; numbers that are not finite as strings."""
+
+    def finite(value: Any) -> Any:
+        if isinstance(value, list):
+            return [finite(item) for item in value]
+        if isinstance(value, float) and not math.isfinite(value):
+            return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        return value
+
+    line = (json.dumps({name: finite(value) for name, value in content.items()}) + "\n").encode()
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            # What a kill or a full disk tore stays a line of its own.
+            line = b"\n" + line
+        written = os.write(descriptor, line)
+        if written < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    finally:
+        os.close(descriptor)
 
 
 def sync(path: Path) -> None:

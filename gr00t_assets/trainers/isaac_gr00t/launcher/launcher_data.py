@@ -30,17 +30,18 @@ ROWS = "_rows_by_episode"  # attribute of the dataset: ``EpisodeRows`` by episod
 def replace_reading(launch: dict[str, Any]) -> None:
     """Replace the methods of the checkout's ``LeRobotSingleDataset``."""
     dataset = importlib.import_module("gr00t.data.dataset").LeRobotSingleDataset
-    cameras = {
+    _replace_metadata(dataset, launch["metadata"])
+    _leave_out_episodes(dataset, launch["datasets"])
+    _read_episodes_once(dataset, cached_cameras(launch))
+
+
+def cached_cameras(launch: dict[str, Any]) -> "dict[str, dict[str, Camera]]":
+    """Cameras by folder of a dataset and key; none of a dataset whose videos are read."""
+    return {
         folder: {key: Camera(**files) for key, files in content["frames"].items()}
         for folder, content in launch["datasets"].items()
         if content["frames"] is not None
     }
-    held_out = {
-        folder: set(content["held_out_episodes"]) for folder, content in launch["datasets"].items()
-    }
-    _replace_metadata(dataset, launch["metadata"])
-    _leave_out_episodes(dataset, held_out)
-    _read_episodes_once(dataset, cameras)
 
 
 class SampleRow(int):
@@ -64,27 +65,21 @@ class Camera:
         frames: str,
         timestamps: str,
         spans: dict[str, list[int]],
-        checksums: "str | None" = None,
+        checksums: str | None = None,
     ) -> None:
         self._path = Path(frames)
         self._frames = np.load(frames, mmap_mode="r")
         self._unread = np.full(len(self._frames), checksums is not None)
         if checksums is not None:
-            self._checksums = np.array(
-                json.loads(Path(checksums).read_text(encoding="utf-8"))["frames"]
-            )
+            recorded = json.loads(Path(checksums).read_text(encoding="utf-8"))
+            self._checksums = np.array(recorded["frames"])
         self._timestamps = np.load(timestamps)
         self.spans = {int(episode): tuple(span) for episode, span in spans.items()}
 
     def nearest(self, episode: int, times: np.ndarray) -> np.ndarray:
         """The frames nearest to times, the first of two equally near: NVIDIA's rule.
 
-        Args:
-            episode: Episode index.
-            times: Seconds, shape (T,).
-
-        Returns:
-            (T, height, width, 3) uint8, a copy.
+        Times are seconds in the episode, (T,); frames (T, height, width, 3) uint8, a copy.
 
         Raises:
             RefusedError: One is not as it was decoded.
@@ -110,11 +105,9 @@ class Camera:
 class EpisodeRows:
     """One episode's parquet file.
 
-    Attributes:
-        table: Its columns of single numbers, a data frame.
-        vectors: State and action by key, (rows, dimensions).
-        texts: Instruction of each row by language key.
-        timestamps: Seconds, (rows,) float64.
+    The table is a data frame of its columns of single numbers, vectors are state and action by key,
+    (rows, dimensions), texts the instruction of each row by language key, timestamps seconds,
+    (rows,) float64.
     """
 
     table: Any
@@ -183,13 +176,12 @@ def _replace_metadata(dataset: Any, metadata: dict[str, Any]) -> None:
     dataset._get_metadata = _get_metadata
 
 
-def _leave_out_episodes(dataset: Any, held_out: dict[str, set[int]]) -> None:
+def _leave_out_episodes(dataset: Any, datasets: dict[str, Any]) -> None:
     all_trajectories = dataset._get_trajectories
 
     def _get_trajectories(self: Any) -> tuple[np.ndarray, np.ndarray]:
         ids, lengths = all_trajectories(self)
-        left_out = held_out[str(self.dataset_path)]
-        trained = np.array([int(episode) not in left_out for episode in ids], dtype=bool)
+        trained = ~np.isin(ids, datasets[str(self.dataset_path)]["held_out_episodes"])
         return ids[trained], lengths[trained]
 
     dataset._get_trajectories = _get_trajectories
@@ -266,10 +258,8 @@ def _rows(dataset: Any, table: Any) -> EpisodeRows:
     for key in dataset.modality_keys["language"]:
         column = meta.annotation[_name(key)].original_key or key
         texts[key] = [tasks[int(index)] for index in table[column]]
-    single = [name for name in table.columns if table[name].dtype != object]
-    return EpisodeRows(
-        table[single].copy(), vectors, texts, table["timestamp"].to_numpy(np.float64)
-    )
+    single = table[[name for name in table.columns if table[name].dtype != object]].copy()
+    return EpisodeRows(single, vectors, texts, table["timestamp"].to_numpy(np.float64))
 
 
 def _check_cameras(dataset: Any, cameras: dict[str, Camera]) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from launcher_checkpoints import check_gpus
 from launcher_data import make_draws_repeatable, replace_reading
-from launcher_recorder import Recorder, StopRequest
-from launcher_script import add_recorder, check_gpus, replaced_arguments
+from launcher_recorder import Recorder, StopRequest, add_recorder, replaced_arguments
 
 Launch = dict[str, Any]
 

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from launcher_checkpoints import RefusedError
-from launcher_data import Camera, drawn_from
-from launcher_recorder import Recorder, StopRequest
-from launcher_script import add_recorder, check_gpus, replaced_arguments
+from launcher_checkpoints import RefusedError, check_gpus
+from launcher_data import cached_cameras, drawn_from
+from launcher_recorder import Recorder, StopRequest, add_recorder, replaced_arguments
 
 Launch = dict[str, Any]
 
@@ -133,22 +132,16 @@ def point_to_backbone(folder: str) -> None:
 def replace_reading(launch: Launch) -> None:
     """Replace what is read of the datasets, and the iteration over samples; see the module."""
     factory: Any = importlib.import_module("gr00t.data.dataset.factory")
-    loader: Any = importlib.import_module(
-        "gr00t.data.dataset.lerobot_episode_loader"
-    ).LeRobotEpisodeLoader
-    mixture: Any = importlib.import_module(
-        "gr00t.data.dataset.sharded_mixture_dataset"
-    ).ShardedMixtureDataset
+    loading: Any = importlib.import_module("gr00t.data.dataset.lerobot_episode_loader")
+    mixing: Any = importlib.import_module("gr00t.data.dataset.sharded_mixture_dataset")
+    loader, mixture = loading.LeRobotEpisodeLoader, mixing.ShardedMixtureDataset
     read_meta, initialize = loader._load_metadata, mixture.__init__
 
     def load_metadata(self: Any) -> None:
         read_meta(self)
         left_out = set(launch["datasets"][str(self.dataset_path)]["held_out_episodes"])
-        self.episodes_metadata = [
-            episode
-            for episode in self.episodes_metadata
-            if int(episode["episode_index"]) not in left_out
-        ]
+        episodes = self.episodes_metadata
+        self.episodes_metadata = [e for e in episodes if int(e["episode_index"]) not in left_out]
 
     def open_mixture(self: Any, datasets: list[Any], weights: Any, **keywords: Any) -> None:
         # NVIDIA weighs by the number of shards, which is no whole multiple of the rows.
@@ -202,13 +195,9 @@ class Reader:
     """Reads samples of the checkout's datasets, with frames from the frame cache."""
 
     def __init__(self, launch: Launch) -> None:
-        self._single: Any = importlib.import_module(
-            "gr00t.data.dataset.sharded_single_step_dataset"
-        )
-        self._cameras = {
-            folder: {key: Camera(**files) for key, files in content["frames"].items()}
-            for folder, content in launch["datasets"].items()
-        }
+        module = "gr00t.data.dataset.sharded_single_step_dataset"
+        self._single: Any = importlib.import_module(module)
+        self._cameras = cached_cameras(launch)
         self._episode = functools.lru_cache(maxsize=EPISODES)(read_episode)
 
     def sample(self, dataset: Any, episode: int, row: int) -> Any:
@@ -221,9 +210,8 @@ class Reader:
         )
         cameras = self._cameras[str(dataset.dataset_path)]
         seen = times[np.clip(row + np.array(video.delta_indices), 0, len(times) - 1)]
-        content.images = {
-            key: list(cameras[key].nearest(number, seen)) for key in video.modality_keys
-        }
+        images = {key: list(cameras[key].nearest(number, seen)) for key in video.modality_keys}
+        content.images = images
         kind = self._single.MessageType.EPISODE_STEP.value
         return dataset.processor([{"type": kind, "content": content}])
 

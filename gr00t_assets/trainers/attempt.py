@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Literal
 
 from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError, system_errors_explained
 from gr00t_assets.core.text import escape_output
@@ -33,8 +32,7 @@ from gr00t_assets.trainers.reporter import Reporter, reporting
 from gr00t_assets.trainers.run_files import drop_uncovered
 from gr00t_assets.trainers.wandb_run import wandb_run
 
-_ONE_REQUEST = 1.0
-"""Seconds, as the guard has it."""
+_ONE_REQUEST = 1.0  # seconds, as the guard has it
 
 
 class StopRequest:
@@ -42,26 +40,21 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal_name: str | None = None
-        self._hopeless: str | None = None
+        self.hopeless: str | None = None
 
     @property
     def asked(self) -> bool:
         """True from the first signal on, and once it is pruned."""
-        return self.signal_name is not None or self._hopeless is not None
-
-    @property
-    def status(self) -> Literal["interrupted", "pruned"]:
-        """How a run ends that stops for this."""
-        return "interrupted" if self._hopeless is None else "pruned"
+        return self.signal_name is not None or self.hopeless is not None
 
     def prune(self, reason: str) -> None:
         """Ask for an end because the run is hopeless."""
-        self._hopeless = reason
+        self.hopeless = reason
 
     def sentence(self, step: int) -> str:
         """Why and where a run stopped, in a sentence."""
-        if self._hopeless is not None:
-            return f"pruned, stopped at step {step}: {self._hopeless}"
+        if self.hopeless is not None:
+            return f"pruned, stopped at step {step}: {self.hopeless}"
         return f"stopped by {self.signal_name or 'a signal'} at step {step}"
 
 
@@ -131,7 +124,7 @@ class Attempt(ABC):
     def record_stop(self, stop: StopRequest, step: int) -> Manifest:
         """Write the manifest of an attempt that stopped on request, after a checkpoint."""
         failure = stop.sentence(step)
-        manifest = self.record(stop.status, failure)
+        manifest = self.record("pruned" if stop.hopeless else "interrupted", failure)
         self.reporter.say(f"{failure}; a checkpoint is written, the next start goes on from it")
         return manifest
 

@@ -1,7 +1,7 @@
 """``config.json`` of a model of any generation of GR00T that is known here."""
 
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from pydantic import ValidationError
 
@@ -37,7 +37,11 @@ def load_config(path: Path) -> AnyConfig:
         if not isinstance(raw, dict):
             raise ValueError(f"a JSON object is expected, this is a {type(raw).__name__}")
         model = N17Config if raw.get("model_type") == n17.MODEL_TYPE else ModelConfig
-        _refuse_n16(raw)
+        if raw.get("model_type") == _N16:
+            raise ValueError(
+                f"model_type is {_N16!r}, a GR00T N1.6, whose backbone no trainer here has; take "
+                f"{RELEASED_N17} or {RELEASED_MODEL}, or train it with Isaac-GR00T itself"
+            )
         if model is ModelConfig:
             return n15.parse_config(raw)
         config, edge = n17.parse_config(raw), image_edge(path.parent)
@@ -63,11 +67,3 @@ def known_generation(base_model: str) -> GenerationName | None:
         return load_config(file).generation if file.is_file() else None
     except BaseModelError:  # Told where it is loaded.
         return None
-
-
-def _refuse_n16(raw: dict[str, Any]) -> None:
-    if raw.get("model_type") == _N16:
-        raise ValueError(
-            f"model_type is {_N16!r}, a GR00T N1.6, whose backbone no trainer here has; take "
-            "nvidia/GR00T-N1.7-3B or nvidia/GR00T-N1.5-3B, or train it with Isaac-GR00T itself"
-        )

@@ -20,12 +20,10 @@ _REMEDY = "take an engine of kind slurm, or leave num_nodes out"
 
 @dataclass(frozen=True)
 class Rendezvous:
-    """Where the launchers of one attempt meet, one on each node.
+    """Where the launchers of one attempt meet, one on each node: ``HOST:PORT`` of the first.
 
-    Attributes:
-        endpoint: ``HOST:PORT`` of the first node.
-        run_id: Common to all nodes, and another one for each attempt.
-        node: Number of this node, from 0; the first one has the process that writes.
+    The run id is common to all nodes, and another one for each attempt. Nodes are numbered from 0;
+    the first has the process that writes.
     """
 
     endpoint: str

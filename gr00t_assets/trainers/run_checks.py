@@ -37,7 +37,7 @@ def loss_problem(run_directory: Path) -> Problem:
     if manifest is None or manifest.final_loss is None:
         return "the run has no final loss"
     window = manifest.final_loss
-    if not all(math.isfinite(value) for value in (window.mean, window.standard_error or 0.0)):
+    if not all(map(math.isfinite, (window.mean, window.standard_error or 0.0))):
         return f"the final loss is {window.mean} with standard error {window.standard_error}"
     metrics = read_metrics(run_directory)
     damage = metrics_problem(manifest, run_directory) or missing_losses(metrics, manifest.steps)
@@ -102,7 +102,6 @@ def _check_process(run_directory: Path) -> subprocess.Popen[str]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
         encoding="utf-8",
         errors="replace",
     )

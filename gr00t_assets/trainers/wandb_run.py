@@ -32,8 +32,6 @@ FOLDER = "wandb"
 
 DEFAULT_PROJECT = "gr00t-assets"
 
-_LONGEST_TAG = 64
-
 FINISH_SECONDS = "GR00T_ASSETS_WANDB_FINISH_SECONDS"
 """Names how long an ended training waits for W&B, in seconds; 15 where it is not set."""
 
@@ -42,13 +40,13 @@ ENDED, FAILED = "ended", "failed"
 
 KEPT = "metrics.jsonl has every loss"
 
-_ID_BYTES = 8
+_ID_BYTES, _LONGEST_TAG = 8, 64
 _EMPTY = 7
 """Bytes of a ``.wandb`` file that holds no record."""
 
-_FINISH_TIMEOUT = 15.0
-_KILL_AFTER = 2.0
-_PATIENCE_ON_INTERRUPT = 5.0
+_FINISH_TIMEOUT, _KILL_AFTER, _PATIENCE_ON_INTERRUPT = 15.0, 2.0, 5.0
+
+_QUIET = {"WANDB_X_DISABLE_STATS": "true", "WANDB_ERROR_REPORTING": "false"}
 
 
 class WandbRecord(FrozenModel):
@@ -101,10 +99,9 @@ def place_record(run_directory: Path, **changes: object) -> WandbRecord:
         project=os.environ.get("WANDB_PROJECT") or DEFAULT_PROJECT,
         sent_bytes=0,
     )
-    sent = record.sent_bytes
-    if sent is None:
-        sent = logged if record.mode else 0
-    record = record.model_copy(update={"sent_bytes": min(sent, logged), **changes})
+    older = logged if record.mode else 0
+    sent = older if record.sent_bytes is None else min(record.sent_bytes, logged)
+    record = record.model_copy(update={"sent_bytes": sent, **changes})
     if record != before:
         write_json(run_directory / RECORD, record.model_dump(mode="json"))
     return record
@@ -160,17 +157,14 @@ def sync_command(run_directory: Path, record: WandbRecord, here: bool = False) -
     ``wandb sync data/store/runs/NAME/HASH/wandb/offline-run-20250601_101500-3f2a9c0d11e47b58``, or
     with ``here`` the paths as seen from the run directory.
     """
-    parts = []
+    paths, online = [], []
     for file in sorted((run_directory / FOLDER).glob(f"*run-*-{record.id}*/*.wandb")):
-        done = file.with_name(f"{file.name}.synced").exists()
-        done = done or (record.uploaded and file.parent.name.startswith("run-"))
+        folder, was_online = file.parent, file.parent.name.startswith("run-")
+        done = file.with_name(f"{file.name}.synced").exists() or (record.uploaded and was_online)
         if not done and file.stat().st_size > _EMPTY:
-            parts.append(file.parent)
-    if not parts:
-        return None
-    paths = [str(part.relative_to(run_directory) if here else part) for part in parts]
-    online = ["--include-online"] if any(part.name.startswith("run-") for part in parts) else []
-    return shlex.join(["wandb", "sync", *online, *paths])
+            paths.append(str(folder.relative_to(run_directory) if here else folder))
+            online = ["--include-online"] if was_online else online
+    return shlex.join(["wandb", "sync", *online, *paths]) if paths else None
 
 
 def finish_timeout() -> float:
@@ -228,16 +222,10 @@ class Sidecar:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             start_new_session=True,
-            env={
-                "WANDB_X_DISABLE_STATS": "true",
-                "WANDB_ERROR_REPORTING": "false",
-                **os.environ,
-                "WANDB_SILENT": "true",
-            },
-            encoding="utf-8",
+            env={**_QUIET, **os.environ, "WANDB_SILENT": "true"},
         )
         self._reader = threading.Thread(target=self._pass_on_output, daemon=True)
         self._reader.start()

@@ -38,20 +38,15 @@ from gr00t_assets.trainers.wandb_run import (
     sidecar_command,
 )
 
-_SERVER_TIMEOUT = 5.0
-_INIT_TIMEOUT = 15.0
-_UPLOAD_MARGIN = 3.0
-_POLL = 0.5
-_RECORD_EVERY = 5.0
+_SERVER_TIMEOUT, _INIT_TIMEOUT, _UPLOAD_MARGIN = 5.0, 15.0, 3.0
+_POLL, _RECORD_EVERY = 0.5, 5.0
+"""Seconds, all of them."""
+
 _EXIT_CODES = {"finished": 0, "pruned": 0, "interrupted": 130}
 
 
 class TrainerPipe:
-    """The trainer at the other end of standard input and output.
-
-    Attributes:
-        word: What it wrote so far.
-    """
+    """The trainer at the other end of standard input and output; ``word`` is what it wrote."""
 
     def __init__(self) -> None:
         self.word = ""
@@ -134,12 +129,12 @@ def _begin(spec: TrainingSpec, record: WandbRecord, trainer: TrainerPipe, offlin
     run.define_metric("by_samples/*", step_metric="train/samples_seen")
     mode = "offline" if run.offline else "online"
     trainer.print(run.url if mode == "online" else f"offline ({reason})" if reason else mode)
-    url = run.url or record.url
-    place_record(spec.run_directory, mode=mode, url=url, uploaded=False)
+    place_record(spec.run_directory, mode=mode, url=run.url or record.url, uploaded=False)
     return run
 
 
 def _init(wandb: Any, spec: TrainingSpec, record: WandbRecord, mode: str) -> Any:
+    experiment = spec.experiment
     wanted = {
         "silent": True,
         "console": "off",
@@ -160,11 +155,11 @@ def _init(wandb: Any, spec: TrainingSpec, record: WandbRecord, mode: str) -> Any
         id=record.id,
         entity=record.entity,
         project=record.project,
-        name=spec.experiment.name,
-        group=spec.experiment.sweep,
-        job_type=spec.experiment.trainer,
+        name=experiment.name,
+        group=experiment.sweep,
+        job_type=experiment.trainer,
         tags=list(run_tags(spec)),
-        notes=spec.experiment.hypothesis or None,
+        notes=experiment.hypothesis or None,
         config=run_config(spec),
         dir=str(spec.run_directory),
         mode=mode,
@@ -197,10 +192,9 @@ def _follow(
 
 def _outcome(run_directory: Path, word: str) -> tuple[dict[str, Any], int]:
     """The run's summary and exit code, from the manifest that the training left."""
-    try:
+    manifest = None
+    with suppress(Gr00tAssetsError):
         manifest = load_manifest(run_directory) if word else None
-    except Gr00tAssetsError:
-        manifest = None
     if manifest is None:
         return {"status": "failed"}, 1
     window = manifest.final_loss

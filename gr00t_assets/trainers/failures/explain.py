@@ -114,10 +114,11 @@ def as_explained(message: str, subject: str, tail: Sequence[str], log: str) -> T
 
     The trainer printed that failure last; it is not shown twice.
     """
-    first, *details = printed = message.split("\n")
+    first, *others = message.split("\n")
     problem = first.split(": ", 1)[-1].removeprefix(f"{subject}: ")
-    before = [line for line in tail if line not in {line.rstrip() for line in printed}]
-    details = [line.removeprefix("  ") for line in details]
+    printed = {line.rstrip() for line in (first, *others)}
+    before = [line for line in tail if line not in printed]
+    details = [line.removeprefix("  ") for line in others]
     return Explanation(problem, details, tail=before).error(subject, log)
 
 

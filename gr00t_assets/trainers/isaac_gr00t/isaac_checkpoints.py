@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from gr00t_assets.core.errors import CheckpointError, TrainingError
 from gr00t_assets.core.files import write_json
@@ -139,7 +138,13 @@ def write_model(source: Path, spec: TrainingSpec, tokenizer: Path, model: Path) 
     copied += [source / name for name in (SETTINGS, STATISTICS, EMBODIMENTS)]
     for path in (*source.glob("*.index.json"), *filter(Path.is_file, copied)):
         shutil.copyfile(path, model / path.name)
-    write_json(model / "config.json", _true_config(source))
+    content = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    head = content.get("action_head_cfg", {})
+    if head.get("num_target_vision_tokens") and _FUTURE_TOKENS not in _tensor_sizes(source):
+        # June's script drops them from the model but not from its configuration, with which a
+        # later commit would draw new ones at random.
+        head["num_target_vision_tokens"] = 0
+    write_json(model / "config.json", content)
     config = spec.modality_config
     if config.generation == "n1.5" and not is_built_in(config.data_config):
         write_module(config, model)
@@ -169,16 +174,3 @@ def export(checkpoint: Path, spec: TrainingSpec, model: Path) -> None:
             problem = "its tokenizer is not known: the run's launch file cannot be read."
             raise CheckpointError(str(checkpoint), problem, [str(error)]) from error
     write_model(checkpoint, spec, tokenizer, model)
-
-
-def _true_config(source: Path) -> dict[str, Any]:
-    """The model's configuration, made consistent with its weights.
-
-    The June release drops ``future_tokens`` from the model but not from its configuration, with
-    which a later commit would draw new ones at random.
-    """
-    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
-    head = config.get("action_head_cfg", {})
-    if head.get("num_target_vision_tokens") and _FUTURE_TOKENS not in _tensor_sizes(source):
-        head["num_target_vision_tokens"] = 0
-    return config

@@ -128,19 +128,18 @@ def make_draws_repeatable(seed: int) -> None:
             row.epoch = self.epoch
         return iter(rows_of_epoch)
 
+    def seeded(sample: Callable[[Any, int], Any]) -> Callable[[Any, int], Any]:
+        def seeded_sample(self: Any, index: int) -> Any:
+            # A mixture draws from these; its epoch would stay 0 in loader processes.
+            self.epoch, self.seed = getattr(index, "epoch", 0), seed
+            with drawn_from([seed, self.epoch, int(index)]):
+                return sample(self, index)
+
+        return seeded_sample
+
     sampler.__iter__ = rows_with_epoch
     for dataset in (datasets.LeRobotSingleDataset, datasets.LeRobotMixtureDataset):
-        dataset.__getitem__ = _seeded(dataset.__getitem__, seed)
-
-
-def _seeded(sample: Callable[[Any, int], Any], seed: int) -> Callable[[Any, int], Any]:
-    def seeded_sample(self: Any, index: int) -> Any:
-        # A mixture draws from these; its epoch would stay 0 in loader processes.
-        self.epoch, self.seed = getattr(index, "epoch", 0), seed
-        with drawn_from([seed, self.epoch, int(index)]):
-            return sample(self, index)
-
-    return seeded_sample
+        dataset.__getitem__ = seeded(dataset.__getitem__)
 
 
 @contextmanager

@@ -29,8 +29,12 @@ def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], o
     """
     if launch["backbone"]:
         point_to_backbone(launch["checkout"], launch["backbone"])
-    if launch.get("data_config_module"):
-        register_data_config(launch)
+    if own := launch.get("data_config_module"):
+        # Among the checkout's own before the script reads them.
+        sys.path.append(str(Path(own).parent))
+        module = importlib.import_module(Path(own).stem)
+        known: Any = importlib.import_module("gr00t.experiment.data_config").DATA_CONFIG_MAP
+        known[launch["arguments"]["data_config"]] = getattr(module, launch["data_config_class"])()
     script: Any = import_script(Path(launch["script"]))
     arguments = script_arguments(script.ArgsConfig, launch)
     check_gpus(arguments)
@@ -51,23 +55,12 @@ def import_script(path: Path) -> types.ModuleType:
     return module
 
 
-def register_data_config(launch: Launch) -> None:
-    """Add the data config of the launch file to the checkout's, before the script reads them."""
-    path = Path(launch["data_config_module"])
-    sys.path.append(str(path.parent))
-    module = importlib.import_module(path.stem)
-    known: Any = importlib.import_module("gr00t.experiment.data_config").DATA_CONFIG_MAP
-    known[launch["arguments"]["data_config"]] = getattr(module, launch["data_config_class"])()
-
-
 def script_arguments(config: type, launch: Launch) -> dict[str, Any]:
     """Arguments for this commit's ``ArgsConfig``; unknown ones are left out."""
     fields = {field.name for field in dataclasses.fields(config)}
     requested = {**launch["arguments"], "resume": launch["resume_step"] > 0}
-    unknown = sorted(set(requested) - fields)
-    if unknown:
-        names = ", ".join(unknown)
-        sys.stdout.write(f"arguments that this commit's script does not have: {names}\n")
+    if unknown := ", ".join(sorted(set(requested) - fields)):
+        sys.stdout.write(f"arguments that this commit's script does not have: {unknown}\n")
         sys.stdout.flush()
     arguments = {name: value for name, value in requested.items() if name in fields}
     base = Path(arguments["base_model_path"])

@@ -36,7 +36,12 @@ def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], o
         RefusedError: The launch file does not fit what is there.
     """
     arguments = {**launch["arguments"], "resume_from_checkpoint": launch["resume_step"] > 0}
-    check_arguments(arguments)
+    config = importlib.import_module("gr00t.configs.finetune_config").FinetuneConfig
+    if missing := sorted(arguments.keys() - config.__dataclass_fields__.keys()):
+        raise RefusedError(
+            f"this commit's launch_finetune.py has no {', '.join(missing)}\n"
+            "  check out the commit that gr00t-assets isaac setup takes"
+        )
     check_gpus(arguments)
     point_to_backbone(launch["backbone"])
     # Room for the run's modality config where the checkout has one for the tag.
@@ -93,20 +98,6 @@ def flags(arguments: dict[str, Any]) -> Iterator[str]:
             continue
         yield f"--{dashed}"
         yield from map(str, sum(value.items(), ()) if isinstance(value, dict) else (value,))
-
-
-def check_arguments(arguments: dict[str, Any]) -> None:
-    """Refuse a commit whose script has not all of the arguments.
-
-    Raises:
-        RefusedError: With their names.
-    """
-    config = importlib.import_module("gr00t.configs.finetune_config").FinetuneConfig
-    if missing := sorted(arguments.keys() - config.__dataclass_fields__.keys()):
-        raise RefusedError(
-            f"this commit's launch_finetune.py has no {', '.join(missing)}\n"
-            "  check out the commit that gr00t-assets isaac setup takes"
-        )
 
 
 def point_to_backbone(folder: str) -> None:

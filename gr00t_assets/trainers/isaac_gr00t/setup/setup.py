@@ -9,8 +9,7 @@ import os
 import shlex
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -130,7 +129,10 @@ class Setup:
             SetupError: A step failed, with the reason as far as it is known and what to do.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        with _locked_log(self.directory) as log:
+        with (self.directory / LOG).open("ab") as log:
+            if not try_lock(log.fileno()):
+                problem = "it is being set up already."
+                raise SetupError(str(self.directory), problem, ["wait for it, or stop it"])
             for step in self.pending:
                 self._done.pop(step.name, None)
             self._write_record()
@@ -190,16 +192,6 @@ def explain_failure(step: str, code: int, output: str, log: str) -> SetupError:
     last = [f"  {line}" for line in output.strip().splitlines()[-_LAST_LINES:]]
     again = "then run the same command again: finished steps are not repeated"
     return SetupError(step, problem, [f"do: {remedy}", again, f"the last lines of {log}:", *last])
-
-
-@contextmanager
-def _locked_log(directory: Path) -> Iterator[BinaryIO]:
-    """The log, open for appending, and locked against another set-up of the folder."""
-    with (directory / LOG).open("ab") as log:
-        if not try_lock(log.fileno()):
-            problem = "it is being set up already."
-            raise SetupError(str(directory), problem, ["wait for it, or stop it"])
-        yield log
 
 
 def _run(

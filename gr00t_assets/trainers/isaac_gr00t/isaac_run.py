@@ -23,28 +23,18 @@ from gr00t_assets.runs.manifest import MANIFEST, Manifest, Outcome, dataset_samp
 from gr00t_assets.runs.metrics import Metric, MetricTail, read_metrics
 from gr00t_assets.runs.retention.removal import require_disk_space
 from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers import run_files
 from gr00t_assets.trainers.attempt import Attempt, StopRequest, attempt_run
 from gr00t_assets.trainers.base_model_files import hub_commit, locate
 from gr00t_assets.trainers.failures.explain import MAX_LOG_LINES, explain
 from gr00t_assets.trainers.failures.failure_pattern import clean_lines
+from gr00t_assets.trainers.isaac_gr00t import isaac_checkpoints as checkpoints
 from gr00t_assets.trainers.isaac_gr00t.environment import LAUNCHER_REVISION, IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
-from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import (
-    LAYOUT,
-    latest_checkpoint,
-    publish_model,
-    sizes_on_disk,
-)
 from gr00t_assets.trainers.isaac_gr00t.launch_file import FACTS, FOLDER, LAUNCH, make_launch
 from gr00t_assets.trainers.isaac_gr00t.limits import refuse, refuse_other_base
 from gr00t_assets.trainers.n15.instructions import refuse_special_tokens
 from gr00t_assets.trainers.reporter import Reporter
-from gr00t_assets.trainers.run_files import (
-    CheckpointRecord,
-    complete_checkpoints,
-    drop_old_checkpoints,
-    remove_partial,
-)
 
 LAUNCHER = Path(__file__).parent / "launcher" / "launcher.py"
 """Not imported here: it is for the checkout's Python."""
@@ -101,10 +91,10 @@ class IsaacRun(Attempt):
         for dataset in spec.datasets:
             refuse_special_tokens(dataset)
         self._update(trainer_revision=f"{environment.revision()}+{LAUNCHER_REVISION}")
-        latest = latest_checkpoint(spec)
+        latest = checkpoints.latest_checkpoint(spec)
         self._record_revision(latest)
         # Isaac-GR00T would resume from the highest checkpoint, complete or not.
-        remove_partial(directory, LAYOUT, weights_only=True)
+        run_files.remove_partial(directory, checkpoints.LAYOUT, weights_only=True)
         base_model = locate(experiment.base_model, experiment.base_model_revision)
         refuse_other_base(spec, environment, base_model)
         launch = make_launch(spec, environment, base_model.absolute(), latest)
@@ -118,7 +108,7 @@ class IsaacRun(Attempt):
         resume_step = latest.step if latest else 0
         is_to_train = resume_step < settings.max_steps
         if is_to_train:
-            sizes = sizes_on_disk(base_model, settings, environment.generation.parts)
+            sizes = checkpoints.sizes_on_disk(base_model, settings, environment.generation.parts)
             require_disk_space(experiment.name, directory, *sizes)
         (directory / MANIFEST).unlink(missing_ok=True)
         if resume_step:
@@ -128,7 +118,7 @@ class IsaacRun(Attempt):
             self._read_results()
             if code not in (0, 130):
                 raise explain(output, code, spec).error(experiment.name)
-            latest = latest_checkpoint(spec)
+            latest = checkpoints.latest_checkpoint(spec)
             step = latest.step if latest else 0
             # torchrun ends with 0 where its processes ended on request.
             if code == 130 or (stop.asked and step != settings.max_steps):
@@ -141,7 +131,8 @@ class IsaacRun(Attempt):
             raise CheckpointError(experiment.name, problem, [expected])
         self._read_results()
         self._update_progress(latest)
-        publish_model(spec, latest.step, Path(launch["backbone"] or environment.backbone))
+        tokenizer = Path(launch["backbone"] or environment.backbone)
+        checkpoints.publish_model(spec, latest.step, tokenizer)
         return self.record("finished")
 
     def outcome(self) -> Outcome:
@@ -195,15 +186,16 @@ class IsaacRun(Attempt):
         reader = threading.Thread(target=copy_output, daemon=True)
         reader.start()
         newest: list[Path] = []
+        layout, keep = checkpoints.LAYOUT, settings.save_total_limit
 
         def follow() -> None:
             nonlocal newest
             for metric in metrics.new():
                 self.reporter.forward(metric)
                 self.reporter.step(metric.step, metric.loss)
-            before, newest = newest, complete_checkpoints(directory, LAYOUT)[-1:]
+            before, newest = newest, run_files.complete_checkpoints(directory, layout)[-1:]
             if newest != before:
-                drop_old_checkpoints(directory, settings.save_total_limit, LAYOUT)
+                run_files.drop_old_checkpoints(directory, keep, layout)
 
         try:
             while not ends_within(process, _POLL):
@@ -220,7 +212,7 @@ class IsaacRun(Attempt):
     def _update(self, **changes: Any) -> None:
         self._outcome = replace(self._outcome, **changes)
 
-    def _record_revision(self, latest: CheckpointRecord | None) -> None:
+    def _record_revision(self, latest: run_files.CheckpointRecord | None) -> None:
         """Record the revision of the code that trains, for later attempts.
 
         Raises:
@@ -245,7 +237,7 @@ class IsaacRun(Attempt):
         if last := read_metrics(self.spec.run_directory).last:
             self._update_progress(last)
 
-    def _update_progress(self, last: Metric | CheckpointRecord) -> None:
+    def _update_progress(self, last: Metric | run_files.CheckpointRecord) -> None:
         self._update(
             steps=last.step, samples_seen=last.samples_seen, wall_seconds=last.wall_seconds
         )

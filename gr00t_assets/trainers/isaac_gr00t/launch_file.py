@@ -15,13 +15,7 @@ from pydantic import ValidationError
 from gr00t_assets.core.errors import BaseModelError, DatasetError, TrainingError
 from gr00t_assets.core.files import published_directory
 from gr00t_assets.core.project import materialize_command
-from gr00t_assets.datasets.frames.frame_index import (
-    CHECKSUMS,
-    FRAMES,
-    TIMES,
-    cache_folder,
-    read_indices,
-)
+from gr00t_assets.datasets.frames import frame_index
 from gr00t_assets.modality.data_config import is_built_in
 from gr00t_assets.runs.metrics import METRICS
 from gr00t_assets.runs.run_directory import CHECKPOINTS
@@ -33,12 +27,7 @@ from gr00t_assets.trainers.isaac_gr00t.environment import BACKBONE, IsaacEnviron
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.script_interface import RELEASE, TRANSFORMERS_DEFAULTS
 from gr00t_assets.trainers.model_config import load_config
-from gr00t_assets.trainers.n15.architecture import (
-    ModelConfig,
-    TextConfig,
-    TowersConfig,
-    VisionConfig,
-)
+from gr00t_assets.trainers.n15 import architecture as n15
 from gr00t_assets.trainers.run_files import CheckpointRecord, isaac_metadata
 
 FOLDER = "isaac"
@@ -161,18 +150,18 @@ def cached_frames(experiment: str, dataset: RunDataset) -> dict[str, dict[str, A
         size = f"data/datasets.yaml caches those of {config.dataset} at {width} x {height}"
         remedy = "take frame_size out there and materialise the dataset, or train with native"
         raise TrainingError(experiment, problem, [size, remedy])
-    folder = cache_folder(dataset.frame_cache)
-    indices, frames, missing = read_indices(folder), {}, []
+    folder = frame_index.cache_folder(dataset.frame_cache)
+    indices, frames, missing = frame_index.read_indices(folder), {}, []
     for camera in config.video:
         index = indices.get(camera.original_key)
         if index is None:
             missing.append(camera.original_key)
             continue
         place = folder / camera.original_key
-        checksums = place / CHECKSUMS
+        checksums = place / frame_index.CHECKSUMS
         frames[camera.key] = {
-            "frames": str(place / FRAMES),
-            "timestamps": str(place / TIMES),
+            "frames": str(place / frame_index.FRAMES),
+            "timestamps": str(place / frame_index.TIMES),
             "checksums": str(checksums) if checksums.is_file() else None,
             "spans": {span.episode: (span.first_row, span.frames) for span in index.plan.spans},
         }
@@ -205,7 +194,7 @@ def backbone_folder(base_model_directory: Path, checkout: Path, target: Path) ->
     source = checkout / BACKBONE
     config = _read(source / "config.json")
     model = load_config(base_model_directory / "config.json")
-    if not isinstance(model, ModelConfig):
+    if not isinstance(model, n15.ModelConfig):
         problem = "isaac-gr00t cannot train this model: its script is that of N1.5."
         raise BaseModelError(str(base_model_directory), problem, ["take trainer: native"])
     towers = model.towers
@@ -223,7 +212,9 @@ def backbone_folder(base_model_directory: Path, checkout: Path, target: Path) ->
     return target
 
 
-def _resized_files(source: Path, config: dict[str, Any], towers: TowersConfig) -> dict[str, Any]:
+def _resized_files(
+    source: Path, config: dict[str, Any], towers: n15.TowersConfig
+) -> dict[str, Any]:
     vision = towers.vision_config
     tokens = (vision.image_size // vision.patch_size) ** 2
     # One tile of the towers' own size, so that an image of another size is resized, not cut.
@@ -245,15 +236,15 @@ def _resized_files(source: Path, config: dict[str, Any], towers: TowersConfig) -
     }
 
 
-def _towers_of(config: dict[str, Any], source: Path) -> TowersConfig:
+def _towers_of(config: dict[str, Any], source: Path) -> n15.TowersConfig:
     plain = ("image_token_index", "mlp_connector_layers", "use_pixel_shuffle")
     try:
         towers = {key: config[key] for key in plain}
         towers["eagle_select_layer"] = config["select_layer"]
-        for key, model in (("vision_config", VisionConfig), ("text_config", TextConfig)):
+        for key, model in (("vision_config", n15.VisionConfig), ("text_config", n15.TextConfig)):
             fields = config[key].items()
             towers[key] = {name: value for name, value in fields if name in model.model_fields}
-        return TowersConfig.model_validate(towers)
+        return n15.TowersConfig.model_validate(towers)
     except (KeyError, ValidationError) as error:
         problem = "its config.json is not that of N1.5's Eagle model."
         raise TrainingError(str(source), problem, [str(error)]) from error

@@ -24,8 +24,13 @@ from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.data_config_limits import Limit, data_configs_of, entries_of
 from gr00t_assets.trainers.isaac_gr00t.commits import head
-from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.generations import GENERATIONS, N15, N17, IsaacGeneration
+from gr00t_assets.trainers.isaac_gr00t.environment import (
+    GENERATIONS,
+    N15,
+    N17,
+    IsaacEnvironment,
+    IsaacGeneration,
+)
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.n17_launch import refuse_other_processor
 from gr00t_assets.trainers.n17.processor_configs import inexpressible

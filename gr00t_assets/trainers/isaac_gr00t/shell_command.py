@@ -24,8 +24,7 @@ from gr00t_assets.runs.spec import make_spec
 from gr00t_assets.trainers.base_model_files import looks_like_path
 from gr00t_assets.trainers.isaac_gr00t.commits import TORCHVISION_AV, revision_of
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, module_name
-from gr00t_assets.trainers.isaac_gr00t.environment import TRAINER_NAME, IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.generations import N17
+from gr00t_assets.trainers.isaac_gr00t.environment import N17, TRAINER_NAME, IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.launch_file import (
     FOLDER,

@@ -25,11 +25,11 @@ from gr00t_assets.trainers.data_config_limits import data_config_limits, limit_f
 from gr00t_assets.trainers.failures.failure_pattern import FailurePattern, load_patterns
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, module_name
 from gr00t_assets.trainers.isaac_gr00t.environment import (
+    GENERATIONS,
     LAUNCHER_REVISION,
     TRAINER_NAME,
     IsaacEnvironment,
 )
-from gr00t_assets.trainers.isaac_gr00t.generations import GENERATIONS
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT, export
 from gr00t_assets.trainers.isaac_gr00t.limits import generation_of, isaac_limits, refuse

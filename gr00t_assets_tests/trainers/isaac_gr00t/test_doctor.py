@@ -16,8 +16,7 @@ from gr00t_assets.trainers.isaac_gr00t.doctor import doctor
 from gr00t_assets.trainers.isaac_gr00t.doctor.check_machine import file_bytes
 from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
 from gr00t_assets.trainers.isaac_gr00t.doctor.packages import Probe, probe
-from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.generations import N15
+from gr00t_assets.trainers.isaac_gr00t.environment import N15, IsaacEnvironment
 from gr00t_assets_tests.gpu.fake_driver import FakeDriver
 from gr00t_assets_tests.trainers.isaac_gr00t.environments import (
     PACKAGES,

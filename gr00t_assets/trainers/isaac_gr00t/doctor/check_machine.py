@@ -21,7 +21,7 @@ from gr00t_assets.core.text import format_bytes
 from gr00t_assets.gpu.devices import CPU, GPUS, Gpu, read_driver, read_gpus, slots_by_device
 from gr00t_assets.trainers.base_model_files import looks_like_path
 from gr00t_assets.trainers.isaac_gr00t.doctor.diagnosis import Diagnosis
-from gr00t_assets.trainers.isaac_gr00t.generations import IsaacGeneration
+from gr00t_assets.trainers.isaac_gr00t.environment import IsaacGeneration
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 
 _BYTES_PER_NUMBER = 4

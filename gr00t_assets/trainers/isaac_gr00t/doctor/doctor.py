@@ -9,12 +9,7 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.devices import GPUS
 from gr00t_assets.trainers.base import EnvironmentReport
 from gr00t_assets.trainers.isaac_gr00t.commits import Revision, revision_of
-from gr00t_assets.trainers.isaac_gr00t.doctor.check_machine import (
-    check_accounts,
-    check_base_model,
-    check_gpus,
-    check_host,
-)
+from gr00t_assets.trainers.isaac_gr00t.doctor import check_machine as machine
 from gr00t_assets.trainers.isaac_gr00t.doctor.diagnosis import Diagnosis
 from gr00t_assets.trainers.isaac_gr00t.doctor.packages import PackageChecks, Probe, probe
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
@@ -56,11 +51,11 @@ def examine(
     diagnosis.check_checkout(revision)
     PackageChecks(diagnosis, answer).run(gpu)
     if gpu:
-        check_gpus(diagnosis, answer.cuda)
-        check_host(diagnosis, store)
-    check_accounts(diagnosis)
+        machine.check_gpus(diagnosis, answer.cuda)
+        machine.check_host(diagnosis, store)
+    machine.check_accounts(diagnosis)
     if gpu:
-        check_base_model(diagnosis, base_model or environment.generation.base_model)
+        machine.check_base_model(diagnosis, base_model or environment.generation.base_model)
     findings = diagnosis.findings()
     installed = {"python": answer.python, **answer.packages}
     return EnvironmentReport(

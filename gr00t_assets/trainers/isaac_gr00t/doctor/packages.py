@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from gr00t_assets.trainers.isaac_gr00t.doctor.diagnosis import Diagnosis, listed
-from gr00t_assets.trainers.isaac_gr00t.generations import IsaacGeneration
+from gr00t_assets.trainers.isaac_gr00t.environment import IsaacGeneration
 
 _QUESTION = "import json, platform, sys; print(json.dumps([platform.python_version(), sys.path]))"
 _ASSIGNED = r"^{}\b[^=\n]*=\s*['\"]([^'\"]*)['\"]"

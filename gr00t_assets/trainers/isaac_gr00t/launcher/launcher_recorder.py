@@ -16,14 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from launcher_checkpoints import (
-    append_line,
-    mark_complete,
-    refuse_nan,
-    samples_seen,
-    save_merged,
-    write_json,
-)
+import launcher_checkpoints as checkpoints
 
 ADAPTED = "base_model.model."
 """In front of every name once LoRA is around the model."""
@@ -78,7 +71,7 @@ class Recorder:
         self._facts: dict[str, Any] = {}
         self._batches: list[Any] = []
         self._losses: list[Any] = []
-        self._new_samples, self._samples_seen = 0, samples_seen(launch)
+        self._new_samples, self._samples_seen = 0, checkpoints.samples_seen(launch)
         self._last_time, self._wall_seconds = 0.0, launch["wall_seconds"]
 
     def batch_done(self, loss: Any, samples: int) -> None:
@@ -93,7 +86,7 @@ class Recorder:
             StoppedError: Somebody asked to stop already.
             RefusedError: A weight is not finite.
         """
-        refuse_nan(kwargs["model"])
+        checkpoints.refuse_nan(kwargs["model"])
         assert state.global_step == self._launch["resume_step"], "resumed at another step"
         self._device, machine = args.device, describe_machine(args.device)
         self._facts = {**describe_model(kwargs["model"], self._launch["parts"]), **machine}
@@ -140,7 +133,7 @@ class Recorder:
             "wall_seconds": self._wall_seconds,
         }
         if self._is_first_rank:
-            append_line(Path(self._launch["metrics"]), metric)
+            checkpoints.append_line(Path(self._launch["metrics"]), metric)
         if not all(map(math.isfinite, [*losses, norm])):
             raise DivergedError(
                 f"step {state.global_step}: the loss is {losses[-1]}, the gradient's norm {norm}: "
@@ -159,21 +152,21 @@ class Recorder:
             output = Path(args.output_dir)
             last = state.global_step >= state.max_steps
             if last and self._launch["arguments"].get("lora_rank", 0) > 0:
-                save_merged(kwargs["model"], output)
+                checkpoints.save_merged(kwargs["model"], output)
             record = {
                 "step": state.global_step,
                 "config_hash": self._launch["config_hash"],
                 "wall_seconds": self._wall_seconds,
                 "samples_seen": self._samples_seen,
             }
-            mark_complete(output, record, Path(self._launch["metrics"]))
+            checkpoints.mark_complete(output, record, Path(self._launch["metrics"]))
         self._last_time = time.perf_counter()
 
     def write_facts(self) -> None:
         """Write what is known of model and machine, with the memory that was needed so far."""
         if self._is_first_rank and self._facts:
             facts = {**self._facts, "peak_memory_bytes": peak_memory_bytes(self._device)}
-            write_json(Path(self._launch["facts"]), facts)
+            checkpoints.write_json(Path(self._launch["facts"]), facts)
 
     def _gather(self) -> tuple[list[float], int]:
         """Losses of the steps since the last line, mean over the processes; samples of them all."""

@@ -20,8 +20,13 @@ from gr00t_assets.core.processes import ends_within, try_lock
 from gr00t_assets.gpu.guard import guarded
 from gr00t_assets.trainers.failures.failure_pattern import load_patterns
 from gr00t_assets.trainers.isaac_gr00t.commits import has_commit
-from gr00t_assets.trainers.isaac_gr00t.environment import CHECKOUT, PYTHON, IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.generations import N15, IsaacGeneration
+from gr00t_assets.trainers.isaac_gr00t.environment import (
+    CHECKOUT,
+    N15,
+    PYTHON,
+    IsaacEnvironment,
+    IsaacGeneration,
+)
 from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import (
     Command,
     SetupError,

@@ -17,8 +17,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.generations import N15
+from gr00t_assets.trainers.isaac_gr00t.environment import N15, IsaacEnvironment
 
 _PYTHON = N15.python  # N1.7's pins are for the same
 _NAME = f"python{_PYTHON}"

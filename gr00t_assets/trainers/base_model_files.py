@@ -43,8 +43,6 @@ N17_LICENSE = ModelLicense(
     "before you pass them on.",
 )
 
-HUB_FILES = ["*.safetensors", "*.json", "*.txt"]
-
 
 def looks_like_path(base_model: str) -> bool:
     """Whether a name cannot be a Hub id, which is ``owner/name``.
@@ -74,7 +72,7 @@ def locate(base_model: str, revision: str | None = None) -> Path:
         built_in = f"built in: {', '.join(BUILT_IN_NAMES)}"
         details = [built_in, "or a folder, or a Hub id such as owner/name"]
         raise BaseModelError(base_model, "there is no such base model.", details)
-    return download(base_model, revision, HUB_FILES)
+    return download(base_model, revision, ["*.safetensors", "*.json", "*.txt"])
 
 
 def download(repository: str, revision: str | None, files: list[str]) -> Path:
@@ -89,21 +87,17 @@ def download(repository: str, revision: str | None, files: list[str]) -> Path:
     try:
         return Path(snapshot_download(repository, revision=revision, allow_patterns=files))
     except GatedRepoError as error:
-        remedies = [
-            f"accept its terms at https://huggingface.co/{repository}",
-            "then set HF_TOKEN to a token of that account, or run: hf auth login",
-            "or download it elsewhere and give the folder",
-        ]
-        raise BaseModelError(repository, "this model is gated on the Hub.", remedies) from error
+        terms = f"accept its terms at https://huggingface.co/{repository}"
+        token = "then set HF_TOKEN to a token of that account, or run: hf auth login"
+        details = [terms, token, "or download it elsewhere and give the folder"]
+        raise BaseModelError(repository, "this model is gated on the Hub.", details) from error
     except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
         reason = next(iter(str(error).strip().splitlines()), "no reason given")
         problem = "this is neither a folder here nor a model that the Hub gives."
-        details = [
-            f"looked for {Path(repository).absolute()}",
-            f"Hub, revision {revision or 'default'}: {type(error).__name__}: {reason}",
-            "without a network, download it elsewhere and give the folder",
-        ]
-        raise BaseModelError(repository, problem, details) from error
+        place = f"looked for {Path(repository).absolute()}"
+        hub = f"Hub, revision {revision or 'default'}: {type(error).__name__}: {reason}"
+        offline = "without a network, download it elsewhere and give the folder"
+        raise BaseModelError(repository, problem, [place, hub, offline]) from error
 
 
 def hub_commit(directory: Path) -> str | None:

@@ -112,8 +112,8 @@ def run_tags(spec: TrainingSpec) -> tuple[str, ...]:
 
     A tag longer than the 64 characters that W&B takes is cut.
     """
-    own = (*project_settings().wandb_tags, *spec.experiment.tags)
-    tags = [*own, *os.environ.get("WANDB_TAGS", "").split(",")]
+    given = os.environ.get("WANDB_TAGS", "").split(",")
+    tags = (*project_settings().wandb_tags, *spec.experiment.tags, *given)
     return tuple(dict.fromkeys(cut for tag in tags if (cut := tag.strip()[:_LONGEST_TAG])))
 
 
@@ -169,10 +169,9 @@ def sync_command(run_directory: Path, record: WandbRecord, here: bool = False) -
 
 def finish_timeout() -> float:
     """Seconds after which the sidecar ends, counted from the end of the training."""
-    try:
+    seconds = 0.0
+    with suppress(KeyError, ValueError):
         seconds = float(os.environ[FINISH_SECONDS])
-    except (KeyError, ValueError):
-        return _FINISH_TIMEOUT
     return seconds if 0 < seconds < math.inf else _FINISH_TIMEOUT
 
 

@@ -78,13 +78,12 @@ def sizes_on_disk(
     weights = sum(sizes.values()) * _BYTES_PER_NUMBER
     if settings.lora_rank:
         return 0, weights
-    trained = {
-        ("action_head.",): settings.tune_projector or settings.tune_diffusion_model,
-        parts["llm"]: settings.tune_llm,
-        parts["visual"]: settings.tune_visual,
-    }
-    begins = tuple(name for names, is_trained in trained.items() if is_trained for name in names)
-    moments = sum(count for name, count in sizes.items() if name.startswith(begins))
+    begins: list[str] = []
+    if settings.tune_projector or settings.tune_diffusion_model:
+        begins.append("action_head.")
+    begins += parts["llm"] if settings.tune_llm else ()
+    begins += parts["visual"] if settings.tune_visual else ()
+    moments = sum(count for name, count in sizes.items() if name.startswith(tuple(begins)))
     return weights + _MOMENTS * moments * _BYTES_PER_NUMBER, 0
 
 
@@ -103,11 +102,10 @@ def _tensor_sizes(folder: Path) -> dict[str, int]:
 def publish_model(spec: TrainingSpec, step: int, tokenizer: Path) -> None:
     """Publish ``model/`` of a finished run: its last checkpoint without what only training needs.
 
-    Weights are hard-linked where the file system can, so that they outlive their checkpoint.
     ``tokenizer`` is the folder of the one that made the prompts.
 
     Raises:
-        CheckpointError: The checkpoint has no safetensors.
+        CheckpointError: As ``write_model``.
         StoreError: The disk is full.
     """
     source = LAYOUT.folder(spec.run_directory, step)
@@ -118,7 +116,9 @@ def publish_model(spec: TrainingSpec, step: int, tokenizer: Path) -> None:
 
 
 def write_model(source: Path, spec: TrainingSpec, tokenizer: Path, model: Path) -> None:
-    """Write what a policy reads of a checkpoint into a folder; see ``publish_model``.
+    """Write what a policy reads of a checkpoint into a folder.
+
+    Weights are hard-linked where the file system can, so that they outlive their checkpoint.
 
     Raises:
         CheckpointError: It has no weights of a whole model.

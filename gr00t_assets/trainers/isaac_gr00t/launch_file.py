@@ -113,8 +113,8 @@ def _n15_parts(
         "arguments": script_arguments(spec, base_model, spec.run_directory / CHECKPOINTS),
         "metadata": isaac_metadata(*(dataset.config for dataset in spec.datasets)),
         # What replaces the checkout's eagle2_hg_model, and the data config that it does not have.
-        "backbone": None if backbone is None else str(backbone),
-        "data_config_module": None if own is None else str(own),
+        "backbone": backbone and str(backbone),
+        "data_config_module": own and str(own),
         "data_config_class": CLASS,
     }
 
@@ -151,24 +151,22 @@ def cached_frames(experiment: str, dataset: RunDataset) -> dict[str, dict[str, A
         remedy = "take frame_size out there and materialise the dataset, or train with native"
         raise TrainingError(experiment, problem, [size, remedy])
     folder = frame_index.cache_folder(dataset.frame_cache)
-    indices, frames, missing = frame_index.read_indices(folder), {}, []
+    indices = {name: index for name, index in frame_index.read_indices(folder).items() if index}
+    columns = [camera.original_key for camera in config.video]
+    if missing := [column for column in columns if column not in indices]:
+        problem, lost = "its frame cache lacks cameras, or is damaged.", ", ".join(missing)
+        remedy = f"run: {materialize_command('frame_cache', config.dataset)}"
+        raise DatasetError(config.dataset, problem, [f"missing: {lost}", remedy])
+    frames = {}
     for camera in config.video:
-        index = indices.get(camera.original_key)
-        if index is None:
-            missing.append(camera.original_key)
-            continue
-        place = folder / camera.original_key
+        place, spans = folder / camera.original_key, indices[camera.original_key].plan.spans
         checksums = place / frame_index.CHECKSUMS
         frames[camera.key] = {
             "frames": str(place / frame_index.FRAMES),
             "timestamps": str(place / frame_index.TIMES),
             "checksums": str(checksums) if checksums.is_file() else None,
-            "spans": {span.episode: (span.first_row, span.frames) for span in index.plan.spans},
+            "spans": {span.episode: (span.first_row, span.frames) for span in spans},
         }
-    if missing:
-        problem, lost = "its frame cache lacks cameras, or is damaged.", ", ".join(missing)
-        remedy = f"run: {materialize_command('frame_cache', config.dataset)}"
-        raise DatasetError(config.dataset, problem, [f"missing: {lost}", remedy])
     return frames
 
 
@@ -179,13 +177,8 @@ def backbone_folder(base_model_directory: Path, checkout: Path, target: Path) ->
     its own checkout, not from the base model. One with other towers, stated under ``towers`` in its
     ``config.json``, needs a folder of its own in place of it.
 
-    Args:
-        base_model_directory: Folder with the base model's ``config.json``.
-        checkout: Checkout of Isaac-GR00T, whose tokenizer and processor are taken.
-        target: The folder to make, absolute; an existing one is replaced.
-
-    Returns:
-        ``target``, or ``None`` where the checkout's own folder fits, as with NVIDIA's release.
+    ``target``, which replaces an existing folder, is returned, or ``None`` where the checkout's own
+    fits, as with NVIDIA's release.
 
     Raises:
         BaseModelError: The base model is no N1.5, or has another tokenizer than Eagle's.

@@ -119,7 +119,7 @@ def launch_parts(
     file = folder / f"{module_name(config.data_config)}.py"
     write_bytes(file, python_text(config.data_config, tag, modalities).encode())
     folders = [str(dataset.directory) for dataset in spec.datasets]
-    shares = spec.data.shares(spec.experiment)
+    shares = dict(zip(folders, spec.data.shares(spec.experiment), strict=True))
     arguments = script_arguments(spec, base_model, spec.run_directory / CHECKPOINTS, file)
     return {
         "arguments": {**arguments, "state_dropout_prob": model.state_dropout_prob},
@@ -127,7 +127,7 @@ def launch_parts(
         "embodiment_id": config.embodiment_id,
         "backbone": str(backbone_folder(base_model, folder / BACKBONE)),
         "statistics": files.statistics[tag],
-        "shares": dict(zip(folders, shares, strict=True)),
+        "shares": shares,
     }
 
 

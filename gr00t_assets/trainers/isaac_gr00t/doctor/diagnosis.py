@@ -23,6 +23,7 @@ class Diagnosis(Collector):
         self.texts: dict[str, object] = {
             "setup": environment.setup_command(folder),
             "checkout": checkout,
+            "package": facts.package(checkout),
             "python": environment.python,
             "line": facts.title,
             "variable": facts.variable,

@@ -9,6 +9,7 @@ import re
 import subprocess
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import distributions
 from pathlib import Path
@@ -220,7 +221,11 @@ class PackageChecks:
             self._judge("decord", f"decord {version}")
             return
         fault = "decord" if self._answer.problem else "decord-optional"
-        fault = "decord-imported" if self._imports_decord() else fault
+        with suppress(OSError, ValueError):
+            source = (self._checkout / "gr00t/utils/video.py").read_text(encoding="utf-8")
+            # Outside of any ``try``, as in the release.
+            if re.search("^import decord", source, re.MULTILINE):
+                fault = "decord-imported"
         self._judge("decord", self._absent("decord"), fault, "decord")
 
     def _other_packages(self) -> None:
@@ -253,24 +258,10 @@ class PackageChecks:
         """Add a finding; a fault's texts may name the package, and what installs it."""
         pin, texts = self._pins.get(package, ""), self._diagnosis.texts
         command = f"{texts['python']} -m pip install {options} '{package}{pin}'"
-        self._diagnosis.judge(
-            "python",
-            code,
-            found,
-            fault,
-            wanted=f"{package} {pin.removeprefix('==')}".strip(),
-            install=texts["setup"] if self._answer.problem else command.replace("  ", " "),
-            package=self._facts.package(self._checkout),
-        )
+        install = texts["setup"] if self._answer.problem else command.replace("  ", " ")
+        wanted = f"{package} {pin.removeprefix('==')}".strip()
+        self._diagnosis.judge("python", code, found, fault, wanted=wanted, install=install)
 
     def _absent(self, package: str) -> str:
         without = ": there is no Python" if self._answer.problem else ""
         return f"{package} is not installed{without}"
-
-    def _imports_decord(self) -> bool:
-        """Whether ``import decord`` stands outside of any ``try``, as in the release."""
-        try:
-            source = (self._checkout / "gr00t/utils/video.py").read_text(encoding="utf-8")
-        except (OSError, ValueError):
-            return False
-        return any(line.startswith("import decord") for line in source.splitlines())

@@ -18,7 +18,6 @@ from gr00t_assets.trainers.failures.failure_pattern import (
     ExceptionChain,
     Explanation,
     FailurePattern,
-    Groups,
     clean_lines,
     cut,
     find_exceptions,
@@ -133,18 +132,15 @@ def _recognise(
     for pattern in sorted(patterns, key=lambda pattern: pattern.consequence):
         for text in [*exceptions, *([everything] if pattern.anywhere else [])]:
             if (groups := pattern.match(text)) is not None:
-                return _explanation(pattern, groups, spec)
+                if pattern.name in ("gpu-memory", "gpu-memory-library"):
+                    found = out_of_memory(groups.get("message", ""), spec)
+                elif pattern.name == "rank-signal":
+                    process = f"process {groups['rank']} of it"
+                    found = explain_signal(int(groups["signal"]), process)
+                else:
+                    found = pattern.explanation({**groups, **names_of(spec)})
+                return replace(found, name=pattern.name)
     return None
-
-
-def _explanation(pattern: FailurePattern, groups: Groups, spec: TrainingSpec) -> Explanation:
-    if pattern.name in ("gpu-memory", "gpu-memory-library"):
-        explanation = out_of_memory(groups.get("message", ""), spec)
-    elif pattern.name == "rank-signal":
-        explanation = explain_signal(int(groups["signal"]), f"process {groups['rank']} of it")
-    else:
-        return pattern.explanation({**groups, **names_of(spec)})
-    return replace(explanation, name=pattern.name)
 
 
 def _fatal_exceptions(chains: list[ExceptionChain]) -> list[ExceptionChain]:

@@ -52,7 +52,6 @@ _ALWAYS = ("dataset_path", "output_dir", "data_config")
 """Arguments that every command has, defaults or not."""
 
 _SETTINGS = (*SCRIPT_ARGUMENTS, *TRAINING_ARGUMENTS, "save_total_limit")
-_NOTHING = object()
 _WIDTH = 98
 
 _OWN_FOLDER = (
@@ -116,7 +115,7 @@ def shell_command(
         name
         for name, value in values.items()
         if (name in stated and name in (*_SETTINGS, "report_to"))
-        or interface.defaults.get(name, _NOTHING) != value
+        or (name, value) not in interface.defaults.items()
     ]
     printed = [
         name

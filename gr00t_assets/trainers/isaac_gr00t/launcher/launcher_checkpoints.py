@@ -4,7 +4,6 @@ Runs under the checkout's Python. A checkpoint is complete when it has ``complet
 written last, when every other file of it is on the disk.
 """
 
-import errno
 import hashlib
 import json
 import math
@@ -13,6 +12,9 @@ import shutil
 import zlib
 from pathlib import Path
 from typing import Any
+
+Launch = dict[str, Any]
+"""The launch file, as ``make_launch`` of ``launch_file.py`` makes it."""
 
 COMPLETE = "complete.json"
 PREFIX = "checkpoint-"
@@ -25,13 +27,10 @@ class RefusedError(Exception):
     """Training is not started; the text says why and what to do."""
 
 
-def check_start(launch: dict[str, Any]) -> None:
+def check_start(launch: Launch) -> None:
     """Refuse to resume from another checkpoint than the launch file names, which was checked.
 
     Isaac-GR00T takes the folder with the highest number, of whatever run and complete or not.
-
-    Raises:
-        RefusedError: The highest checkpoint is another one.
     """
     output, step = Path(launch["arguments"]["output_dir"]), launch["resume_step"]
     numbers = (path.name[len(PREFIX) :] for path in output.glob(f"{PREFIX}*") if path.is_dir())
@@ -45,12 +44,9 @@ def check_start(launch: dict[str, Any]) -> None:
 
 
 def check_gpus(arguments: dict[str, Any]) -> None:
-    """Refuse a number of GPUs with which transformers would train in another way than asked.
+    """Refuse other GPUs in sight, or other processes, than are asked for.
 
-    With several visible GPUs and one process it would split each batch over them.
-
-    Raises:
-        RefusedError: The visible GPUs, or the processes started, are not as many as asked for.
+    With several visible GPUs and one process transformers would split each batch over them.
     """
     import torch
 
@@ -64,7 +60,7 @@ def check_gpus(arguments: dict[str, Any]) -> None:
         )
 
 
-def samples_seen(launch: dict[str, Any]) -> int:
+def samples_seen(launch: Launch) -> int:
     """Samples of earlier attempts, up to the checkpoint that training goes on from."""
     step, output = launch["resume_step"], Path(launch["arguments"]["output_dir"])
     record = output / f"{PREFIX}{step}" / COMPLETE
@@ -72,11 +68,7 @@ def samples_seen(launch: dict[str, Any]) -> int:
 
 
 def refuse_nan(model: Any) -> None:
-    """Refuse a model of which a weight is NaN or infinite, as it is before the first step.
-
-    Raises:
-        RefusedError: With the names of such weights.
-    """
+    """Refuse a model of which a weight is NaN or infinite, as it is before the first step."""
     import torch
 
     named = {name: part for name, part in model.named_parameters() if part.is_floating_point()}
@@ -161,7 +153,11 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def append_line(path: Path, content: dict[str, Any]) -> None:
-    """Add one line of JSON in a single write; numbers that are not finite as strings."""
+    """Add one line of JSON; numbers that are not finite as strings.
+
+    Raises:
+        OSError: The disk is full.
+    """
 
     def finite(value: Any) -> Any:
         if isinstance(value, list):
@@ -170,18 +166,12 @@ def append_line(path: Path, content: dict[str, Any]) -> None:
             return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
         return value
 
-    line = (json.dumps({name: finite(value) for name, value in content.items()}) + "\n").encode()
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        size = os.fstat(descriptor).st_size
-        if size and os.pread(descriptor, 1, size - 1) != b"\n":
-            # What a kill or a full disk tore stays a line of its own.
-            line = b"\n" + line
-        written = os.write(descriptor, line)
-        if written < len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-    finally:
-        os.close(descriptor)
+    line = json.dumps({name: finite(value) for name, value in content.items()}) + "\n"
+    with path.open("ab+") as file:
+        file.seek(max(file.seek(0, os.SEEK_END) - 1, 0))
+        # What a kill or a full disk tore stays a line of its own.
+        torn = file.read(1) not in (b"", b"\n")
+        file.write((b"\n" if torn else b"") + line.encode())
 
 
 def sync(path: Path) -> None:

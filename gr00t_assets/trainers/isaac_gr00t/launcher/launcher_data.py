@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from launcher_checkpoints import RefusedError
+from launcher_checkpoints import Launch, RefusedError
 
 ROWS = "_rows_by_episode"  # attribute of the dataset: ``EpisodeRows`` by episode
 
 
-def replace_reading(launch: dict[str, Any]) -> None:
+def replace_reading(launch: Launch) -> None:
     """Replace the methods of the checkout's ``LeRobotSingleDataset``."""
     dataset = importlib.import_module("gr00t.data.dataset").LeRobotSingleDataset
     _replace_metadata(dataset, launch["metadata"])
@@ -35,7 +35,7 @@ def replace_reading(launch: dict[str, Any]) -> None:
     _read_episodes_once(dataset, cached_cameras(launch))
 
 
-def cached_cameras(launch: dict[str, Any]) -> "dict[str, dict[str, Camera]]":
+def cached_cameras(launch: Launch) -> "dict[str, dict[str, Camera]]":
     """Cameras by folder of a dataset and key; none of a dataset whose videos are read."""
     return {
         folder: {key: Camera(**files) for key, files in content["frames"].items()}

@@ -9,11 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from launcher_checkpoints import check_gpus
+from launcher_checkpoints import Launch, check_gpus
 from launcher_data import make_draws_repeatable, replace_reading
 from launcher_recorder import Recorder, StopRequest, add_recorder, replaced_arguments
-
-Launch = dict[str, Any]
 
 MODEL_PACKAGE = "gr00t.model"
 BACKBONE_MODULE = "gr00t.model.backbone.eagle_backbone"
@@ -23,9 +21,6 @@ def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], o
     """Replace what the script hard-codes; the recorder, and what runs the script.
 
     The script is imported by its path and its ``main`` is called.
-
-    Raises:
-        RefusedError: The launch file does not fit what is there.
     """
     if launch["backbone"]:
         point_to_backbone(launch["checkout"], launch["backbone"])

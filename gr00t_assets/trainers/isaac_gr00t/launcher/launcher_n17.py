@@ -17,11 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from launcher_checkpoints import RefusedError, check_gpus
+from launcher_checkpoints import Launch, RefusedError, check_gpus
 from launcher_data import cached_cameras, drawn_from
 from launcher_recorder import Recorder, StopRequest, add_recorder, replaced_arguments
-
-Launch = dict[str, Any]
 
 EPISODES = 256
 """Episodes whose rows a process keeps, without their frames."""
@@ -31,9 +29,6 @@ def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], o
     """Replace what the script hard-codes; the recorder, and what runs the script.
 
     Everything of the script stands under its ``__main__``, so that it is run as such.
-
-    Raises:
-        RefusedError: The launch file does not fit what is there.
     """
     arguments = {**launch["arguments"], "resume_from_checkpoint": launch["resume_step"] > 0}
     config = importlib.import_module("gr00t.configs.finetune_config").FinetuneConfig
@@ -69,9 +64,6 @@ def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], o
         made.generator = torch.Generator().manual_seed(self.args.seed)
         return made
 
-    trainer.get_train_dataloader = seeded_loader
-    replace_reading(launch)
-
     def run_configured(config: Any) -> None:
         config.data.seed = launch["training_arguments"]["seed"]
         # Without DeepSpeed, whose checkpoints are of other files for each number of GPUs. The norm
@@ -79,7 +71,8 @@ def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], o
         config.training.use_ddp = True
         run(config)
 
-    experiment.run = run_configured
+    trainer.get_train_dataloader, experiment.run = seeded_loader, run_configured
+    replace_reading(launch)
     sys.argv = [launch["script"], *flags(arguments)]
     return recorder, lambda: runpy.run_path(launch["script"], run_name="__main__")
 

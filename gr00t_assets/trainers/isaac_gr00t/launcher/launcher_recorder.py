@@ -63,7 +63,7 @@ class Recorder:
     several processes all of them count and decide together; the first one alone writes.
     """
 
-    def __init__(self, launch: dict[str, Any], stop: StopRequest) -> None:
+    def __init__(self, launch: checkpoints.Launch, stop: StopRequest) -> None:
         self._launch, self._stop, self.stopped = launch, stop, False
         self._is_first_rank = int(os.environ.get("RANK", "0")) == 0
         self._is_distributed = int(os.environ.get("WORLD_SIZE", "1")) > 1
@@ -247,7 +247,7 @@ def peak_memory_bytes(device: Any) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def replaced_arguments(original: Any, launch: dict[str, Any]) -> Any:
+def replaced_arguments(original: Any, launch: checkpoints.Launch) -> Any:
     """What the script calls in place of ``TrainingArguments``."""
 
     def training_arguments(**keywords: Any) -> Any:
@@ -266,7 +266,7 @@ def replaced_arguments(original: Any, launch: dict[str, Any]) -> Any:
     return training_arguments
 
 
-def add_recorder(trainer: Any, launch: dict[str, Any], stop: StopRequest) -> Recorder:
+def add_recorder(trainer: Any, launch: checkpoints.Launch, stop: StopRequest) -> Recorder:
     """Have a recorder follow the checkout's trainer class, in place of transformers' printing."""
     from transformers import TrainerCallback
 

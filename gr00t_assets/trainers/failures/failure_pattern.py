@@ -147,19 +147,12 @@ _MAX_CHARACTERS = 400
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a trainer ended.
+    """Why a trainer ended."""
 
-    Attributes:
-        problem: One sentence that says what happened.
-        details: What it means and what to do.
-        name: The failure pattern; ``signal``, ``exception`` or ``silent`` where none matched.
-        tail: The log's last lines, without secrets.
-    """
-
-    problem: str
-    details: Sequence[str] = ()
-    name: str = ""
-    tail: Sequence[str] = ()
+    problem: str  # One sentence that says what happened
+    details: Sequence[str] = ()  # What it means and what to do
+    name: str = ""  # The failure pattern; signal, exception or silent where none matched
+    tail: Sequence[str] = ()  # The log's last lines, without secrets
 
     def error(self, subject: str, log: str | None = None) -> TrainingError:
         """The error to raise: the message, where the whole log is, and its last lines.

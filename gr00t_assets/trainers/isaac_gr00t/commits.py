@@ -46,19 +46,12 @@ FIXES_BY_COMMIT: dict[str, int] = {
 
 @dataclass(frozen=True)
 class Revision:
-    """What is known of a checkout.
+    """What is known of a checkout."""
 
-    Attributes:
-        commit: Full hash; ``None`` where git does not say.
-        line: Which model's line it is on.
-        fixed: By code of each of ``FIXES`` whether it is in; ``None`` where nothing says.
-        changed: Files that differ from the commit, as ``git status`` names them.
-    """
-
-    commit: str | None
-    line: Line
-    fixed: Mapping[str, bool | None]
-    changed: tuple[str, ...] = ()
+    commit: str | None  # Full hash; None where git does not say
+    line: Line  # Which model's line it is on
+    fixed: Mapping[str, bool | None]  # Whether each of ``FIXES`` is in; None where nothing says
+    changed: tuple[str, ...] = ()  # Files that differ from the commit, as ``git status`` has them
 
     def sentence(self) -> str:
         """The commit and its line in words.

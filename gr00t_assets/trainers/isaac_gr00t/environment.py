@@ -27,51 +27,31 @@ BACKBONE = Path("gr00t") / "model" / "backbone" / "eagle2_hg_model"
 
 @dataclass(frozen=True)
 class IsaacGeneration:
-    """What a generation's checkout is, and what it runs in.
+    """What a generation's checkout is, and what it runs in."""
 
-    Attributes:
-        name: Of ``generation`` in a data config.
-        variable: Environment variable that names the folder of ``isaac setup``; with ``_CHECKOUT``
-            and ``_PYTHON`` behind it, the two that name them one by one.
-        folder: The folder where the variable is not set, inside ``data``.
-        script: What trains, in the checkout.
-        launcher: Module of ``launcher/`` that prepares the script.
-        pinned: Full hash of the commit that ``isaac setup`` checks out.
-        line: Of the commits that it trains with, as ``commits.Revision`` names them.
-        fixes: Faults that some of these commits still have.
-        extra: Of the checkout's package.
-        flash_attention: Version of flash-attn.
-        needs_flash_attention: Whether the checkout imports it without condition.
-        unused: Pinned packages that the script does not import, nor transformers by default; wandb
-            is imported where N1.5's script itself reports to it.
-        pins: Version specifiers by package, for a machine without a checkout.
-        base_model: NVIDIA's own.
-        weights: Millions of parameters.
-        trained: Of those the ones that are trained with a frozen backbone.
-        batch_1_gb: GPU memory at batch size 1, as published.
-        parts: Beginnings of the names of parameters, by the part that a flag trains.
-        python: Version that the checkout's packages are pinned for.
-    """
-
-    name: GenerationName
+    name: GenerationName  # Of ``generation`` in a data config
+    # Environment variable that names the folder of ``isaac setup``; with ``_CHECKOUT`` and
+    # ``_PYTHON`` behind it, the two that name them one by one
     variable: str
-    folder: str
-    script: str
-    launcher: str
-    pinned: str
-    line: str
-    fixes: tuple[commits.Fix, ...]
-    extra: str
-    flash_attention: str
-    needs_flash_attention: bool
+    folder: str  # The folder where the variable is not set, inside ``data``
+    script: str  # What trains, in the checkout
+    launcher: str  # Module of ``launcher/`` that prepares the script
+    pinned: str  # Full hash of the commit that ``isaac setup`` checks out
+    line: str  # Of the commits that it trains with, as ``commits.Revision`` names them
+    fixes: tuple[commits.Fix, ...]  # Faults that some of these commits still have
+    extra: str  # Of the checkout's package
+    flash_attention: str  # Its version
+    needs_flash_attention: bool  # Whether the checkout imports it without condition
+    # Pinned packages that the script does not import, nor transformers by default; wandb is
+    # imported where N1.5's script itself reports to it
     unused: frozenset[str]
-    pins: Mapping[str, str]
-    base_model: str
-    weights: int
-    trained: int
-    batch_1_gb: int
-    parts: Mapping[str, tuple[str, ...]]
-    python: str = "3.10"
+    pins: Mapping[str, str]  # Version specifiers by package, for a machine without a checkout
+    base_model: str  # NVIDIA's own
+    weights: int  # Millions of parameters
+    trained: int  # Of those the ones that are trained with a frozen backbone
+    batch_1_gb: int  # GPU memory at batch size 1, as published
+    parts: Mapping[str, tuple[str, ...]]  # Beginnings of parameters' names, by the flag's part
+    python: str = "3.10"  # Version that the checkout's packages are pinned for
 
     @property
     def title(self) -> str:

@@ -32,7 +32,6 @@ from gr00t_assets.trainers.isaac_gr00t.environment import (
     IsaacGeneration,
 )
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
-from gr00t_assets.trainers.isaac_gr00t.n17_launch import refuse_other_processor
 from gr00t_assets.trainers.n17.processor_configs import inexpressible
 
 _HUB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*/[A-Za-z0-9_-][A-Za-z0-9._-]*")
@@ -127,14 +126,6 @@ def refuse(spec: TrainingSpec, environment: IsaacEnvironment) -> None:
     problems = _n17_problems(spec) if is_n17 else _n15_problems(spec, checkout)
     for problem, *details in problems:
         raise TrainingError(spec.experiment.name, problem, details)
-
-
-def refuse_other_base(spec: TrainingSpec, environment: IsaacEnvironment, base_model: Path) -> None:
-    """Refuse a base model with which the script cannot train the data; see what each raises."""
-    if environment.generation is N17:
-        refuse_other_processor(spec, base_model)
-    else:
-        refuse_other_shape(spec, environment, base_model)
 
 
 def refuse_other_shape(spec: TrainingSpec, environment: IsaacEnvironment, base_model: Path) -> None:

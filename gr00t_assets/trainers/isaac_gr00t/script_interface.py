@@ -23,16 +23,11 @@ TRANSFORMERS_DEFAULTS: Mapping[str, Any] = _RELEASE["transformers_defaults"]
 
 @dataclass(frozen=True)
 class ScriptInterface:
-    """The command line of one version of ``scripts/gr00t_finetune.py``.
+    """The command line of one version of ``scripts/gr00t_finetune.py``."""
 
-    Attributes:
-        defaults: Every argument that has a default, by its name in ``ArgsConfig``.
-        choices: The values of an argument that takes no others.
-        fixed: What the script hard-codes of transformers' ``TrainingArguments``.
-    """
-
-    defaults: Mapping[str, Any]
-    choices: Mapping[str, tuple[Any, ...]]
+    defaults: Mapping[str, Any]  # Every argument that has one, by its name in ``ArgsConfig``
+    choices: Mapping[str, tuple[Any, ...]]  # The values of an argument that takes no others
+    # What the script hard-codes of transformers' ``TrainingArguments``
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
     def takes(self, name: str, value: Any) -> bool:

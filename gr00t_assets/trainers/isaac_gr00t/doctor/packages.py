@@ -36,23 +36,14 @@ _MOST_NAMES = 6
 
 @dataclass(frozen=True)
 class Probe:
-    """Python and packages of an environment.
-
-    Attributes:
-        python: Version.
-        packages: Version by name in PyPI's normal form.
-        has_flash_attention: Whether flash-attn's compiled part is there.
-        torch: Version that ``torch/version.py`` states.
-        cuda: Of the build of torch; ``None`` for one without CUDA.
-        problem: Why nothing of this is known; empty where it is.
-    """
+    """Python and packages of an environment, with their versions."""
 
     python: str = ""
-    packages: Mapping[str, str] = field(default_factory=dict)
-    has_flash_attention: bool = False
-    torch: str | None = None
-    cuda: str | None = None
-    problem: str = ""
+    packages: Mapping[str, str] = field(default_factory=dict)  # By name in PyPI's normal form
+    has_flash_attention: bool = False  # Whether flash-attn's compiled part is there
+    torch: str | None = None  # As ``torch/version.py`` states it
+    cuda: str | None = None  # Of the build of torch; None for one without CUDA
+    problem: str = ""  # Why nothing of this is known; empty where it is
 
 
 def probe(python: Path) -> Probe:

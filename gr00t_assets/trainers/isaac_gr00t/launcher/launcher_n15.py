@@ -34,7 +34,13 @@ def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], o
     arguments = script_arguments(script.ArgsConfig, launch)
     check_gpus(arguments)
     script.TrainingArguments = replaced_arguments(script.TrainingArguments, launch)
-    recorder = prepare_runner(launch, stop)
+    runner: Any = importlib.import_module("gr00t.experiment.runner")
+    recorder = add_recorder(runner.DualBrainTrainer, launch, stop)
+    # The recorder copies experiment_cfg into each checkpoint; the last one holds the final model.
+    runner.safe_save_model_for_hf_trainer = lambda *args, **kwargs: None
+    callback: Any = importlib.import_module("transformers").TrainerCallback
+    runner.CheckpointFormatCallback = lambda *args, **kwargs: callback()
+    allow_random_states()
     replace_reading(launch)
     make_draws_repeatable(launch["training_arguments"].get("seed", 42))
     return recorder, lambda: script.main(script.ArgsConfig(**arguments))
@@ -65,23 +71,15 @@ def script_arguments(config: type, launch: Launch) -> dict[str, Any]:
     return arguments
 
 
-def prepare_runner(launch: Launch, stop: StopRequest) -> Any:
-    """Add a recorder to transformers' trainer, and switch off what it replaces."""
+def allow_random_states() -> None:
+    """Allow the types in ``rng_state.pth`` that the June release's resume is refused for."""
     import numpy as np
     import torch
-    from transformers import TrainerCallback
 
-    runner: Any = importlib.import_module("gr00t.experiment.runner")
-    recorder = add_recorder(runner.DualBrainTrainer, launch, stop)
-    # The recorder copies experiment_cfg into each checkpoint; the last one holds the final model.
-    runner.safe_save_model_for_hf_trainer = lambda *args, **kwargs: None
-    runner.CheckpointFormatCallback = lambda *args, **kwargs: TrainerCallback()
-    # Types in rng_state.pth that the June release's resume is refused for.
     core = "numpy._core" if int(np.__version__.split(".")[0]) > 1 else "numpy.core"
     rebuild = importlib.import_module(f"{core}.multiarray")._reconstruct
     types_allowed = [rebuild, np.ndarray, np.dtype, type(np.dtype(np.uint32))]
     torch.serialization.add_safe_globals(types_allowed)
-    return recorder
 
 
 def point_to_backbone(checkout: str, folder: str) -> None:

@@ -80,10 +80,7 @@ class SetupRecord(FrozenModel):
 class Setup:
     """A folder that is to be set up for a generation of GR00T, made where it is not there.
 
-    Attributes:
-        environment: What is there in the end.
-        steps: All steps, in order, with the installer that is in use.
-        pending: Those that are still to be done, in order.
+    ``environment`` is what is there in the end, ``pending`` those of all ``steps`` that are left.
 
     Raises:
         SetupError: The folder holds something else, or another repository's clone.

@@ -19,8 +19,7 @@ class ModelLicense(NamedTuple):
     note: str = ""
 
 
-BUILT_IN_NAMES = ("tiny", "tiny-n1.7")
-"""Base models that the native trainer makes itself."""
+BUILT_IN_NAMES = ("tiny", "tiny-n1.7")  # base models that the native trainer makes itself
 
 RELEASED_MODEL = "nvidia/GR00T-N1.5-3B"
 """NVIDIA's base model of GR00T N1.5, which its fine-tuning script starts from by default."""

@@ -12,8 +12,7 @@ from gr00t_assets.modality.data_config import DataConfig, data_configs
 from gr00t_assets.modality.generations import GENERATIONS, GenerationName
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 
-Limit = tuple[str, str, str]
-"""Field of the experiment, what is found of it, and what to do."""
+Limit = tuple[str, str, str]  # field of the experiment, what is found of it, and what to do
 
 
 def entries_of(experiment: Experiment) -> list[CatalogEntry]:

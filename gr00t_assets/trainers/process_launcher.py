@@ -24,8 +24,7 @@ from gr00t_assets.gpu.slots import Lease, acquire, needed_memory
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import TrainingSpec
 
-_TAIL_LINES = 200
-"""Lines of output that are kept for the message of a failure."""
+_TAIL_LINES = 200  # lines of output that are kept for the message of a failure
 
 _POLL, _AFTER_GRACE = 0.25, 10.0
 """Seconds between two looks at what a process printed, and to wait for its guard."""

@@ -21,14 +21,11 @@ from gr00t_assets.runs.run_directory import MODEL, SPEC
 from gr00t_assets.runs.spec import load_spec
 from gr00t_assets.trainers.policy import Observations
 
-WEIGHTS = "weights_load_and_act"
-"""Name of the check that loads the final weights."""
+WEIGHTS = "weights_load_and_act"  # name of the check that loads the final weights
 
-SAMPLES = 4
-"""Rows that the final weights are asked at."""
+SAMPLES = 4  # rows that the final weights are asked at
 
-Problem = str | None
-"""What is wrong, in a sentence; ``None`` where nothing is."""
+Problem = str | None  # what is wrong, in a sentence; ``None`` where nothing is
 
 
 def loss_problem(run_directory: Path) -> Problem:

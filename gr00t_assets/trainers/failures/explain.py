@@ -30,11 +30,9 @@ _PATTERNS = Path(__file__).with_name("patterns")
 FATAL_ERROR = re.compile(r"^Fatal Python error: (?P<error>.*)$", re.MULTILINE)
 """Line of Python's fault handler."""
 
-MAX_LOG_LINES = 200
-"""Lines of a log's end that are read."""
+MAX_LOG_LINES = 200  # lines of a log's end that are read
 
-MAX_MESSAGE_LINES = 10
-"""Lines of an unknown exception's message that are shown below its first."""
+MAX_MESSAGE_LINES = 10  # lines of an unknown exception's message that are shown below its first
 
 _OUTSIDE_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals from outside: whatever the log says was there before and did not end the process."""

@@ -138,11 +138,9 @@ Groups = dict[str, str]
 RESUMES = "materialise it again: it resumes from its last complete checkpoint"
 """What to do after a failure that another attempt may not meet."""
 
-MAX_TAIL_LINES = 12
-"""Lines of the log that stand below a message; more of them are on the page."""
+MAX_TAIL_LINES = 12  # lines of the log that stand below a message; more of them are on the page
 
-_MAX_CHARACTERS = 400
-"""Characters of a line that are shown in a message."""
+_MAX_CHARACTERS = 400  # characters of a line that are shown in a message
 
 
 @dataclass(frozen=True)

@@ -57,8 +57,7 @@ PROMPT_TOKENS = 64
 _VISUAL_ACTIVATIONS = 34 * IMAGE_TOKENS * 1152 * 27
 _TEXT_ACTIVATIONS_PER_TOKEN = 34 * 2048 * 12
 
-SMALLEST_FULL_SIZE = 4_000_000_000
-"""Bytes of weights; 2,414 M parameters of 16 bits are 4.8 GB."""
+SMALLEST_FULL_SIZE = 4_000_000_000  # bytes of weights; 2,414 M parameters of 16 bits are 4.8 GB
 
 HEADROOM = 0.05
 """Share of a device that a proposed setting leaves free; the published 74 GB leave 6 %."""

@@ -32,8 +32,7 @@ LAYOUT = CheckpointLayout(
 )
 """``checkpoints/checkpoint-200`` for step 200, as transformers' trainer names it."""
 
-MERGED = "merged"
-"""Folder of the whole model of a LoRA run, whose checkpoints hold adapters only."""
+MERGED = "merged"  # folder of the whole model of a LoRA run, whose checkpoints hold adapters only
 
 TOKENIZER_FILES = (
     "tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json", "special_tokens_map.json",
@@ -42,8 +41,7 @@ TOKENIZER_FILES = (
 
 _FUTURE_TOKENS = "action_head.future_tokens.weight"
 
-_BYTES_PER_NUMBER, _MOMENTS = 4, 2
-"""Weights and AdamW's two moments are saved in float32."""
+_BYTES_PER_NUMBER, _MOMENTS = 4, 2  # weights and AdamW's two moments are saved in float32
 
 
 def latest_checkpoint(spec: TrainingSpec) -> CheckpointRecord | None:

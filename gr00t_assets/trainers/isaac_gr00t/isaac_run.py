@@ -57,8 +57,7 @@ _LIBRARY_SETTINGS = {
 }
 """Keep libraries of the checkout from filling the log with advice, and from asking the network."""
 
-_POLL = 0.2
-"""Seconds between two looks at the metrics."""
+_POLL = 0.2  # seconds between two looks at the metrics
 
 
 def run_spec(spec: TrainingSpec) -> Manifest:

@@ -30,8 +30,7 @@ from gr00t_assets.trainers.model_config import load_config
 from gr00t_assets.trainers.n15 import architecture as n15
 from gr00t_assets.trainers.run_files import CheckpointRecord, isaac_metadata
 
-FOLDER = "isaac"
-"""Folder in the run directory for the files that launcher and driver exchange."""
+FOLDER = "isaac"  # folder in the run directory for the files that launcher and driver exchange
 
 LAUNCH = "launch.json"
 FACTS = "facts.json"

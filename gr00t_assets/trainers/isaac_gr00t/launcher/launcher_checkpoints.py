@@ -13,8 +13,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-Launch = dict[str, Any]
-"""The launch file, as ``make_launch`` of ``launch_file.py`` makes it."""
+Launch = dict[str, Any]  # the launch file, as ``make_launch`` of ``launch_file.py`` makes it
 
 COMPLETE = "complete.json"
 PREFIX = "checkpoint-"

@@ -24,12 +24,8 @@ def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], o
     """
     if launch["backbone"]:
         point_to_backbone(launch["checkout"], launch["backbone"])
-    if own := launch.get("data_config_module"):
-        # Among the checkout's own before the script reads them.
-        sys.path.append(str(Path(own).parent))
-        module = importlib.import_module(Path(own).stem)
-        known: Any = importlib.import_module("gr00t.experiment.data_config").DATA_CONFIG_MAP
-        known[launch["arguments"]["data_config"]] = getattr(module, launch["data_config_class"])()
+    if launch.get("data_config_module"):
+        register_data_config(launch)
     script: Any = import_script(Path(launch["script"]))
     arguments = script_arguments(script.ArgsConfig, launch)
     check_gpus(arguments)
@@ -54,6 +50,15 @@ def import_script(path: Path) -> types.ModuleType:
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
     return module
+
+
+def register_data_config(launch: Launch) -> None:
+    """Add the data config of the launch file to the checkout's, before the script reads them."""
+    path = Path(launch["data_config_module"])
+    sys.path.append(str(path.parent))
+    module = importlib.import_module(path.stem)
+    known: Any = importlib.import_module("gr00t.experiment.data_config").DATA_CONFIG_MAP
+    known[launch["arguments"]["data_config"]] = getattr(module, launch["data_config_class"])()
 
 
 def script_arguments(config: type, launch: Launch) -> dict[str, Any]:

@@ -21,8 +21,7 @@ from launcher_checkpoints import Launch, RefusedError, check_gpus
 from launcher_data import cached_cameras, drawn_from
 from launcher_recorder import Recorder, StopRequest, add_recorder, replaced_arguments
 
-EPISODES = 256
-"""Episodes whose rows a process keeps, without their frames."""
+EPISODES = 256  # episodes whose rows a process keeps, without their frames
 
 
 def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], object]]:

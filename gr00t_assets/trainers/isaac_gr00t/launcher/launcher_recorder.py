@@ -18,8 +18,7 @@ from typing import Any
 
 import launcher_checkpoints as checkpoints
 
-ADAPTED = "base_model.model."
-"""In front of every name once LoRA is around the model."""
+ADAPTED = "base_model.model."  # in front of every name once LoRA is around the model
 
 PACKAGES = ("torch", "transformers", "accelerate", "flash-attn", "peft", "numpy")
 

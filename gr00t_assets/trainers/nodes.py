@@ -37,9 +37,8 @@ class Rendezvous:
         Raises:
             TrainingError: They are missing or wrong.
         """
-        endpoint, run_id, node = (
-            os.environ.get(name, "") for name in (RENDEZVOUS, RENDEZVOUS_ID, NODE_RANK)
-        )
+        names = RENDEZVOUS, RENDEZVOUS_ID, NODE_RANK
+        endpoint, run_id, node = (os.environ.get(name, "") for name in names)
         if not endpoint:
             problem = "the run takes several nodes, and nothing says where they meet."
             by_hand = "or start torchrun on each of them, as docs/native.md has it"

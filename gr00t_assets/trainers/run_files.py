@@ -86,10 +86,8 @@ def drop_old_checkpoints(run_directory: Path, keep: int, layout: CheckpointLayou
 def drop_uncovered(run_directory: Path) -> str | None:
     """Delete checkpoints of steps whose losses a power cut took, so that training goes back.
 
-    Training from one of them would end with fewer losses than steps.
-
-    Returns:
-        What was deleted, in a sentence; ``None`` where the losses cover every checkpoint.
+    Training from one of them would end with fewer losses than steps. Returned is what was deleted,
+    in a sentence; ``None`` where the losses cover every checkpoint.
 
     Raises:
         CheckpointError: Losses of later steps are there: the file is damaged, not cut short.

@@ -152,10 +152,8 @@ class IsaacRun(Attempt):
 
         It has a guard of its own, so that it is gone when this process is, however that ends. A
         request to stop reaches it through a file, which all processes of torchrun see at the same
-        step.
-
-        Returns:
-            Its exit code, 0 finished, 130 stopped on request, else failed; the end of its output.
+        step. Returned are its exit code, 0 finished, 130 stopped on request, else failed, and the
+        end of its output.
         """
         directory, settings = self.spec.run_directory, self.spec.experiment.hyperparameters
         stop_file, launch_file = Path(launch["stop_file"]), directory / FOLDER / LAUNCH

@@ -49,7 +49,8 @@ def examine(
     """Look at everything that a training with Isaac-GR00T needs; nothing is changed.
 
     torch is imported neither here nor there: the checkout's Python is asked for versions alone.
-    It is asked once for the same files; memory, disk and accounts are looked at each time.
+    It is asked once for the same files; memory, disk and accounts are looked at each time. No fault
+    of the environment is raised as an exception.
 
     Args:
         environment: Checkout and Python; neither need exist.
@@ -57,10 +58,6 @@ def examine(
             flash-attn, and the memory and disk of the released weights are not asked for.
         store: Where checkpoints go.
         base_model: Hub id or folder of the weights to start from; NVIDIA's own where left out.
-
-    Returns:
-        A finding for each thing looked at, versions of packages, the checkout's commit and whether
-        it has each of ``FIXES``. No fault of the environment is raised as an exception.
     """
     diagnosis, fixes = Diagnosis(environment), environment.generation.fixes
     answer = _ask(environment.python)

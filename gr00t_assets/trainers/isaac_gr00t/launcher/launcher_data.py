@@ -53,11 +53,9 @@ class SampleRow(int):
 class Camera:
     """Cached frames of one camera, mapped and shared by every process.
 
-    Args:
-        frames: ``.npy`` file, (rows, height, width, 3) uint8.
-        timestamps: ``.npy`` file, (rows,) float64, seconds in the episode.
-        spans: First row and number of rows of each episode.
-        checksums: JSON file with the CRC-32 of each frame; none of older frame caches.
+    ``frames`` is an ``.npy`` file, (rows, height, width, 3) uint8, ``timestamps`` one of seconds in
+    the episode, (rows,) float64, ``spans`` first row and number of rows of each episode,
+    ``checksums`` a JSON file with the CRC-32 of each frame; none of older frame caches.
     """
 
     def __init__(

@@ -63,11 +63,8 @@ def choose_installer(
 ) -> Installer:
     """uv where it is on the PATH, pip otherwise; an environment that is there keeps its own.
 
-    Args:
-        python: An interpreter to use whatever its version; else Python 3.10 from ``PATH`` or pyenv,
-            else the one that uv downloads.
-        recorded: The command that made the environment, where one has.
-        needs_uv: Whether pip would not do.
+    A given interpreter is used whatever its version; else Python 3.10 from ``PATH`` or pyenv, else
+    the one that uv downloads. ``recorded`` is the command that made the environment, where one has.
 
     Raises:
         SetupError: There is no Python 3.10, the given one does not start, or uv is not there.

@@ -14,7 +14,6 @@ NODE_RANK = "GR00T_ASSETS_NODE_RANK"
 TIMEOUT = "GR00T_ASSETS_PROCESS_TIMEOUT"
 DEFAULT_TIMEOUT = 600.0
 """Seconds that a process waits for the others before the training is ended."""
-_TAKES_SEVERAL = "slurm"
 _REMEDY = "take an engine of kind slurm, or leave num_nodes out"
 
 
@@ -57,7 +56,7 @@ def require_nodes(experiment: Experiment, engine: EngineSettings) -> None:
     Raises:
         EngineError: With the engine to take instead.
     """
-    if (nodes := experiment.hyperparameters.nodes) > 1 and engine.kind != _TAKES_SEVERAL:
+    if (nodes := experiment.hyperparameters.nodes) > 1 and engine.kind != "slurm":
         problem = f"{experiment.name} takes {nodes} nodes, an engine of kind {engine.kind} has one."
         raise EngineError(engine.name, problem, [_REMEDY])
 

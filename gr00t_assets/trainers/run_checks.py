@@ -64,14 +64,14 @@ def weights_problem(run_directory: Path) -> Problem:
     Weights that passed before and were not written since are not loaded again. Those that are not
     as the manifest has them are damaged.
     """
+    started = _STARTED.pop(run_directory, None)
     try:
         require_unchanged(run_directory / MODEL)
     except Gr00tAssetsError as error:
-        if process := _STARTED.pop(run_directory, None):
-            process.kill()
-            process.communicate()
+        if started is not None:
+            started.kill()
+            started.communicate()
         return " ".join(str(error).split())
-    started = _STARTED.pop(run_directory, None)
     if started is None and _passed_before(run_directory):
         return None
     with started or _check_process(run_directory) as process:
@@ -167,12 +167,6 @@ def record_check(run_directory: Path, name: str, passed: bool) -> None:
         save_manifest(manifest.model_copy(update={"checks": checks}), run_directory)
 
 
-def main(arguments: list[str]) -> int:
-    """Check one run directory; see the module."""
-    problem = final_weights_problem(Path(arguments[0]))
-    sys.stdout.write(json.dumps({"passed": problem is None, "problem": problem}) + "\n")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    found = final_weights_problem(Path(sys.argv[1]))
+    sys.stdout.write(json.dumps({"passed": found is None, "problem": found}) + "\n")

@@ -132,9 +132,6 @@ def _message(block: list[str]) -> tuple[str, int]:
     return "", len(block)
 
 
-Groups = dict[str, str]
-"""Text by name of the named groups of a pattern; empty for a group that did not match."""
-
 RESUMES = "materialise it again: it resumes from its last complete checkpoint"
 """What to do after a failure that another attempt may not meet."""
 
@@ -194,8 +191,8 @@ class FailurePattern(FrozenModel):
     def _compiled(self) -> tuple[re.Pattern[str], ...]:
         return tuple(re.compile(text, re.MULTILINE) for text in self.texts)
 
-    def match(self, text: str) -> Groups | None:
-        """The named groups where the text matches; ``None`` where it does not."""
+    def match(self, text: str) -> dict[str, str] | None:
+        """Text by name of the groups, empty for one that is not in it; None where nothing matches."""
         names = [name for pattern in self._compiled for name in pattern.groupindex]
         for pattern in self._compiled:
             if match := pattern.search(text):

@@ -192,7 +192,7 @@ class FailurePattern(FrozenModel):
         return tuple(re.compile(text, re.MULTILINE) for text in self.texts)
 
     def match(self, text: str) -> dict[str, str] | None:
-        """Text by name of the groups, empty for one that is not in it; None where nothing matches."""
+        """Text by name of the groups, empty for one not in it; ``None`` where nothing matches."""
         names = [name for pattern in self._compiled for name in pattern.groupindex]
         for pattern in self._compiled:
             if match := pattern.search(text):

@@ -67,11 +67,11 @@ def examine(
     diagnosis.check_checkout(revision)
     PackageChecks(diagnosis, answer).run(gpu)
     if gpu:
-        check_gpus(diagnosis, answer.cuda)
-        check_host(diagnosis, store)
-    check_accounts(diagnosis)
+        _check_gpus(diagnosis, answer.cuda)
+        _check_host(diagnosis, store)
+    _check_accounts(diagnosis)
     if gpu:
-        check_base_model(diagnosis, base_model or environment.generation.base_model)
+        _check_base_model(diagnosis, base_model or environment.generation.base_model)
     findings = diagnosis.findings()
     installed = {"python": answer.python, **answer.packages}
     return EnvironmentReport(
@@ -101,8 +101,7 @@ def _ask(python: Path) -> Probe:
     return answer
 
 
-def check_gpus(diagnosis: Diagnosis, torch_cuda: str | None) -> None:
-    """Look at the driver and at each GPU that training may use, by the CUDA that torch is for."""
+def _check_gpus(diagnosis: Diagnosis, torch_cuda: str | None) -> None:
     driver, gpus = read_driver(), read_gpus()
     if driver is None or not gpus:
         missing = "there is no NVIDIA driver, or it does not answer"
@@ -121,8 +120,7 @@ def check_gpus(diagnosis: Diagnosis, torch_cuda: str | None) -> None:
         _check_gpu(diagnosis, gpu, cuda)
 
 
-def check_host(diagnosis: Diagnosis, store: Store) -> None:
-    """Look at host memory, and at the disk of the store."""
+def _check_host(diagnosis: Diagnosis, store: Store) -> None:
     weights, checkpoint = file_bytes(diagnosis.environment.generation)
     memory, fault = _host_memory(), ""
     if memory < 2 * weights:
@@ -139,8 +137,7 @@ def check_host(diagnosis: Diagnosis, store: Store) -> None:
     diagnosis.judge("machine", "disk", found, fault, limit=limit, **texts)
 
 
-def check_accounts(diagnosis: Diagnosis) -> None:
-    """Look whether the keys are there; their values are not looked at."""
+def _check_accounts(diagnosis: Diagnosis) -> None:
     wandb = "no key of Weights & Biases: runs are recorded offline"
     hub = "no token of the Hugging Face Hub: private and gated models cannot be had"
     for code, place, absent in (
@@ -150,8 +147,7 @@ def check_accounts(diagnosis: Diagnosis) -> None:
         diagnosis.judge("accounts", code, place or absent, "" if place else code)
 
 
-def check_base_model(diagnosis: Diagnosis, base_model: str) -> None:
-    """Look whether a base model is here; nothing is downloaded."""
+def _check_base_model(diagnosis: Diagnosis, base_model: str) -> None:
     found, fault = f"{base_model} is in the Hub's cache", ""
     if Path(base_model).expanduser().is_dir():
         found = f"{base_model} is a folder here"

@@ -7,16 +7,12 @@ from gr00t_assets.core.errors import BaseModelError
 
 
 class ModelLicense(NamedTuple):
-    """A licence in the words of the Hub's model cards.
+    """A licence in the words of the Hub's model cards."""
 
-    The identifier is one that the Hub knows, or ``other``, which has a name. The note is what a
-    reader must know of it.
-    """
-
-    identifier: str
+    identifier: str  # One that the Hub knows, or ``other``, which has a name
     name: str | None = None
     link: str | None = None
-    note: str = ""
+    note: str = ""  # What a reader must know of it
 
 
 BUILT_IN_NAMES = ("tiny", "tiny-n1.7")  # base models that the native trainer makes itself

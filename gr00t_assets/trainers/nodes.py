@@ -19,15 +19,11 @@ _REMEDY = "take an engine of kind slurm, or leave num_nodes out"
 
 @dataclass(frozen=True)
 class Rendezvous:
-    """Where the launchers of one attempt meet, one on each node: ``HOST:PORT`` of the first.
+    """Where the launchers of one attempt meet, one on each node."""
 
-    The run id is common to all nodes, and another one for each attempt. Nodes are numbered from 0;
-    the first has the process that writes.
-    """
-
-    endpoint: str
-    run_id: str
-    node: int
+    endpoint: str  # ``HOST:PORT`` of the first node
+    run_id: str  # Common to all nodes, and another one for each attempt
+    node: int  # Number of this node, from 0; the first has the process that writes
 
     @classmethod
     def of_environment(cls) -> Self:

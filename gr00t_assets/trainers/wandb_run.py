@@ -40,9 +40,9 @@ ENDED, FAILED = "ended", "failed"
 
 KEPT = "metrics.jsonl has every loss"
 
-_ID_BYTES, _LONGEST_TAG = 8, 64
-_EMPTY = 7
-"""Bytes of a ``.wandb`` file that holds no record."""
+_ID_BYTES = 8
+_LONGEST_TAG = 64  # characters
+_EMPTY = 7  # bytes of a ``.wandb`` file that holds no record
 
 _FINISH_TIMEOUT, _KILL_AFTER, _PATIENCE_ON_INTERRUPT = 15.0, 2.0, 5.0
 

@@ -75,15 +75,11 @@ def clean_lines(lines: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class ExceptionChain:
-    """One chain of exceptions, as the log has it, with tracebacks.
+    """One chain of exceptions of one process, as the log has it."""
 
-    The rank is that of the ``torchrun`` process that printed it, where it says so; the message is
-    the last exception's, its type in front.
-    """
-
-    rank: int | None
-    text: str
-    message: str
+    rank: int | None  # Process of a ``torchrun`` that printed it, where it says so
+    text: str  # All of it, tracebacks too
+    message: str  # Of the last exception, its type in front
 
     @property
     def is_wrapper(self) -> bool:

@@ -155,15 +155,11 @@ CHECKOUT, PYTHON = (f"{N15.variable}_{name}" for name in ("CHECKOUT", "PYTHON"))
 
 @dataclass(frozen=True)
 class IsaacEnvironment:
-    """A checkout of Isaac-GR00T and the Python that runs it; neither need exist.
+    """A checkout of Isaac-GR00T and the Python that runs it; neither need exist."""
 
-    The checkout is the folder with NVIDIA's fine-tuning script and the package ``gr00t``, the
-    Python has its dependencies, and the generation is the one of GR00T that it is to train.
-    """
-
-    checkout: Path
-    python: Path
-    generation: IsaacGeneration = N15
+    checkout: Path  # Folder with NVIDIA's fine-tuning script and the package ``gr00t``
+    python: Path  # Interpreter with the checkout's dependencies
+    generation: IsaacGeneration = N15  # Of GR00T, that it is to train
 
     @classmethod
     def in_directory(

@@ -62,14 +62,11 @@ _OWN_FOLDER = (
 
 @dataclass(frozen=True)
 class ShellCommand:
-    """A command: Python and script, each flag with its value, if it has one, and notes.
+    """A command, and what it does otherwise than the platform."""
 
-    A note is one sentence for one thing that the script does otherwise than the platform.
-    """
-
-    program: tuple[str, ...]
-    flags: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...]
+    program: tuple[str, ...]  # Python and script
+    flags: tuple[tuple[str, ...], ...]  # Each with its value, if it has one, in order
+    notes: tuple[str, ...]  # A sentence for each thing that the script does otherwise
 
     def text(self, one_line: bool = False) -> str:
         """The command quoted for a shell, below its notes as comments."""

@@ -37,7 +37,8 @@ _PACKAGES = (
 _PROBES: dict[FileStamp, Probe] = {}
 """Answers of Pythons that this process has asked, by what changes with their packages."""
 
-_BYTES_PER_NUMBER, _MIN_UUID_CHARACTERS = 4, 8
+_BYTES_PER_NUMBER = 4
+_MIN_UUID_CHARACTERS = 8
 _AMPERE, _BLACKWELL, _BLACKWELL_CUDA = (8, 0), (10, 0), (12, 8)
 _CGROUP_LIMITS = ("memory.max", "memory/memory.limit_in_bytes")
 _WANDB_SERVER = "https://api.wandb.ai"

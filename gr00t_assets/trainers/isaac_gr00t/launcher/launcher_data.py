@@ -101,17 +101,12 @@ class Camera:
 
 @dataclass(frozen=True)
 class EpisodeRows:
-    """One episode's parquet file.
+    """One episode's parquet file."""
 
-    The table is a data frame of its columns of single numbers, vectors are state and action by key,
-    (rows, dimensions), texts the instruction of each row by language key, timestamps seconds,
-    (rows,) float64.
-    """
-
-    table: Any
-    vectors: dict[str, np.ndarray]
-    texts: dict[str, list[str]]
-    timestamps: np.ndarray
+    table: Any  # Its columns of single numbers, a data frame
+    vectors: dict[str, np.ndarray]  # State and action by key, (rows, dimensions)
+    texts: dict[str, list[str]]  # Instruction of each row by language key
+    timestamps: np.ndarray  # Seconds, (rows,) float64
 
 
 def make_draws_repeatable(seed: int) -> None:

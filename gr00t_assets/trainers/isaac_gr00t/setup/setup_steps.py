@@ -35,14 +35,10 @@ class SetupError(Gr00tAssetsError):
 
 @dataclass(frozen=True)
 class Installer:
-    """What makes a virtual environment of a Python and installs packages into it.
+    """What makes a virtual environment and installs packages into it."""
 
-    That is uv by its path, for which the Python may be a version; without uv the Python's own
-    modules ``venv`` and ``pip``.
-    """
-
-    python: str
-    uv: str | None = None
+    python: str  # Interpreter that the environment is made of; a version where uv brings it
+    uv: str | None = None  # Path of uv; None for the modules venv and pip of the interpreter
 
     def make_environment(self, folder: Path) -> list[str]:
         """The command that makes the virtual environment ``folder``."""
@@ -122,16 +118,12 @@ Command = list[str]
 
 @dataclass(frozen=True)
 class SetupOptions:
-    """What the command line asks for.
+    """What the command line asks for."""
 
-    A commit is a hash, also abbreviated, a tag or a branch; a repository is a URL or a folder to
-    clone. The Python that the environment is made with is looked for where it is None.
-    """
-
-    commit: str
-    repository: str
-    python: Path | None
-    flash_attention: bool
+    commit: str  # Hash, abbreviated hash, tag or branch
+    repository: str  # URL or folder to clone
+    python: Path | None  # Interpreter to make the environment with; looked for where it is None
+    flash_attention: bool  # Whether flash-attn is installed
 
 
 @dataclass(frozen=True)

@@ -214,11 +214,7 @@ class IsaacRun(Attempt):
         self._outcome = replace(self._outcome, **changes)
 
     def _record_revision(self, latest: run_files.CheckpointRecord | None) -> None:
-        """Record the revision of the code that trains, for later attempts.
-
-        Raises:
-            TrainingError: The run was begun with another revision of Isaac-GR00T.
-        """
+        """Record the revision of the code that trains; refuse a run begun with another one."""
         directory, revision = self.spec.run_directory, self._outcome.trainer_revision
         path = directory / FOLDER / REVISION
         # Version 0.2 wrote it in place, so that a power cut may have left it empty.

@@ -152,11 +152,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def append_line(path: Path, content: dict[str, Any]) -> None:
-    """Add one line of JSON; numbers that are not finite as strings.
-
-    Raises:
-        OSError: The disk is full.
-    """
+    """Add one line of JSON; numbers that are not finite as strings."""
 
     def finite(value: Any) -> Any:
         if isinstance(value, list):

@@ -77,10 +77,8 @@ class Camera:
     def nearest(self, episode: int, times: np.ndarray) -> np.ndarray:
         """The frames nearest to times, the first of two equally near: NVIDIA's rule.
 
-        Times are seconds in the episode, (T,); frames (T, height, width, 3) uint8, a copy.
-
-        Raises:
-            RefusedError: One is not as it was decoded.
+        Times are seconds in the episode, (T,); frames (T, height, width, 3) uint8, a copy. One
+        that is not as it was decoded is refused.
         """
         first, count = self.spans[episode]
         timestamps = self._timestamps[first : first + count]

@@ -81,9 +81,7 @@ class Recorder:
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Record facts about the model, which is on its device, and the machine.
 
-        Raises:
-            StoppedError: Somebody asked to stop already.
-            RefusedError: A weight is not finite.
+        Weights that are not finite are refused, and where somebody asked to stop already it ends.
         """
         checkpoints.refuse_nan(kwargs["model"])
         assert state.global_step == self._launch["resume_step"], "resumed at another step"
@@ -111,11 +109,7 @@ class Recorder:
         control.should_log = control.should_log or control.should_save
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any, **kwargs: Any) -> None:
-        """Write one line of ``metrics.jsonl`` over the steps since the last one.
-
-        Raises:
-            DivergedError: A loss or the gradient's norm is not finite.
-        """
+        """Write one line of ``metrics.jsonl`` over the steps since the last; end what diverged."""
         if "learning_rate" not in logs:  # the totals at the end, which are no step's
             return
         losses, samples = self._gather()

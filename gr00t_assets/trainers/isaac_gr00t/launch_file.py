@@ -104,7 +104,6 @@ def make_launch(
 def _n15_parts(
     spec: TrainingSpec, environment: IsaacEnvironment, base_model: Path, folder: Path
 ) -> dict[str, Any]:
-    """What the launch file has for N1.5 alone."""
     config = spec.modality_config
     own = None if is_built_in(config.data_config) else write_module(config, folder)
     backbone = backbone_folder(base_model, environment.checkout, folder / "backbone")

@@ -102,7 +102,6 @@ def _mixture_limits(experiment: Experiment, facts: IsaacGeneration) -> Iterator[
 
 
 def _n17_limits(experiment: Experiment) -> Iterator[Limit]:
-    """What its settings tell of N1.7's script."""
     settings = IsaacHyperparameters.of(experiment)
     if settings.frame_source == "video":
         found = "N1.7's loader decodes whole shards of videos into memory, and by frame number"

@@ -172,7 +172,6 @@ def file_bytes(facts: IsaacGeneration) -> tuple[int, int]:
 
 
 def _with_slots(diagnosis: Diagnosis, gpus: list[Gpu]) -> list[Gpu]:
-    """The GPUs that slots are given on."""
     try:
         slots = slots_by_device()
     except TrainingError as error:

@@ -18,8 +18,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
-
 from gr00t_assets.core.files import FrozenModel, read_limited, write_json
 from gr00t_assets.core.project import project_settings
 from gr00t_assets.runs.metrics import Metric, MetricTail
@@ -54,24 +52,14 @@ class WandbRecord(FrozenModel):
 
     format: Literal[1] = 1
     id: str
-    entity: str | None = Field(default=None, description="None is the key's own entity")
+    entity: str | None = None  # None is the key's own entity
     project: str
-    mode: Literal["online", "offline"] | None = Field(
-        default=None, description="Of the last attempt; None until it is known"
-    )
-    url: str | None = Field(default=None, description="The run's page, once it was online")
-    sync: str | None = Field(
-        default=None, description="Command that uploads what is here, run in the run directory"
-    )
-    sent_bytes: int | None = Field(
-        default=None, description="Bytes of metrics.jsonl that W&B has; None in older records"
-    )
-    held_out_step: int = Field(
-        default=0, description="Step of the last held-out loss that W&B has; 0: none"
-    )
-    uploaded: bool = Field(
-        default=False, description="Whether the last attempt was online and ended well"
-    )
+    mode: Literal["online", "offline"] | None = None  # Of the last attempt; None until it is known
+    url: str | None = None  # The run's page, once it was online
+    sync: str | None = None  # Command that uploads what is here, run in the run directory
+    sent_bytes: int | None = None  # Bytes of metrics.jsonl that W&B has; None in older records
+    held_out_step: int = 0  # Step of the last held-out loss that W&B has; 0: none
+    uploaded: bool = False  # Whether the last attempt was online and ended well
 
 
 def read_record(run_directory: Path) -> WandbRecord | None:

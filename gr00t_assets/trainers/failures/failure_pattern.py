@@ -11,7 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import yaml
-from pydantic import Field
 
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.core.files import FrozenModel
@@ -170,18 +169,12 @@ class FailurePattern(FrozenModel):
     ``gr00t_assets.trainers.failures.explain.names_of`` gives of the spec.
     """
 
-    name: str = Field(description="In kebab case, unique")
-    texts: tuple[str, ...] = Field(
-        description="Regular expressions; it is recognised where any of them matches"
-    )
-    problem: str = Field(default="", description="What happened; empty where code explains it")
-    details: tuple[str, ...] = Field(default=(), description="What it means and what to do")
-    anywhere: bool = Field(
-        default=False, description="Whether the text is printed outside of an exception"
-    )
-    consequence: bool = Field(
-        default=False, description="Whether it follows another failure, which is then reported"
-    )
+    name: str  # In kebab case, unique
+    texts: tuple[str, ...]  # Regular expressions; it is recognised where any of them matches
+    problem: str = ""  # What happened; empty where code explains it
+    details: tuple[str, ...] = ()  # What it means and what to do
+    anywhere: bool = False  # Whether the text is printed outside of an exception
+    consequence: bool = False  # Whether it follows another failure, which is then reported
 
     @cached_property
     def _compiled(self) -> tuple[re.Pattern[str], ...]:

@@ -66,7 +66,7 @@ ShowLog = Callable[[Path], object]
 class DoneStep(FrozenModel):
     """A step that was done, with its commands."""
 
-    commands: list[str] = Field(description="As a person types them")
+    commands: list[str]  # As a person types them
     seconds: float
 
 

@@ -88,7 +88,7 @@ def _prepare(folder: Path, target: Path) -> Path:
     from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
     from gr00t_assets.datasets.frames.frame_index import FRAMES, TIMES, read_indices
     from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-    from gr00t_assets.trainers.isaac_gr00t.launcher_process import LAUNCHER
+    from gr00t_assets.trainers.isaac_gr00t.isaac_run import LAUNCHER
     from gr00t_assets.trainers.run_files import isaac_metadata
 
     dataset = LeRobotDataset.open(folder)

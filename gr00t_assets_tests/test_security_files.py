@@ -77,7 +77,7 @@ from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.runs.retention.retention_rule import RetentionRule
 from gr00t_assets.trainers.isaac_gr00t import isaac_checkpoints as isaac
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
-from gr00t_assets.trainers.isaac_gr00t.generations import N15
+from gr00t_assets.trainers.isaac_gr00t.environment import N15
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import sizes_on_disk
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import read_metrics

@@ -26,8 +26,7 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import format_bytes, printable
 from gr00t_assets.trainers.isaac_gr00t.commits import REPOSITORY, head
 from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
-from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.generations import GENERATIONS
+from gr00t_assets.trainers.isaac_gr00t.environment import GENERATIONS, IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.setup.setup import Setup, ShowLog
 from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import SetupOptions
 from gr00t_assets.trainers.isaac_gr00t.shell_command import command_of_experiment

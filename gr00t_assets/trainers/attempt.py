@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Literal
 
 from gr00t_assets.core.errors import Gr00tAssetsError, TrainingError, system_errors_explained
 from gr00t_assets.core.text import escape_output
@@ -33,8 +32,7 @@ from gr00t_assets.trainers.reporter import Reporter, reporting
 from gr00t_assets.trainers.run_files import drop_uncovered
 from gr00t_assets.trainers.wandb_run import wandb_run
 
-_ONE_REQUEST = 1.0
-"""Seconds, as the guard has it."""
+_ONE_REQUEST = 1.0  # seconds, as the guard has it
 
 
 class StopRequest:
@@ -42,26 +40,21 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal_name: str | None = None
-        self._hopeless: str | None = None
+        self.hopeless: str | None = None
 
     @property
     def asked(self) -> bool:
         """True from the first signal on, and once it is pruned."""
-        return self.signal_name is not None or self._hopeless is not None
-
-    @property
-    def status(self) -> Literal["interrupted", "pruned"]:
-        """How a run ends that stops for this."""
-        return "interrupted" if self._hopeless is None else "pruned"
+        return self.signal_name is not None or self.hopeless is not None
 
     def prune(self, reason: str) -> None:
         """Ask for an end because the run is hopeless."""
-        self._hopeless = reason
+        self.hopeless = reason
 
     def sentence(self, step: int) -> str:
         """Why and where a run stopped, in a sentence."""
-        if self._hopeless is not None:
-            return f"pruned, stopped at step {step}: {self._hopeless}"
+        if self.hopeless is not None:
+            return f"pruned, stopped at step {step}: {self.hopeless}"
         return f"stopped by {self.signal_name or 'a signal'} at step {step}"
 
 
@@ -119,22 +112,19 @@ class Attempt(ABC):
         Raises:
             TrainingError: It is finished, and not every step's loss is in ``metrics.jsonl``.
         """
-        directory, outcome = self.spec.run_directory, self.outcome()
-        if status == "finished" and (
-            lost := missing_losses(read_metrics(directory), outcome.steps)
-        ):
+        directory, outcome, finished = self.spec.run_directory, self.outcome(), status == "finished"
+        if finished and (lost := missing_losses(read_metrics(directory), outcome.steps)):
             details = [*filter(None, [drop_uncovered(directory)]), "start it again"]
             raise TrainingError(self.spec.experiment.name, f"{lost}.", details)
         manifest = outcome.manifest(self.spec, status, failure, self._started)
-        files = run_hashes(directory, model=status == "finished")
-        manifest = manifest.model_copy(update={"files": files})
+        manifest = manifest.model_copy(update={"files": run_hashes(directory, model=finished)})
         save_manifest(manifest, directory)
         return manifest
 
     def record_stop(self, stop: StopRequest, step: int) -> Manifest:
         """Write the manifest of an attempt that stopped on request, after a checkpoint."""
         failure = stop.sentence(step)
-        manifest = self.record(stop.status, failure)
+        manifest = self.record("pruned" if stop.hopeless else "interrupted", failure)
         self.reporter.say(f"{failure}; a checkpoint is written, the next start goes on from it")
         return manifest
 
@@ -168,10 +158,8 @@ def attempt_run(
     ):
         manifest = load_manifest(directory)
         if manifest is not None and is_complete(manifest, spec.experiment):
-            reporter.say(
-                f"{spec.experiment.name} ({spec.config_hash}) is {manifest.status} already: "
-                f"{manifest.steps} steps; nothing is trained"
-            )
+            run = f"{spec.experiment.name} ({spec.config_hash}) is {manifest.status} already"
+            reporter.say(f"{run}: {manifest.steps} steps; nothing is trained")
             return manifest
         place_spec(spec)
         attempt = begin(reporter)
@@ -239,8 +227,6 @@ def train_main(
     elif (window := manifest.final_loss) is not None:
         error = window.cannot_tell
         spread = f"({error})" if error else f"± {window.standard_error:.4f}"
-        sys.stdout.write(
-            f"finished: loss {window.mean:.4f} {spread} over the last {window.steps} steps; "
-            f"{spec.run_directory}\n"
-        )
+        loss = f"{window.mean:.4f} {spread} over the last {window.steps} steps"
+        sys.stdout.write(f"finished: loss {loss}; {spec.run_directory}\n")
     return 0

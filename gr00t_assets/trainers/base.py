@@ -107,11 +107,8 @@ class Trainer(ABC):
     ) -> Policy:
         """Open the final weights of a run directory, the folder ``model`` of one, or a checkpoint.
 
-        Args:
-            directory: The folder.
-            device: ``cpu`` or ``cuda``; a GPU where there is one, where left out.
-            dataset: Of a mixture the dataset whose robot and cameras it is to act for; the first
-                where left out.
+        The device is ``cpu`` or ``cuda``, a GPU where there is one, where left out; the dataset is
+        that of a mixture whose robot and cameras it is to act for, the first where left out.
 
         Raises:
             CheckpointError: The files are not as the run's manifest, the checkpoint's record or the

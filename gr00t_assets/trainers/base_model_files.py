@@ -7,20 +7,15 @@ from gr00t_assets.core.errors import BaseModelError
 
 
 class ModelLicense(NamedTuple):
-    """A licence in the words of the Hub's model cards.
+    """A licence in the words of the Hub's model cards."""
 
-    The identifier is one that the Hub knows, or ``other``, which has a name. The note is what a
-    reader must know of it.
-    """
-
-    identifier: str
+    identifier: str  # One that the Hub knows, or ``other``, which has a name
     name: str | None = None
     link: str | None = None
-    note: str = ""
+    note: str = ""  # What a reader must know of it
 
 
-BUILT_IN_NAMES = ("tiny", "tiny-n1.7")
-"""Base models that the native trainer makes itself."""
+BUILT_IN_NAMES = ("tiny", "tiny-n1.7")  # base models that the native trainer makes itself
 
 RELEASED_MODEL = "nvidia/GR00T-N1.5-3B"
 """NVIDIA's base model of GR00T N1.5, which its fine-tuning script starts from by default."""
@@ -34,7 +29,6 @@ RELEASED_LICENSE = ModelLicense(
 )
 
 RELEASED_N17 = "nvidia/GR00T-N1.7-3B"
-"""NVIDIA's base model of GR00T N1.7."""
 
 N17_LICENSE = ModelLicense(
     "other",
@@ -43,8 +37,6 @@ N17_LICENSE = ModelLicense(
     "The base model is under NVIDIA's Open Model License; so are weights made from it. Read it "
     "before you pass them on.",
 )
-
-HUB_FILES = ["*.safetensors", "*.json", "*.txt"]
 
 
 def looks_like_path(base_model: str) -> bool:
@@ -75,7 +67,7 @@ def locate(base_model: str, revision: str | None = None) -> Path:
         built_in = f"built in: {', '.join(BUILT_IN_NAMES)}"
         details = [built_in, "or a folder, or a Hub id such as owner/name"]
         raise BaseModelError(base_model, "there is no such base model.", details)
-    return download(base_model, revision, HUB_FILES)
+    return download(base_model, revision, ["*.safetensors", "*.json", "*.txt"])
 
 
 def download(repository: str, revision: str | None, files: list[str]) -> Path:
@@ -90,21 +82,17 @@ def download(repository: str, revision: str | None, files: list[str]) -> Path:
     try:
         return Path(snapshot_download(repository, revision=revision, allow_patterns=files))
     except GatedRepoError as error:
-        remedies = [
-            f"accept its terms at https://huggingface.co/{repository}",
-            "then set HF_TOKEN to a token of that account, or run: hf auth login",
-            "or download it elsewhere and give the folder",
-        ]
-        raise BaseModelError(repository, "this model is gated on the Hub.", remedies) from error
+        terms = f"accept its terms at https://huggingface.co/{repository}"
+        token = "then set HF_TOKEN to a token of that account, or run: hf auth login"
+        details = [terms, token, "or download it elsewhere and give the folder"]
+        raise BaseModelError(repository, "this model is gated on the Hub.", details) from error
     except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
         reason = next(iter(str(error).strip().splitlines()), "no reason given")
         problem = "this is neither a folder here nor a model that the Hub gives."
-        details = [
-            f"looked for {Path(repository).absolute()}",
-            f"Hub, revision {revision or 'default'}: {type(error).__name__}: {reason}",
-            "without a network, download it elsewhere and give the folder",
-        ]
-        raise BaseModelError(repository, problem, details) from error
+        place = f"looked for {Path(repository).absolute()}"
+        hub = f"Hub, revision {revision or 'default'}: {type(error).__name__}: {reason}"
+        offline = "without a network, download it elsewhere and give the folder"
+        raise BaseModelError(repository, problem, [place, hub, offline]) from error
 
 
 def hub_commit(directory: Path) -> str | None:

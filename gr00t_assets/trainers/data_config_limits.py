@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
+from gr00t_assets.core.files import file_stamp
 from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.project import data_files
 from gr00t_assets.datasets.catalog import CatalogEntry, project_catalog
@@ -11,15 +12,13 @@ from gr00t_assets.modality.data_config import DataConfig, data_configs
 from gr00t_assets.modality.generations import GENERATIONS, GenerationName
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 
-Limit = tuple[str, str, str]
-"""Field of the experiment, what is found of it, and what to do."""
+Limit = tuple[str, str, str]  # field of the experiment, what is found of it, and what to do
 
 
 def entries_of(experiment: Experiment) -> list[CatalogEntry]:
     """Catalog entries of an experiment's datasets; a fault of it is told elsewhere."""
     configs = data_configs()
-    changed = tuple((file, file.stat().st_mtime_ns) for file in data_files("datasets.yaml"))
-    catalog = _catalog(changed, (*configs, *configs.errors))
+    catalog = _catalog(file_stamp(data_files("datasets.yaml")), (*configs, *configs.errors))
     return [catalog[dataset.name] for dataset in experiment.datasets if dataset.name in catalog]
 
 
@@ -47,11 +46,10 @@ def data_config_limits(
     model = GENERATIONS[generation]
     for config in data_configs_of(experiment):
         if config.generation != generation:
-            theirs = GENERATIONS[config.generation].title
-            found = f"data config {config.name} is of {theirs}, base model "
-            found += f"{experiment.base_model} of {model.title}"
+            theirs, base_model = GENERATIONS[config.generation].title, experiment.base_model
+            found = f"data config {config.name} is of {theirs}, base model {base_model} of "
             remedy = f"give the dataset a data config with generation: {generation}"
-            yield "dataset", found, remedy
+            yield "dataset", found + model.title, remedy
             continue
         wrong = {
             "max_state_dim": (config.max_state_dim, model.max_state_dim),

@@ -1,7 +1,7 @@
 """``config.json`` of a model of any generation of GR00T that is known here."""
 
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from pydantic import ValidationError
 
@@ -13,10 +13,9 @@ from gr00t_assets.trainers.base_model_files import RELEASED_MODEL, RELEASED_N17
 from gr00t_assets.trainers.n15 import model_configs as n15
 from gr00t_assets.trainers.n15.architecture import ModelConfig
 from gr00t_assets.trainers.n17 import architecture as n17
-from gr00t_assets.trainers.n17.architecture import N17Config
 from gr00t_assets.trainers.n17.processor_files import image_edge
 
-AnyConfig: TypeAlias = ModelConfig | N17Config
+AnyConfig: TypeAlias = ModelConfig | n17.N17Config
 
 BUILT_IN = {"tiny": n15.TINY, "tiny-n1.7": n17.TINY}
 """Base models with random weights that train on a CPU within minutes, by name."""
@@ -36,8 +35,12 @@ def load_config(path: Path) -> AnyConfig:
         raw = read_json(path)
         if not isinstance(raw, dict):
             raise ValueError(f"a JSON object is expected, this is a {type(raw).__name__}")
-        model = N17Config if raw.get("model_type") == n17.MODEL_TYPE else ModelConfig
-        _refuse_n16(raw)
+        model = n17.N17Config if raw.get("model_type") == n17.MODEL_TYPE else ModelConfig
+        if raw.get("model_type") == _N16:
+            raise ValueError(
+                f"model_type is {_N16!r}, a GR00T N1.6, whose backbone no trainer here has; take "
+                f"{RELEASED_N17} or {RELEASED_MODEL}, or train it with Isaac-GR00T itself"
+            )
         if model is ModelConfig:
             return n15.parse_config(raw)
         config, edge = n17.parse_config(raw), image_edge(path.parent)
@@ -63,11 +66,3 @@ def known_generation(base_model: str) -> GenerationName | None:
         return load_config(file).generation if file.is_file() else None
     except BaseModelError:  # Told where it is loaded.
         return None
-
-
-def _refuse_n16(raw: dict[str, Any]) -> None:
-    if raw.get("model_type") == _N16:
-        raise ValueError(
-            f"model_type is {_N16!r}, a GR00T N1.6, whose backbone no trainer here has; take "
-            "nvidia/GR00T-N1.7-3B or nvidia/GR00T-N1.5-3B, or train it with Isaac-GR00T itself"
-        )

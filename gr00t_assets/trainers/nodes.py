@@ -14,23 +14,16 @@ NODE_RANK = "GR00T_ASSETS_NODE_RANK"
 TIMEOUT = "GR00T_ASSETS_PROCESS_TIMEOUT"
 DEFAULT_TIMEOUT = 600.0
 """Seconds that a process waits for the others before the training is ended."""
-_TAKES_SEVERAL = "slurm"
 _REMEDY = "take an engine of kind slurm, or leave num_nodes out"
 
 
 @dataclass(frozen=True)
 class Rendezvous:
-    """Where the launchers of one attempt meet, one on each node.
+    """Where the launchers of one attempt meet, one on each node."""
 
-    Attributes:
-        endpoint: ``HOST:PORT`` of the first node.
-        run_id: Common to all nodes, and another one for each attempt.
-        node: Number of this node, from 0; the first one has the process that writes.
-    """
-
-    endpoint: str
-    run_id: str
-    node: int
+    endpoint: str  # ``HOST:PORT`` of the first node
+    run_id: str  # Common to all nodes, and another one for each attempt
+    node: int  # Number of this node, from 0; the first has the process that writes
 
     @classmethod
     def of_environment(cls) -> Self:
@@ -39,9 +32,8 @@ class Rendezvous:
         Raises:
             TrainingError: They are missing or wrong.
         """
-        endpoint, run_id, node = (
-            os.environ.get(name, "") for name in (RENDEZVOUS, RENDEZVOUS_ID, NODE_RANK)
-        )
+        names = RENDEZVOUS, RENDEZVOUS_ID, NODE_RANK
+        endpoint, run_id, node = (os.environ.get(name, "") for name in names)
         if not endpoint:
             problem = "the run takes several nodes, and nothing says where they meet."
             by_hand = "or start torchrun on each of them, as docs/native.md has it"
@@ -60,7 +52,7 @@ def require_nodes(experiment: Experiment, engine: EngineSettings) -> None:
     Raises:
         EngineError: With the engine to take instead.
     """
-    if (nodes := experiment.hyperparameters.nodes) > 1 and engine.kind != _TAKES_SEVERAL:
+    if (nodes := experiment.hyperparameters.nodes) > 1 and engine.kind != "slurm":
         problem = f"{experiment.name} takes {nodes} nodes, an engine of kind {engine.kind} has one."
         raise EngineError(engine.name, problem, [_REMEDY])
 

@@ -24,13 +24,10 @@ from gr00t_assets.gpu.slots import Lease, acquire, needed_memory
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import TrainingSpec
 
-_TAIL_LINES = 200
-"""Lines of output that are kept for the message of a failure."""
+_TAIL_LINES = 200  # lines of output that are kept for the message of a failure
 
-_POLL = 0.25
-"""Seconds between two looks at what a process printed."""
-
-_AFTER_GRACE = 10.0
+_POLL, _AFTER_GRACE = 0.25, 10.0
+"""Seconds between two looks at what a process printed, and to wait for its guard."""
 
 
 class CopiedOutput:
@@ -45,7 +42,7 @@ class CopiedOutput:
     def last_lines(self) -> list[str]:
         """The last lines of output so far; empty where it is not kept in a file."""
         line = self._incomplete.decode(errors="replace")
-        return [*self._lines, *([line] if line.strip() else [])]
+        return [*self._lines, line] if line.strip() else [*self._lines]
 
     def copy_output(self) -> None:
         """Copy the lines that were completed since the last time to standard output."""
@@ -59,16 +56,12 @@ class CopiedOutput:
 
 
 class LaunchedProcess(CopiedOutput):
-    """A command under its guard; made by ``launched``.
+    """A command under its guard, whose exit code is the command's; made by ``launched``.
 
-    Attributes:
-        guard: The guard's process, whose exit code is the command's.
-        lease: The devices that it runs on.
-        code: Exit code, 128 + n for signal n, once the block of ``launched`` is left.
-        failure: None, as nothing but the trainer ends it here; see ``engines.start.Job``.
+    ``code`` is that exit code, 128 + n for signal n, once the block of ``launched`` is left.
     """
 
-    failure = None
+    failure = None  # nothing but the trainer ends it here; see ``engines.start.Job``
 
     def __init__(
         self, guard: "subprocess.Popen[bytes]", lease: Lease, grace: float, output: BinaryIO | None

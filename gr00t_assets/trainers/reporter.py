@@ -61,11 +61,9 @@ class Reporter:
         """Pass on one logged line that is in metrics.jsonl already."""
         for listener in self._listeners:
             listener(metric)
-        line = (
-            f"step {metric.step}/{self._max_steps}  loss {metric.loss:.4f}  "
-            f"grad norm {metric.grad_norm:.3f}  lr {metric.learning_rate:.2e}  "
-            f"{metric.wall_seconds:.1f} s"
-        )
+        line = f"step {metric.step}/{self._max_steps}  loss {metric.loss:.4f}  "
+        line += f"grad norm {metric.grad_norm:.3f}  lr {metric.learning_rate:.2e}  "
+        line += f"{metric.wall_seconds:.1f} s"
         if self._progress is None:
             self.say(line)
         else:

@@ -21,14 +21,11 @@ from gr00t_assets.runs.run_directory import MODEL, SPEC
 from gr00t_assets.runs.spec import load_spec
 from gr00t_assets.trainers.policy import Observations
 
-WEIGHTS = "weights_load_and_act"
-"""Name of the check that loads the final weights."""
+WEIGHTS = "weights_load_and_act"  # name of the check that loads the final weights
 
-SAMPLES = 4
-"""Rows that the final weights are asked at."""
+SAMPLES = 4  # rows that the final weights are asked at
 
-Problem = str | None
-"""What is wrong, in a sentence; ``None`` where nothing is."""
+Problem = str | None  # what is wrong, in a sentence; ``None`` where nothing is
 
 
 def loss_problem(run_directory: Path) -> Problem:
@@ -37,7 +34,7 @@ def loss_problem(run_directory: Path) -> Problem:
     if manifest is None or manifest.final_loss is None:
         return "the run has no final loss"
     window = manifest.final_loss
-    if not all(math.isfinite(value) for value in (window.mean, window.standard_error or 0.0)):
+    if not all(map(math.isfinite, (window.mean, window.standard_error or 0.0))):
         return f"the final loss is {window.mean} with standard error {window.standard_error}"
     metrics = read_metrics(run_directory)
     damage = metrics_problem(manifest, run_directory) or missing_losses(metrics, manifest.steps)
@@ -67,14 +64,14 @@ def weights_problem(run_directory: Path) -> Problem:
     Weights that passed before and were not written since are not loaded again. Those that are not
     as the manifest has them are damaged.
     """
+    started = _STARTED.pop(run_directory, None)
     try:
         require_unchanged(run_directory / MODEL)
     except Gr00tAssetsError as error:
-        if process := _STARTED.pop(run_directory, None):
-            process.kill()
-            process.communicate()
+        if started is not None:
+            started.kill()
+            started.communicate()
         return " ".join(str(error).split())
-    started = _STARTED.pop(run_directory, None)
     if started is None and _passed_before(run_directory):
         return None
     with started or _check_process(run_directory) as process:
@@ -102,7 +99,6 @@ def _check_process(run_directory: Path) -> subprocess.Popen[str]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
         encoding="utf-8",
         errors="replace",
     )
@@ -171,12 +167,6 @@ def record_check(run_directory: Path, name: str, passed: bool) -> None:
         save_manifest(manifest.model_copy(update={"checks": checks}), run_directory)
 
 
-def main(arguments: list[str]) -> int:
-    """Check one run directory; see the module."""
-    problem = final_weights_problem(Path(arguments[0]))
-    sys.stdout.write(json.dumps({"passed": problem is None, "problem": problem}) + "\n")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    found = final_weights_problem(Path(sys.argv[1]))
+    sys.stdout.write(json.dumps({"passed": found is None, "problem": found}) + "\n")

@@ -64,19 +64,11 @@ def publish_checkpoint(
     folder = layout.folder(run_directory, step)
     with published_directory(folder) as partial:
         write(partial)
-        files = sorted(path for path in partial.rglob("*") if path.is_file())
-        record = {
-            "step": step,
-            **(facts or {}),
-            "config_hash": config_hash,
-            "files": {
-                path.relative_to(partial).as_posix(): {
-                    "bytes": path.stat().st_size,
-                    "crc32": crc32(path),
-                }
-                for path in files
-            },
-        }
+        files = {}
+        for path in sorted(filter(Path.is_file, partial.rglob("*"))):
+            recorded = {"bytes": path.stat().st_size, "crc32": crc32(path)}
+            files[path.relative_to(partial).as_posix()] = recorded
+        record = {"step": step, **(facts or {}), "config_hash": config_hash, "files": files}
         (partial / COMPLETE).write_text(json.dumps(sealed(record), indent=2), encoding="utf-8")
         sync_metrics(run_directory)
     drop_old_checkpoints(run_directory, keep, layout)
@@ -94,10 +86,8 @@ def drop_old_checkpoints(run_directory: Path, keep: int, layout: CheckpointLayou
 def drop_uncovered(run_directory: Path) -> str | None:
     """Delete checkpoints of steps whose losses a power cut took, so that training goes back.
 
-    Training from one of them would end with fewer losses than steps.
-
-    Returns:
-        What was deleted, in a sentence; ``None`` where the losses cover every checkpoint.
+    Training from one of them would end with fewer losses than steps. Returned is what was deleted,
+    in a sentence; ``None`` where the losses cover every checkpoint.
 
     Raises:
         CheckpointError: Losses of later steps are there: the file is damaged, not cut short.
@@ -160,13 +150,11 @@ def remove_partial(
     With ``weights_only`` checkpoints without their optimizer state go as well.
     """
     leftovers = list(run_directory.rglob(f".*{PARTIAL}*"))
-    leftovers += [
-        path
-        for path in (run_directory / CHECKPOINTS).glob("[!.]*")
-        if layout.step_of(path.name) is not None
-        and not (path / COMPLETE).is_file()
-        and (weights_only or not (path / WEIGHTS_ONLY).is_file())
-    ]
+    kept = (COMPLETE,) if weights_only else (COMPLETE, WEIGHTS_ONLY)
+    for path in (run_directory / CHECKPOINTS).glob("[!.]*"):
+        is_whole = any((path / marker).is_file() for marker in kept)
+        if layout.step_of(path.name) is not None and not is_whole:
+            leftovers.append(path)
     for path in leftovers:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
@@ -197,26 +185,24 @@ def write_data_files(spec: TrainingSpec, model: Path) -> None:
 def read_modality_config(model_directory: Path, dataset: str | None = None) -> ModalityConfig:
     """The modality config that a model was trained with, or that of NVIDIA's N1.7 files beside it.
 
-    Args:
-        model_directory: The folder.
-        dataset: Name of one of the datasets that it was trained on; the first where left out. Of
-            NVIDIA's files, an embodiment tag.
+    The dataset is one that it was trained on, the first where left out; of NVIDIA's files it is an
+    embodiment tag.
 
     Raises:
         CheckpointError: There is none beside the weights, or it was not trained on the dataset.
     """
     path = model_directory / MODALITY_CONFIG
     if not path.is_file() and processor_folder(model_directory):
-        tags = configs_of(ProcessorFiles.read(model_directory), model_directory)
-        return tags[0] if dataset is None else config_of(dataset, tags, model_directory)
-    try:
-        content = read_json(path)
-        contents = content if isinstance(content, list) else [content]
-        read = [ModalityConfig.model_validate(item) for item in contents]
-    except (OSError, ValueError) as error:
-        problem = "there is no modality config beside these weights."
-        raise CheckpointError(str(model_directory), problem, [str(error)]) from error
-    return read[0] if dataset is None else config_of(dataset, read, model_directory)
+        configs = configs_of(ProcessorFiles.read(model_directory), model_directory)
+    else:
+        try:
+            content = read_json(path)
+            contents = content if isinstance(content, list) else [content]
+            configs = [ModalityConfig.model_validate(item) for item in contents]
+        except (OSError, ValueError) as error:
+            problem = "there is no modality config beside these weights."
+            raise CheckpointError(str(model_directory), problem, [str(error)]) from error
+    return configs[0] if dataset is None else config_of(dataset, configs, model_directory)
 
 
 def config_of(dataset: str, configs: Sequence[ModalityConfig], folder: Path) -> ModalityConfig:
@@ -242,35 +228,24 @@ def isaac_metadata(*configs: ModalityConfig) -> dict[str, Any]:
     metadata: dict[str, Any] = {}
     for config in configs:
         video = {
-            camera.key: {
-                "resolution": [camera.width, camera.height],
-                "channels": 3,
-                "fps": camera.fps,
-            }
-            for camera in config.video
+            key.key: {"resolution": [key.width, key.height], "channels": 3, "fps": key.fps}
+            for key in config.video
         }
         if known := metadata.get(config.embodiment_tag):
             known["modalities"]["video"] = {**video, **known["modalities"]["video"]}
             continue
-        vectors = {"state": config.state, "action": config.action}
+        statistics, modalities = {}, {"video": video}
+        for part, keys in (("state", config.state), ("action", config.action)):
+            statistics[part] = {key.key: key.statistics.model_dump(mode="json") for key in keys}
+            modalities[part] = {key.key: _vector(key) for key in keys}
         metadata[config.embodiment_tag] = {
-            "statistics": {
-                part: {key.key: key.statistics.model_dump(mode="json") for key in keys}
-                for part, keys in vectors.items()
-            },
-            "modalities": {
-                "video": video,
-                **{part: {key.key: _vector(key) for key in keys} for part, keys in vectors.items()},
-            },
+            "statistics": statistics,
+            "modalities": modalities,
             "embodiment_tag": config.embodiment_tag,
         }
     return metadata
 
 
 def _vector(key: VectorKey) -> dict[str, Any]:
-    return {
-        "absolute": key.absolute,
-        "rotation_type": key.rotation_type,
-        "shape": [key.end - key.start],
-        "continuous": True,
-    }
+    described = {"absolute": key.absolute, "rotation_type": key.rotation_type}
+    return {**described, "shape": [key.end - key.start], "continuous": True}

@@ -18,8 +18,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
-
 from gr00t_assets.core.files import FrozenModel, read_limited, write_json
 from gr00t_assets.core.project import project_settings
 from gr00t_assets.runs.metrics import Metric, MetricTail
@@ -32,8 +30,6 @@ FOLDER = "wandb"
 
 DEFAULT_PROJECT = "gr00t-assets"
 
-_LONGEST_TAG = 64
-
 FINISH_SECONDS = "GR00T_ASSETS_WANDB_FINISH_SECONDS"
 """Names how long an ended training waits for W&B, in seconds; 15 where it is not set."""
 
@@ -43,12 +39,12 @@ ENDED, FAILED = "ended", "failed"
 KEPT = "metrics.jsonl has every loss"
 
 _ID_BYTES = 8
-_EMPTY = 7
-"""Bytes of a ``.wandb`` file that holds no record."""
+_LONGEST_TAG = 64  # characters
+_EMPTY = 7  # bytes of a ``.wandb`` file that holds no record
 
-_FINISH_TIMEOUT = 15.0
-_KILL_AFTER = 2.0
-_PATIENCE_ON_INTERRUPT = 5.0
+_FINISH_TIMEOUT, _KILL_AFTER, _PATIENCE_ON_INTERRUPT = 15.0, 2.0, 5.0
+
+_QUIET = {"WANDB_X_DISABLE_STATS": "true", "WANDB_ERROR_REPORTING": "false"}
 
 
 class WandbRecord(FrozenModel):
@@ -56,24 +52,14 @@ class WandbRecord(FrozenModel):
 
     format: Literal[1] = 1
     id: str
-    entity: str | None = Field(default=None, description="None is the key's own entity")
+    entity: str | None = None  # None is the key's own entity
     project: str
-    mode: Literal["online", "offline"] | None = Field(
-        default=None, description="Of the last attempt; None until it is known"
-    )
-    url: str | None = Field(default=None, description="The run's page, once it was online")
-    sync: str | None = Field(
-        default=None, description="Command that uploads what is here, run in the run directory"
-    )
-    sent_bytes: int | None = Field(
-        default=None, description="Bytes of metrics.jsonl that W&B has; None in older records"
-    )
-    held_out_step: int = Field(
-        default=0, description="Step of the last held-out loss that W&B has; 0: none"
-    )
-    uploaded: bool = Field(
-        default=False, description="Whether the last attempt was online and ended well"
-    )
+    mode: Literal["online", "offline"] | None = None  # Of the last attempt; None until it is known
+    url: str | None = None  # The run's page, once it was online
+    sync: str | None = None  # Command that uploads what is here, run in the run directory
+    sent_bytes: int | None = None  # Bytes of metrics.jsonl that W&B has; None in older records
+    held_out_step: int = 0  # Step of the last held-out loss that W&B has; 0: none
+    uploaded: bool = False  # Whether the last attempt was online and ended well
 
 
 def read_record(run_directory: Path) -> WandbRecord | None:
@@ -101,10 +87,9 @@ def place_record(run_directory: Path, **changes: object) -> WandbRecord:
         project=os.environ.get("WANDB_PROJECT") or DEFAULT_PROJECT,
         sent_bytes=0,
     )
-    sent = record.sent_bytes
-    if sent is None:
-        sent = logged if record.mode else 0
-    record = record.model_copy(update={"sent_bytes": min(sent, logged), **changes})
+    older = logged if record.mode else 0
+    sent = older if record.sent_bytes is None else min(record.sent_bytes, logged)
+    record = record.model_copy(update={"sent_bytes": sent, **changes})
     if record != before:
         write_json(run_directory / RECORD, record.model_dump(mode="json"))
     return record
@@ -115,8 +100,8 @@ def run_tags(spec: TrainingSpec) -> tuple[str, ...]:
 
     A tag longer than the 64 characters that W&B takes is cut.
     """
-    own = (*project_settings().wandb_tags, *spec.experiment.tags)
-    tags = [*own, *os.environ.get("WANDB_TAGS", "").split(",")]
+    given = os.environ.get("WANDB_TAGS", "").split(",")
+    tags = (*project_settings().wandb_tags, *spec.experiment.tags, *given)
     return tuple(dict.fromkeys(cut for tag in tags if (cut := tag.strip()[:_LONGEST_TAG])))
 
 
@@ -160,25 +145,21 @@ def sync_command(run_directory: Path, record: WandbRecord, here: bool = False) -
     ``wandb sync data/store/runs/NAME/HASH/wandb/offline-run-20250601_101500-3f2a9c0d11e47b58``, or
     with ``here`` the paths as seen from the run directory.
     """
-    parts = []
+    paths, online = [], []
     for file in sorted((run_directory / FOLDER).glob(f"*run-*-{record.id}*/*.wandb")):
-        done = file.with_name(f"{file.name}.synced").exists()
-        done = done or (record.uploaded and file.parent.name.startswith("run-"))
+        folder, was_online = file.parent, file.parent.name.startswith("run-")
+        done = file.with_name(f"{file.name}.synced").exists() or (record.uploaded and was_online)
         if not done and file.stat().st_size > _EMPTY:
-            parts.append(file.parent)
-    if not parts:
-        return None
-    paths = [str(part.relative_to(run_directory) if here else part) for part in parts]
-    online = ["--include-online"] if any(part.name.startswith("run-") for part in parts) else []
-    return shlex.join(["wandb", "sync", *online, *paths])
+            paths.append(str(folder.relative_to(run_directory) if here else folder))
+            online = ["--include-online"] if was_online else online
+    return shlex.join(["wandb", "sync", *online, *paths]) if paths else None
 
 
 def finish_timeout() -> float:
     """Seconds after which the sidecar ends, counted from the end of the training."""
-    try:
+    seconds = 0.0
+    with suppress(KeyError, ValueError):
         seconds = float(os.environ[FINISH_SECONDS])
-    except (KeyError, ValueError):
-        return _FINISH_TIMEOUT
     return seconds if 0 < seconds < math.inf else _FINISH_TIMEOUT
 
 
@@ -228,16 +209,10 @@ class Sidecar:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             start_new_session=True,
-            env={
-                "WANDB_X_DISABLE_STATS": "true",
-                "WANDB_ERROR_REPORTING": "false",
-                **os.environ,
-                "WANDB_SILENT": "true",
-            },
-            encoding="utf-8",
+            env={**_QUIET, **os.environ, "WANDB_SILENT": "true"},
         )
         self._reader = threading.Thread(target=self._pass_on_output, daemon=True)
         self._reader.start()

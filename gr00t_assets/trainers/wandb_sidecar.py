@@ -24,34 +24,17 @@ from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import MetricTail, read_held_out_losses
 from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec, load_spec
-from gr00t_assets.trainers.wandb_run import (
-    FAILED,
-    FOLDER,
-    KEPT,
-    WandbRecord,
-    finish_timeout,
-    first_line,
-    history_rows,
-    place_record,
-    run_config,
-    run_tags,
-    sidecar_command,
-)
+from gr00t_assets.trainers import wandb_run
 
-_SERVER_TIMEOUT = 5.0
-_INIT_TIMEOUT = 15.0
-_UPLOAD_MARGIN = 3.0
-_POLL = 0.5
-_RECORD_EVERY = 5.0
+_SERVER_TIMEOUT, _INIT_TIMEOUT, _UPLOAD_MARGIN = 5.0, 15.0, 3.0
+_POLL, _RECORD_EVERY = 0.5, 5.0
+"""Seconds, all of them."""
+
 _EXIT_CODES = {"finished": 0, "pruned": 0, "interrupted": 130}
 
 
 class TrainerPipe:
-    """The trainer at the other end of standard input and output.
-
-    Attributes:
-        word: What it wrote so far.
-    """
+    """The trainer at the other end of standard input and output; ``word`` is what it wrote."""
 
     def __init__(self) -> None:
         self.word = ""
@@ -73,8 +56,9 @@ class TrainerPipe:
         self.word += content.decode(errors="replace")
         return not content
 
-    def begin_anew(self, command: list[str]) -> None:
-        """Take over this process with another program, and end what it has started."""
+    def begin_anew(self, run_directory: Path, offline: str) -> None:
+        """Take over this process with a new one that is offline, and end what it has started."""
+        command = wandb_run.sidecar_command(run_directory, offline)
         for child in psutil.Process().children(recursive=True):
             child.kill()
         os.dup2(self._output, 1)
@@ -92,31 +76,33 @@ def main(arguments: list[str]) -> int:
     trainer = TrainerPipe()
     try:
         spec = load_spec(directory / SPEC)
-        record = place_record(directory)
+        record = wandb_run.place_record(directory)
         run = _begin(spec, record, trainer, offline)
         tail = MetricTail(directory, record.sent_bytes)
         _follow(run, spec, tail, record.held_out_step, trainer)
         # A trainer that is still there ends this process before.
-        signal.alarm(math.ceil(finish_timeout() + _UPLOAD_MARGIN))
+        signal.alarm(math.ceil(wandb_run.finish_timeout() + _UPLOAD_MARGIN))
         summary, exit_code = _outcome(directory, trainer.word)
         run.summary.update(summary)
         run.finish(exit_code=exit_code)
-        place_record(directory, uploaded=not run.offline)
+        wandb_run.place_record(directory, uploaded=not run.offline)
     except TimeoutError:
-        trainer.print(f"its upload did not end in time; {KEPT}")
+        trainer.print(f"its upload did not end in time; {wandb_run.KEPT}")
     except Exception as error:
-        trainer.print(f"{first_line(error)}; {KEPT}")
+        trainer.print(f"{wandb_run.first_line(error)}; {wandb_run.KEPT}")
     return 0
 
 
-def _begin(spec: TrainingSpec, record: WandbRecord, trainer: TrainerPipe, offline: str) -> Any:
+def _begin(
+    spec: TrainingSpec, record: wandb_run.WandbRecord, trainer: TrainerPipe, offline: str
+) -> Any:
     """A run of the wandb package, online where that can be had, else offline.
 
     A refused run spoils the package, so that this program begins anew, without what it wrote.
     """
     import wandb
 
-    folder = spec.run_directory / FOLDER
+    folder = spec.run_directory / wandb_run.FOLDER
     mode, reason = ("offline", offline) if offline else _mode(wandb)
     before = set(folder.glob("*run-*"))
     try:
@@ -125,7 +111,7 @@ def _begin(spec: TrainingSpec, record: WandbRecord, trainer: TrainerPipe, offlin
         if mode != "offline":
             for refused in set(folder.glob("*run-*")) - before:
                 shutil.rmtree(refused, ignore_errors=True)
-            trainer.begin_anew(sidecar_command(spec.run_directory, first_line(error)))
+            trainer.begin_anew(spec.run_directory, wandb_run.first_line(error))
         raise
     run.define_metric("train/global_step")
     run.define_metric("train/samples_seen")
@@ -134,12 +120,12 @@ def _begin(spec: TrainingSpec, record: WandbRecord, trainer: TrainerPipe, offlin
     run.define_metric("by_samples/*", step_metric="train/samples_seen")
     mode = "offline" if run.offline else "online"
     trainer.print(run.url if mode == "online" else f"offline ({reason})" if reason else mode)
-    url = run.url or record.url
-    place_record(spec.run_directory, mode=mode, url=url, uploaded=False)
+    wandb_run.place_record(spec.run_directory, mode=mode, url=run.url or record.url, uploaded=False)
     return run
 
 
-def _init(wandb: Any, spec: TrainingSpec, record: WandbRecord, mode: str) -> Any:
+def _init(wandb: Any, spec: TrainingSpec, record: wandb_run.WandbRecord, mode: str) -> Any:
+    experiment = spec.experiment
     wanted = {
         "silent": True,
         "console": "off",
@@ -148,7 +134,7 @@ def _init(wandb: Any, spec: TrainingSpec, record: WandbRecord, mode: str) -> Any
         "disable_job_creation": True,
         "symlink": False,
         "init_timeout": _INIT_TIMEOUT,
-        "finish_timeout": max(finish_timeout() - _UPLOAD_MARGIN, 1.0),
+        "finish_timeout": max(wandb_run.finish_timeout() - _UPLOAD_MARGIN, 1.0),
         "finish_timeout_raises": True,
         "x_disable_meta": True,
         "x_disable_machine_info": True,
@@ -160,12 +146,12 @@ def _init(wandb: Any, spec: TrainingSpec, record: WandbRecord, mode: str) -> Any
         id=record.id,
         entity=record.entity,
         project=record.project,
-        name=spec.experiment.name,
-        group=spec.experiment.sweep,
-        job_type=spec.experiment.trainer,
-        tags=list(run_tags(spec)),
-        notes=spec.experiment.hypothesis or None,
-        config=run_config(spec),
+        name=experiment.name,
+        group=experiment.sweep,
+        job_type=experiment.trainer,
+        tags=list(wandb_run.run_tags(spec)),
+        notes=experiment.hypothesis or None,
+        config=wandb_run.run_config(spec),
         dir=str(spec.run_directory),
         mode=mode,
         resume="allow",
@@ -183,7 +169,7 @@ def _follow(
     while not ended:
         ended = trainer.ended_within(_POLL)
         for metric in tail.new():
-            for row in history_rows(metric, per_step):
+            for row in wandb_run.history_rows(metric, per_step):
                 run.log(row)
         for step, loss in read_held_out_losses(directory).items():
             if step > held_out_step:
@@ -192,15 +178,14 @@ def _follow(
         now = (tail.offset, held_out_step)
         if now != sent and (ended or time.monotonic() - saved > _RECORD_EVERY):
             sent, saved = now, time.monotonic()
-            place_record(directory, sent_bytes=now[0], held_out_step=held_out_step)
+            wandb_run.place_record(directory, sent_bytes=now[0], held_out_step=held_out_step)
 
 
 def _outcome(run_directory: Path, word: str) -> tuple[dict[str, Any], int]:
     """The run's summary and exit code, from the manifest that the training left."""
-    try:
+    manifest = None
+    with suppress(Gr00tAssetsError):
         manifest = load_manifest(run_directory) if word else None
-    except Gr00tAssetsError:
-        manifest = None
     if manifest is None:
         return {"status": "failed"}, 1
     window = manifest.final_loss
@@ -212,7 +197,7 @@ def _outcome(run_directory: Path, word: str) -> tuple[dict[str, Any], int]:
         "final_loss_se": window.standard_error if window else None,
     }
     code = _EXIT_CODES.get(manifest.status, 1)
-    return summary, max(code, 1) if word == FAILED else code
+    return summary, max(code, 1) if word == wandb_run.FAILED else code
 
 
 def _mode(wandb: Any) -> tuple[str, str | None]:

@@ -18,7 +18,6 @@ from gr00t_assets.trainers.failures.failure_pattern import (
     ExceptionChain,
     Explanation,
     FailurePattern,
-    Groups,
     clean_lines,
     cut,
     find_exceptions,
@@ -31,11 +30,9 @@ _PATTERNS = Path(__file__).with_name("patterns")
 FATAL_ERROR = re.compile(r"^Fatal Python error: (?P<error>.*)$", re.MULTILINE)
 """Line of Python's fault handler."""
 
-MAX_LOG_LINES = 200
-"""Lines of a log's end that are read."""
+MAX_LOG_LINES = 200  # lines of a log's end that are read
 
-MAX_MESSAGE_LINES = 10
-"""Lines of an unknown exception's message that are shown below its first."""
+MAX_MESSAGE_LINES = 10  # lines of an unknown exception's message that are shown below its first
 
 _OUTSIDE_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals from outside: whatever the log says was there before and did not end the process."""
@@ -43,22 +40,22 @@ _OUTSIDE_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP
 
 def failure_patterns(trainer: str) -> tuple[FailurePattern, ...]:
     """Every pattern that is tried for a trainer; of several that match the first is reported."""
-    processes, gpus, machine, models = (
-        load_patterns(_PATTERNS / f"{name}.yaml")
-        for name in ("processes", "gpus", "machine", "models")
-    )
+
+    def shared(name: str) -> tuple[FailurePattern, ...]:
+        return load_patterns(_PATTERNS / f"{name}.yaml")
+
     own = trainer_named(trainer).failure_patterns()
-    return (*processes, *gpus, *machine, *own, *models)
+    return (*shared("processes"), *shared("gpus"), *shared("machine"), *own, *shared("models"))
 
 
 def names_of(spec: TrainingSpec) -> dict[str, str]:
     """What the texts of patterns may name of a spec."""
     experiment = spec.experiment
     backend = trainer_named(experiment.trainer).video_backend(experiment)
+    option = f" --video-backend {backend}" if backend else ""
     checks = [
         f"gr00t-assets dataset check {dataset.name} --data-config {dataset.config.data_config} "
-        f"--embodiment-tag {dataset.config.embodiment_tag}"
-        + (f" --video-backend {backend}" if backend else "")
+        f"--embodiment-tag {dataset.config.embodiment_tag}{option}"
         for dataset in spec.datasets
     ]
     return {
@@ -80,10 +77,9 @@ def explain(lines: Sequence[str], code: int, spec: TrainingSpec) -> Explanation:
     log = clean_lines(lines[-MAX_LOG_LINES:])
     patterns = failure_patterns(spec.experiment.trainer)
     chains = _fatal_exceptions(find_exceptions(log))
+    consequences = [pattern for pattern in patterns if pattern.consequence]
     causes = [
-        chain
-        for chain in chains
-        if all(pattern.match(chain.text) is None for pattern in patterns if pattern.consequence)
+        chain for chain in chains if all(item.match(chain.text) is None for item in consequences)
     ]
     # A cause is reported rather than what follows from it; what no pattern matches may be one.
     tried = [pattern for pattern in patterns if not (causes and pattern.consequence)]
@@ -115,11 +111,11 @@ def as_explained(message: str, subject: str, tail: Sequence[str], log: str) -> T
 
     The trainer printed that failure last; it is not shown twice.
     """
-    first, *details = message.split("\n")
+    first, *others = message.split("\n")
     problem = first.split(": ", 1)[-1].removeprefix(f"{subject}: ")
-    printed = {line.rstrip() for line in message.split("\n")}
+    printed = {line.rstrip() for line in (first, *others)}
     before = [line for line in tail if line not in printed]
-    details = [line.removeprefix("  ") for line in details]
+    details = [line.removeprefix("  ") for line in others]
     return Explanation(problem, details, tail=before).error(subject, log)
 
 
@@ -134,18 +130,15 @@ def _recognise(
     for pattern in sorted(patterns, key=lambda pattern: pattern.consequence):
         for text in [*exceptions, *([everything] if pattern.anywhere else [])]:
             if (groups := pattern.match(text)) is not None:
-                return _explanation(pattern, groups, spec)
+                if pattern.name in ("gpu-memory", "gpu-memory-library"):
+                    found = out_of_memory(groups.get("message", ""), spec)
+                elif pattern.name == "rank-signal":
+                    process = f"process {groups['rank']} of it"
+                    found = explain_signal(int(groups["signal"]), process)
+                else:
+                    found = pattern.explanation({**groups, **names_of(spec)})
+                return replace(found, name=pattern.name)
     return None
-
-
-def _explanation(pattern: FailurePattern, groups: Groups, spec: TrainingSpec) -> Explanation:
-    if pattern.name in ("gpu-memory", "gpu-memory-library"):
-        explanation = out_of_memory(groups.get("message", ""), spec)
-    elif pattern.name == "rank-signal":
-        explanation = explain_signal(int(groups["signal"]), f"process {groups['rank']} of it")
-    else:
-        return pattern.explanation({**groups, **names_of(spec)})
-    return replace(explanation, name=pattern.name)
 
 
 def _fatal_exceptions(chains: list[ExceptionChain]) -> list[ExceptionChain]:

@@ -11,7 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import yaml
-from pydantic import Field
 
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.core.files import FrozenModel
@@ -21,10 +20,8 @@ _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _BAR = re.compile(r"^(.*\d%\|.*(?:it/s|s/it)[^\]]*\])(?=.)")
 _RANK = re.compile(r"^\[rank(\d+)\]: ?")
 _START = re.compile(r"^Traceback \(most recent call last\):")
-_LINK = re.compile(
-    r"^(The above exception was the direct cause|During handling of the above exception)"
-)
-_EXCEPTION = re.compile(r"^(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*)|:)?$")
+_LINK = re.compile(r"^(The above exception was the direct|During handling of the above exception)")
+_EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?:: .*|:)?$")
 _WRAPPERS = ("ChildFailedError",)
 _AFTERWARDS = re.compile(
     r"^(\s*\d+%\||wandb: |[WEI]\d{4} \d\d:\d\d|\[[WEI]\d+|={5,}$|-{5,}$|terminate called)"
@@ -40,10 +37,8 @@ _SECRETS = (
 )
 _MIN_SECRET_CHARACTERS = 8
 
-MAX_LINE_CHARACTERS = 4_000
-"""Characters of a line that are read."""
-
-MAX_SECRET_CHARACTERS = 200
+MAX_LINE_CHARACTERS, MAX_SECRET_CHARACTERS = 4_000, 200
+"""Characters of a line that are read, and of a secret at most."""
 
 
 def redacted(text: str) -> str:
@@ -79,17 +74,11 @@ def clean_lines(lines: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class ExceptionChain:
-    """One chain of exceptions of one process, as the log has it.
+    """One chain of exceptions of one process, as the log has it."""
 
-    Attributes:
-        rank: Process of a ``torchrun`` that printed it, where it says so.
-        text: All of it, tracebacks too.
-        message: Of the last exception, its type in front.
-    """
-
-    rank: int | None
-    text: str
-    message: str
+    rank: int | None  # Process of a ``torchrun`` that printed it, where it says so
+    text: str  # All of it, tracebacks too
+    message: str  # Of the last exception, its type in front
 
     @property
     def is_wrapper(self) -> bool:
@@ -134,39 +123,26 @@ def _message(block: list[str]) -> tuple[str, int]:
         end = number + 1
         while end < len(block) and not (_LINK.match(block[end]) or _AFTERWARDS.match(block[end])):
             end += 1
-        message = "\n".join(block[number:end]).rstrip()
-        return message, end
+        return "\n".join(block[number:end]).rstrip(), end
     return "", len(block)
 
-
-Groups = dict[str, str]
-"""Text by name of the named groups of a pattern; empty for a group that did not match."""
 
 RESUMES = "materialise it again: it resumes from its last complete checkpoint"
 """What to do after a failure that another attempt may not meet."""
 
-MAX_TAIL_LINES = 12
-"""Lines of the log that stand below a message; more of them are on the page."""
+MAX_TAIL_LINES = 12  # lines of the log that stand below a message; more of them are on the page
 
-_MAX_CHARACTERS = 400
-"""Characters of a line that are shown in a message."""
+_MAX_CHARACTERS = 400  # characters of a line that are shown in a message
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a trainer ended.
+    """Why a trainer ended."""
 
-    Attributes:
-        problem: One sentence that says what happened.
-        details: What it means and what to do.
-        name: The failure pattern; ``signal``, ``exception`` or ``silent`` where none matched.
-        tail: The log's last lines, without secrets.
-    """
-
-    problem: str
-    details: Sequence[str] = ()
-    name: str = ""
-    tail: Sequence[str] = ()
+    problem: str  # One sentence that says what happened
+    details: Sequence[str] = ()  # What it means and what to do
+    name: str = ""  # The failure pattern; signal, exception or silent where none matched
+    tail: Sequence[str] = ()  # The log's last lines, without secrets
 
     def error(self, subject: str, log: str | None = None) -> TrainingError:
         """The error to raise: the message, where the whole log is, and its last lines.
@@ -193,25 +169,19 @@ class FailurePattern(FrozenModel):
     ``gr00t_assets.trainers.failures.explain.names_of`` gives of the spec.
     """
 
-    name: str = Field(description="In kebab case, unique")
-    texts: tuple[str, ...] = Field(
-        description="Regular expressions; it is recognised where any of them matches"
-    )
-    problem: str = Field(default="", description="What happened; empty where code explains it")
-    details: tuple[str, ...] = Field(default=(), description="What it means and what to do")
-    anywhere: bool = Field(
-        default=False, description="Whether the text is printed outside of an exception"
-    )
-    consequence: bool = Field(
-        default=False, description="Whether it follows another failure, which is then reported"
-    )
+    name: str  # In kebab case, unique
+    texts: tuple[str, ...]  # Regular expressions; it is recognised where any of them matches
+    problem: str = ""  # What happened; empty where code explains it
+    details: tuple[str, ...] = ()  # What it means and what to do
+    anywhere: bool = False  # Whether the text is printed outside of an exception
+    consequence: bool = False  # Whether it follows another failure, which is then reported
 
     @cached_property
     def _compiled(self) -> tuple[re.Pattern[str], ...]:
         return tuple(re.compile(text, re.MULTILINE) for text in self.texts)
 
-    def match(self, text: str) -> Groups | None:
-        """The named groups where the text matches; ``None`` where it does not."""
+    def match(self, text: str) -> dict[str, str] | None:
+        """Text by name of the groups, empty for one not in it; ``None`` where nothing matches."""
         names = [name for pattern in self._compiled for name in pattern.groupindex]
         for pattern in self._compiled:
             if match := pattern.search(text):
@@ -221,19 +191,12 @@ class FailurePattern(FrozenModel):
 
     def explanation(self, names: Mapping[str, str]) -> Explanation:
         """Problem and details with the names filled in; a detail of several lines is as many."""
-        lines = [
-            line.removeprefix("  ")
-            for detail in self.details
-            for line in detail.format(**names).split("\n")
-        ]
-        problem = self.problem.format(**names)
-        return Explanation(problem, tuple(filter(None, lines)), self.name)
+        text = "\n".join(detail.format(**names) for detail in self.details)
+        lines = (line.removeprefix("  ") for line in text.split("\n"))
+        return Explanation(self.problem.format(**names), tuple(filter(None, lines)), self.name)
 
 
 @cache
 def load_patterns(file: Path) -> tuple[FailurePattern, ...]:
     """The patterns of a file, in the order in which they are tried."""
-    return tuple(
-        FailurePattern.model_validate(item)
-        for item in yaml.safe_load(file.read_text(encoding="utf-8"))
-    )
+    return tuple(map(FailurePattern.model_validate, yaml.safe_load(file.read_bytes())))

@@ -23,6 +23,7 @@ Nothing heavy is imported, so that a command can ask without torch.
 import re
 from collections.abc import Callable
 from functools import partial
+from itertools import compress
 from pathlib import Path
 
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
@@ -56,8 +57,7 @@ PROMPT_TOKENS = 64
 _VISUAL_ACTIVATIONS = 34 * IMAGE_TOKENS * 1152 * 27
 _TEXT_ACTIVATIONS_PER_TOKEN = 34 * 2048 * 12
 
-SMALLEST_FULL_SIZE = 4_000_000_000
-"""Bytes of weights; 2,414 M parameters of 16 bits are 4.8 GB."""
+SMALLEST_FULL_SIZE = 4_000_000_000  # bytes of weights; 2,414 M parameters of 16 bits are 4.8 GB
 
 HEADROOM = 0.05
 """Share of a device that a proposed setting leaves free; the published 74 GB leave 6 %."""
@@ -70,15 +70,10 @@ def trained_parameters(settings: N15Hyperparameters) -> int:
         >>> f"{trained_parameters(N15Hyperparameters()) / 1e6:,.0f} M"
         '1,069 M'
     """
-    if getattr(settings, "lora_rank", 0):
+    if settings.lora_rank:
         return 0
-    parts = (
-        (settings.tune_llm, LLM),
-        (settings.tune_visual, VISUAL),
-        (settings.tune_projector, PROJECTOR),
-        (settings.tune_diffusion_model, DIFFUSION_MODEL),
-    )
-    return OTHER + sum(count for trained, count in parts if trained)
+    counts = (LLM, VISUAL, PROJECTOR, DIFFUSION_MODEL)
+    return OTHER + sum(compress(counts, settings.tuned_parts.values()))
 
 
 def estimate(settings: N15Hyperparameters, cameras: int = 1, batch_size: int | None = None) -> int:
@@ -100,10 +95,7 @@ def estimate(settings: N15Hyperparameters, cameras: int = 1, batch_size: int | N
 
 
 def largest_batch(settings: Hyperparameters, total: float, needed: Callable[[int], float]) -> int:
-    """The largest batch size up to the setting's own that fits a device of some bytes, else 0.
-
-    ``needed`` has the bytes for a batch size.
-    """
+    """The largest batch size up to the setting's own whose bytes fit a device of some, else 0."""
     sizes = range(settings.batch_size, 0, -1)
     return next((size for size in sizes if needed(size) <= total * (1 - HEADROOM)), 0)
 
@@ -126,7 +118,7 @@ def _published(batch_size: int) -> float:
 
 
 def _tower_activations(settings: N15Hyperparameters, cameras: int) -> int:
-    if getattr(settings, "lora_rank", 0) and not getattr(settings, "lora_full_model", False):
+    if settings.lora_rank and not settings.lora_full_model:
         return 0
     text = _TEXT_ACTIVATIONS_PER_TOKEN * (IMAGE_TOKENS * cameras + PROMPT_TOKENS)
     if settings.tune_visual:
@@ -154,10 +146,11 @@ def out_of_memory(
     ``needed`` has the bytes for a batch size, and ``source`` says where they come from; those of
     the published figures where left out.
     """
-    settings = spec.experiment.hyperparameters
-    total = _bytes(re.search(r"total capacity of ([\d.]+) (\w+)", message))
+    settings, total, lines = spec.experiment.hyperparameters, None, []
+    capacity = re.search(r"total capacity of ([\d.]+) (\w+)", message)
+    if capacity and capacity[2] in _UNITS:
+        total = float(capacity[1]) * _UNITS[capacity[2]]
     processes = re.findall(r"Process (\d+) has ([\d.]+ \w+) memory in use", message)
-    lines = []
     if allocation := re.search(r"Tried to allocate ([\d.]+ \w+)", message):
         free = re.search(r"of which ([\d.]+ \w+) is free", message)
         were_free = f", {free[1]} were free" if free else ""
@@ -192,20 +185,13 @@ def remedy_lines(
     most = largest_batch(settings, total, needed) if total else settings.batch_size // 2
     proposal = smaller_batch(settings, most)
     if proposal is None:
-        lines.append(
-            "no batch_size fits: train fewer parts (tune_llm, tune_visual, tune_diffusion_model: "
-            "false), set lora_rank, or take a larger GPU"
-        )
-    else:
-        less = needed(proposal[0]) / GIB
-        lines.append(f"{_proposed(settings, proposal)} and needs about {less:.0f} GiB{of_device}")
-    return lines
+        fewer = "train fewer parts (tune_llm, tune_visual, tune_diffusion_model: false)"
+        return [*lines, f"no batch_size fits: {fewer}, set lora_rank, or take a larger GPU"]
+    less = needed(proposal[0]) / GIB
+    fitting = f"{_proposed(settings, proposal)} and needs about {less:.0f} GiB{of_device}"
+    return [*lines, fitting]
 
 
 def _proposed(settings: Hyperparameters, proposal: tuple[int, int]) -> str:
     line = f"batch_size {proposal[0]} with gradient_accumulation_steps {proposal[1]}"
     return f"{line} keeps {settings.samples_per_step} samples a step"
-
-
-def _bytes(match: re.Match[str] | None) -> float | None:
-    return float(match[1]) * _UNITS[match[2]] if match and match[2] in _UNITS else None

@@ -29,7 +29,7 @@ class Fix:
     text: str
 
 
-_FACTS = yaml.safe_load(Path(__file__).with_name("commits.yaml").read_text(encoding="utf-8"))
+_FACTS = yaml.safe_load(Path(__file__).with_name("commits.yaml").read_bytes())
 REPOSITORY: str = _FACTS["repository"]
 PINNED: str = _FACTS["pinned"]
 RELEASE: str = _FACTS["release"]
@@ -46,19 +46,12 @@ FIXES_BY_COMMIT: dict[str, int] = {
 
 @dataclass(frozen=True)
 class Revision:
-    """What is known of a checkout.
+    """What is known of a checkout."""
 
-    Attributes:
-        commit: Full hash; ``None`` where git does not say.
-        line: Which model's line it is on.
-        fixed: By code of each of ``FIXES`` whether it is in; ``None`` where nothing says.
-        changed: Files that differ from the commit, as ``git status`` names them.
-    """
-
-    commit: str | None
-    line: Line
-    fixed: Mapping[str, bool | None]
-    changed: tuple[str, ...] = ()
+    commit: str | None  # Full hash; None where git does not say
+    line: Line  # Which model's line it is on
+    fixed: Mapping[str, bool | None]  # Whether each of ``FIXES`` is in; None where nothing says
+    changed: tuple[str, ...] = ()  # Files that differ from the commit, as ``git status`` has them
 
     def sentence(self) -> str:
         """The commit and its line in words.
@@ -79,9 +72,7 @@ def revision_of(checkout: Path) -> Revision:
     fixed: dict[str, bool | None] = {}
     for position, fix in enumerate(FIXES):
         try:
-            has_fix = fix.text in (checkout / fix.file).read_text(
-                errors="replace", encoding="utf-8"
-            )
+            has_fix = fix.text.encode() in (checkout / fix.file).read_bytes()
         except OSError:
             has_fix = _contains(checkout, fix.commit, commit)
         if has_fix is None and count is not None:
@@ -113,12 +104,12 @@ def _line(checkout: Path, commit: str | None) -> Line:
         return "unknown"
     if commit[:12] in FIXES_BY_COMMIT:
         return "N1.5"
-    if commit == N17_PINNED or _contains(checkout, N17_RELEASE, commit):
+    if commit == N17_PINNED:
         return "N1.7 or later"
-    if _contains(checkout, SUCCESSOR, commit):
-        return "N1.6"
-    if _contains(checkout, RELEASE, commit):
-        return "N1.5"
+    releases: dict[Line, str] = {"N1.7 or later": N17_RELEASE, "N1.6": SUCCESSOR, "N1.5": RELEASE}
+    for line, release in releases.items():
+        if _contains(checkout, release, commit):
+            return line
     return "N1" if _contains(checkout, commit, RELEASE) else "unknown"
 
 
@@ -147,7 +138,6 @@ def _run_git(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str
         return subprocess.run(
             command,
             capture_output=True,
-            text=True,
             timeout=60,
             env=offline,
             encoding="utf-8",

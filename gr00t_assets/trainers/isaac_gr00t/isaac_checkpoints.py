@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from gr00t_assets.core.errors import CheckpointError, TrainingError
 from gr00t_assets.core.files import write_json
@@ -33,8 +32,7 @@ LAYOUT = CheckpointLayout(
 )
 """``checkpoints/checkpoint-200`` for step 200, as transformers' trainer names it."""
 
-MERGED = "merged"
-"""Folder of the whole model of a LoRA run, whose checkpoints hold adapters only."""
+MERGED = "merged"  # folder of the whole model of a LoRA run, whose checkpoints hold adapters only
 
 TOKENIZER_FILES = (
     "tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json", "special_tokens_map.json",
@@ -43,10 +41,7 @@ TOKENIZER_FILES = (
 
 _FUTURE_TOKENS = "action_head.future_tokens.weight"
 
-_BYTES_PER_NUMBER = 4
-"""Weights and AdamW's two moments are saved in float32."""
-
-_MOMENTS = 2
+_BYTES_PER_NUMBER, _MOMENTS = 4, 2  # weights and AdamW's two moments are saved in float32
 
 
 def latest_checkpoint(spec: TrainingSpec) -> CheckpointRecord | None:
@@ -60,13 +55,11 @@ def latest_checkpoint(spec: TrainingSpec) -> CheckpointRecord | None:
     if latest is None:
         return None
     folder, record = latest
-    asked = spec.experiment.hyperparameters.max_steps
+    name, asked = spec.experiment.name, spec.experiment.hyperparameters.max_steps
     if record.step > asked:
-        raise TrainingError(
-            spec.experiment.name,
-            f"its run directory has a checkpoint of step {record.step}, max_steps is {asked}.",
-            [f"delete {folder} to go on from the checkpoint before it"],
-        )
+        problem = f"its run directory has a checkpoint of step {record.step}, max_steps is {asked}."
+        remedy = f"delete {folder} to go on from the checkpoint before it"
+        raise TrainingError(name, problem, [remedy])
     return record
 
 
@@ -83,13 +76,12 @@ def sizes_on_disk(
     weights = sum(sizes.values()) * _BYTES_PER_NUMBER
     if settings.lora_rank:
         return 0, weights
-    trained = {
-        ("action_head.",): settings.tune_projector or settings.tune_diffusion_model,
-        parts["llm"]: settings.tune_llm,
-        parts["visual"]: settings.tune_visual,
-    }
-    begins = tuple(name for names, is_trained in trained.items() if is_trained for name in names)
-    moments = sum(count for name, count in sizes.items() if name.startswith(begins))
+    begins: list[str] = []
+    if settings.tune_projector or settings.tune_diffusion_model:
+        begins.append("action_head.")
+    begins += parts["llm"] if settings.tune_llm else ()
+    begins += parts["visual"] if settings.tune_visual else ()
+    moments = sum(count for name, count in sizes.items() if name.startswith(tuple(begins)))
     return weights + _MOMENTS * moments * _BYTES_PER_NUMBER, 0
 
 
@@ -108,11 +100,10 @@ def _tensor_sizes(folder: Path) -> dict[str, int]:
 def publish_model(spec: TrainingSpec, step: int, tokenizer: Path) -> None:
     """Publish ``model/`` of a finished run: its last checkpoint without what only training needs.
 
-    Weights are hard-linked where the file system can, so that they
-    outlive their checkpoint. ``tokenizer`` is the folder of the one that made the prompts.
+    ``tokenizer`` is the folder of the one that made the prompts.
 
     Raises:
-        CheckpointError: The checkpoint has no safetensors.
+        CheckpointError: As ``write_model``.
         StoreError: The disk is full.
     """
     source = LAYOUT.folder(spec.run_directory, step)
@@ -123,7 +114,9 @@ def publish_model(spec: TrainingSpec, step: int, tokenizer: Path) -> None:
 
 
 def write_model(source: Path, spec: TrainingSpec, tokenizer: Path, model: Path) -> None:
-    """Write what a policy reads of a checkpoint into a folder; see ``publish_model``.
+    """Write what a policy reads of a checkpoint into a folder.
+
+    Weights are hard-linked where the file system can, so that they outlive their checkpoint.
 
     Raises:
         CheckpointError: It has no weights of a whole model.
@@ -131,22 +124,25 @@ def write_model(source: Path, spec: TrainingSpec, tokenizer: Path, model: Path) 
     files = sorted(source.glob("*.safetensors"))
     weights = [path for path in files if not LAYOUT.is_training_file(path.name)]
     if not weights or not (source / "config.json").is_file():
-        raise CheckpointError(
-            str(source),
-            "it holds no model.",
-            ["expected config.json and safetensors", "move the run directory away and train again"],
-        )
+        expected = "expected config.json and safetensors"
+        remedy = "move the run directory away and train again"
+        raise CheckpointError(str(source), "it holds no model.", [expected, remedy])
     for path in weights:
         try:
             os.link(path, model / path.name)
         except OSError:
             shutil.copyfile(path, model / path.name)
-    tokenizer_files = [tokenizer / name for name in TOKENIZER_FILES]
-    processor = [source / name for name in (SETTINGS, STATISTICS, EMBODIMENTS)]
-    copied = filter(Path.is_file, (*tokenizer_files, *processor))
-    for path in (*source.glob("*.index.json"), *copied):
+    copied = [tokenizer / name for name in TOKENIZER_FILES]
+    copied += [source / name for name in (SETTINGS, STATISTICS, EMBODIMENTS)]
+    for path in (*source.glob("*.index.json"), *filter(Path.is_file, copied)):
         shutil.copyfile(path, model / path.name)
-    write_json(model / "config.json", _true_config(source))
+    content = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    head = content.get("action_head_cfg", {})
+    if head.get("num_target_vision_tokens") and _FUTURE_TOKENS not in _tensor_sizes(source):
+        # June's script drops them from the model but not from its configuration, with which a
+        # later commit would draw new ones at random.
+        head["num_target_vision_tokens"] = 0
+    write_json(model / "config.json", content)
     config = spec.modality_config
     if config.generation == "n1.5" and not is_built_in(config.data_config):
         write_module(config, model)
@@ -176,16 +172,3 @@ def export(checkpoint: Path, spec: TrainingSpec, model: Path) -> None:
             problem = "its tokenizer is not known: the run's launch file cannot be read."
             raise CheckpointError(str(checkpoint), problem, [str(error)]) from error
     write_model(checkpoint, spec, tokenizer, model)
-
-
-def _true_config(source: Path) -> dict[str, Any]:
-    """The model's configuration, made consistent with its weights.
-
-    The June release drops ``future_tokens`` from the model but not from its configuration, with
-    which a later commit would draw new ones at random.
-    """
-    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
-    head = config.get("action_head_cfg", {})
-    if head.get("num_target_vision_tokens") and _FUTURE_TOKENS not in _tensor_sizes(source):
-        head["num_target_vision_tokens"] = 0
-    return config

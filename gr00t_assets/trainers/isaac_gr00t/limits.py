@@ -1,9 +1,10 @@
-"""What NVIDIA's script cannot do of an experiment, and what it would do wrongly.
+"""What NVIDIA's scripts cannot do of an experiment, and what they would do wrongly.
 
-What its transforms cannot do of a data config is by their source at 5e3ef5e and a86e915, which are
-alike: ``gr00t/data/transform/`` has no relative actions and no borders, and ``ConcatTransform``
+What N1.5's transforms cannot do of a data config is by their source at 5e3ef5e and a86e915, which
+are alike: ``gr00t/data/transform/`` has no relative actions and no borders, and ``ConcatTransform``
 takes an action key in the width that it has in the data alone, a state key in that width, twice
-that, or as a ``rotation_6d``.
+that, or as a ``rotation_6d``. Of N1.7 it is by ``launch_finetune.py`` at 65cc4a1, which pads images
+to a square, and always crops and jitters them; ``n17.processor_configs`` tells the rest.
 """
 
 import json
@@ -23,15 +24,20 @@ from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.data_config_limits import Limit, data_configs_of, entries_of
 from gr00t_assets.trainers.isaac_gr00t.commits import head
-from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.generations import GENERATIONS, N15, N17, IsaacGeneration
+from gr00t_assets.trainers.isaac_gr00t.environment import (
+    GENERATIONS,
+    N15,
+    N17,
+    IsaacEnvironment,
+    IsaacGeneration,
+)
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
-from gr00t_assets.trainers.isaac_gr00t.n17_launch import refuse_other_processor
-from gr00t_assets.trainers.isaac_gr00t.n17_limits import NATIVE, n17_limits, n17_problems
+from gr00t_assets.trainers.n17.processor_configs import inexpressible
 
 _HUB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*/[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _CHECKPOINT = re.compile(r"(checkpoint|step)-\d+")
 _FROM_CACHE = "take frame_source: video out of the sweep file: the frame cache has "
+_NATIVE = "train with native, which does"
 
 
 def isaac_limits(experiment: Experiment) -> Iterator[Limit]:
@@ -42,26 +48,18 @@ def isaac_limits(experiment: Experiment) -> Iterator[Limit]:
     facts = GENERATIONS[generation_of(experiment)]
     is_folder = base_model.startswith("~/") or PurePosixPath(base_model).is_absolute()
     if "/" not in base_model and base_model in trainer_named("native").built_in_models:
-        yield (
-            "base_model",
-            f"the base model '{base_model}' is built in to the native trainer",
-            f"give isaac-gr00t base_model {facts.base_model}, or the absolute path of a folder",
-        )
+        found = f"the base model '{base_model}' is built in to the native trainer"
+        path = f"give isaac-gr00t base_model {facts.base_model}, or the absolute path of a folder"
+        yield "base_model", found, path
     elif not is_folder and (
         not _HUB_ID.fullmatch(base_model) or _CHECKPOINT.fullmatch(base_model.split("/")[1])
     ):
-        yield (
-            "base_model",
-            f"'{base_model}' is neither a Hub id (owner/name) nor an absolute path; Isaac-GR00T "
-            "looks for a relative path on the Hub",
-            "write a folder's path in full",
-        )
+        found = f"'{base_model}' is neither a Hub id (owner/name) nor an absolute path; "
+        found += "Isaac-GR00T looks for a relative path on the Hub"
+        yield "base_model", found, "write a folder's path in full"
     if settings.augmentation == "none":
-        yield (
-            "augmentation",
-            "isaac-gr00t always augments: NVIDIA's data configs crop and jitter at random",
-            "leave it out, or train with native",
-        )
+        found = "isaac-gr00t always augments: NVIDIA's data configs crop and jitter at random"
+        yield "augmentation", found, "leave it out, or train with native"
     if not settings.lora_rank and not any(settings.tuned_parts.values()):
         yield (
             "tune_projector",
@@ -72,13 +70,13 @@ def isaac_limits(experiment: Experiment) -> Iterator[Limit]:
         )
     yield from _mixture_limits(experiment, facts)
     if facts is N17:
-        yield from n17_limits(experiment)
+        yield from _n17_limits(experiment)
         return
-    own = (item for item in data_configs_of(experiment) if not is_built_in(item.name))
-    for config in own:
-        for problem in _transform_problems(config.cameras, config.state, config.action):
-            found = f"isaac-gr00t does not take data config {config.name}: {problem}"
-            yield "dataset", found, NATIVE
+    for config in data_configs_of(experiment):
+        if not is_built_in(config.name):
+            for problem in _transform_problems(config.cameras, config.state, config.action):
+                found = f"isaac-gr00t does not take data config {config.name}: {problem}"
+                yield "dataset", found, _NATIVE
 
 
 def generation_of(experiment: Experiment) -> GenerationName:
@@ -91,12 +89,9 @@ def _mixture_limits(experiment: Experiment, facts: IsaacGeneration) -> Iterator[
     """The script takes a list of folders, and all else once for all of them."""
     datasets = experiment.datasets
     if facts is N15 and len({dataset.weight for dataset in datasets}) > 1:
-        yield (
-            "dataset",
-            "isaac-gr00t gives every dataset of a mixture the same weight",
-            "give them one weight, and balance_dataset_weights false for equal shares; or train "
-            "with native",
-        )
+        remedy = "give them one weight, and balance_dataset_weights false for equal shares; or "
+        remedy += "train with native"
+        yield "dataset", "isaac-gr00t gives every dataset of a mixture the same weight", remedy
     entries = entries_of(experiment) if len(datasets) > 1 else []
     for field in ("data_config", "embodiment_tag"):
         values = dict.fromkeys(getattr(entry, field) for entry in entries)
@@ -104,6 +99,18 @@ def _mixture_limits(experiment: Experiment, facts: IsaacGeneration) -> Iterator[
             found = f"isaac-gr00t takes one {field} for a mixture, and these have"
             several = "train with native, which takes several"
             yield "dataset", f"{found} {' and '.join(values)}", several
+
+
+def _n17_limits(experiment: Experiment) -> Iterator[Limit]:
+    settings = IsaacHyperparameters.of(experiment)
+    if settings.frame_source == "video":
+        found = "N1.7's loader decodes whole shards of videos into memory, and by frame number"
+        yield "frame_source", found, "leave it out: frames come from the frame cache"
+    if settings.lora_rank:
+        yield "lora_rank", "launch_finetune.py has no LoRA", f"leave it out, or {_NATIVE}"
+    if len(experiment.datasets) > 1 and not settings.balance_trajectory_weights:
+        found = "launch_finetune.py draws every row alike, not every episode"
+        yield "balance_trajectory_weights", found, f"leave it out, or {_NATIVE}"
 
 
 def refuse(spec: TrainingSpec, environment: IsaacEnvironment) -> None:
@@ -114,16 +121,10 @@ def refuse(spec: TrainingSpec, environment: IsaacEnvironment) -> None:
         TrainingError: Training would stop, or train on wrong images; the first reason with all that
             it applies to, and what to do.
     """
-    for problem, *details in _problems(spec, environment):
+    is_n17, checkout = environment.generation is N17, environment.checkout
+    problems = _n17_problems(spec) if is_n17 else _n15_problems(spec, checkout)
+    for problem, *details in problems:
         raise TrainingError(spec.experiment.name, problem, details)
-
-
-def refuse_other_base(spec: TrainingSpec, environment: IsaacEnvironment, base_model: Path) -> None:
-    """Refuse a base model with which the script cannot train the data; see what each raises."""
-    if environment.generation is N17:
-        refuse_other_processor(spec, base_model)
-    else:
-        refuse_other_shape(spec, environment, base_model)
 
 
 def refuse_other_shape(spec: TrainingSpec, environment: IsaacEnvironment, base_model: Path) -> None:
@@ -135,11 +136,10 @@ def refuse_other_shape(spec: TrainingSpec, environment: IsaacEnvironment, base_m
     config = spec.modality_config
     try:
         grows = "data_action_horizon" in environment.script.read_text(encoding="utf-8")
-        trained = json.loads((base_model / "config.json").read_text(encoding="utf-8")).get(
-            "action_head_cfg", {}
-        )
+        base = json.loads((base_model / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):  # told where they are needed
         return
+    trained = base.get("action_head_cfg", {})
     asked = {"action_horizon": len(config.action_indices), "action_dim": config.max_action_dim}
     other = [
         f"{name} {value}, the base model's {trained[name]}"
@@ -147,27 +147,20 @@ def refuse_other_shape(spec: TrainingSpec, environment: IsaacEnvironment, base_m
         if trained.get(name, value) != value
     ]
     if other and not grows:
-        raise TrainingError(
-            spec.experiment.name,
-            "Isaac-GR00T at this commit takes chunks of the base model's shape only.",
-            [
-                f"data config {config.data_config}: {', '.join(other)}",
-                "check out a commit that grows the action head: a86e915",
-            ],
-        )
+        problem = "Isaac-GR00T at this commit takes chunks of the base model's shape only."
+        shapes = f"data config {config.data_config}: {', '.join(other)}"
+        remedy = "check out a commit that grows the action head: a86e915"
+        raise TrainingError(spec.experiment.name, problem, [shapes, remedy])
 
 
-def _problems(spec: TrainingSpec, environment: IsaacEnvironment) -> Iterator[list[str]]:
+def _n15_problems(spec: TrainingSpec, checkout: Path) -> Iterator[list[str]]:
     """Sentences, and what they apply to, with what to do."""
-    if environment.generation is N17:
-        yield from n17_problems(spec)
-        return
-    settings, checkout = IsaacHyperparameters.of(spec.experiment), environment.checkout
+    settings = IsaacHyperparameters.of(spec.experiment)
     if settings.frame_source == "video":
         if fault := known_backend_fault(settings.video_backend, head(checkout), checkout):
             found = f"video_backend {settings.video_backend} would train it on wrong images."
             yield [found, fault, f"{_FROM_CACHE}the right frames, and is faster"]
-        rows = [camera for dataset in spec.datasets for camera in _cameras_in_rows(dataset)]
+        rows = [name for dataset in spec.datasets for name in _cameras_in_rows(dataset)]
         if rows:
             found = "frame_source video reads videos, and these cameras are images in the rows."
             yield [found, *rows, f"{_FROM_CACHE}the images"]
@@ -177,7 +170,7 @@ def _problems(spec: TrainingSpec, environment: IsaacEnvironment) -> Iterator[lis
         state, action = ({key.key: key for key in keys} for keys in (config.state, config.action))
         if wrong := list(_transform_problems(cameras, state, action)):
             found = f"isaac-gr00t does not take data config {config.data_config}."
-            yield [found, *wrong, NATIVE]
+            yield [found, *wrong, _NATIVE]
     # The script crops the images of all datasets as those of the first.
     images = {
         dataset.name: {(key.key, key.width, key.height, key.fps) for key in dataset.config.video}
@@ -185,11 +178,35 @@ def _problems(spec: TrainingSpec, environment: IsaacEnvironment) -> Iterator[lis
     }
     first, *others = images
     if unlike := [name for name in others if images[name] != images[first]]:
-        yield [
-            "isaac-gr00t cannot train on these datasets together.",
-            f"{', '.join(unlike)}: cameras of other pixels or another frame rate than {first}",
-            "train with native, which can",
-        ]
+        found = "isaac-gr00t cannot train on these datasets together."
+        names = ", ".join(unlike)
+        other = f"{names}: cameras of other pixels or another frame rate than {first}"
+        yield [found, other, "train with native, which can"]
+
+
+def _n17_problems(spec: TrainingSpec) -> Iterator[list[str]]:
+    """The same of N1.7, which only the data tells."""
+    config, configs = spec.modality_config, [dataset.config for dataset in spec.datasets]
+    wrong = inexpressible(configs)
+    wrong += [
+        f"action.{key.key} has mean_std, which N1.7 cuts off at one standard deviation"
+        for key in config.action
+        if key.normalization == "mean_std"
+    ]
+    if wrong:
+        yield [f"isaac-gr00t does not take data config {config.data_config}.", *wrong, _NATIVE]
+    if config.language is None:
+        problem = f"data config {config.data_config} finds no instruction, and N1.7 needs one."
+        yield [problem, "add an annotation to meta/modality.json, and name it as its language"]
+    oblong = [
+        f"{dataset.name}: {camera.key}, {camera.width} x {camera.height}"
+        for dataset in spec.datasets
+        for camera in dataset.config.video
+        if camera.width != camera.height and camera.transforms.resize != "letterbox"
+    ]
+    if oblong:
+        remedy = "write cameras: {NAME: {resize: letterbox}} in the data config, which is the same"
+        yield ["N1.7's script pads these images to a square.", *oblong, remedy]
 
 
 def _cameras_in_rows(dataset: RunDataset) -> list[str]:

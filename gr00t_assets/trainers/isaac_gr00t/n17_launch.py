@@ -1,4 +1,7 @@
-"""What the launcher of N1.7 is told: flags, statistics, modality config, towers and tokenizer."""
+"""What the launcher of N1.7 is told: flags, statistics, modality config, towers and tokenizer.
+
+So is a person who trains by hand with NVIDIA's script of N1.7.
+"""
 
 import shutil
 from pathlib import Path
@@ -13,6 +16,7 @@ from gr00t_assets.trainers.base_model_files import download
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import module_name
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
+from gr00t_assets.trainers.isaac_gr00t.script_interface import TRANSFORMERS_DEFAULTS, flag
 from gr00t_assets.trainers.model_config import load_config
 from gr00t_assets.trainers.n17.architecture import N17Config
 from gr00t_assets.trainers.n17.processor_configs import files_of
@@ -38,6 +42,9 @@ _OF_BASE = (
     "edge", "crop_scale", "use_albumentations", "exclude_state", "max_state_dim", "max_action_dim",
 )  # fmt: skip
 """Settings of the base model's processor that the script keeps."""
+
+_FIXED = {"lr_scheduler_type": "cosine", "logging_steps": 10}
+"""What the script hard-codes in place of transformers' defaults, as does 42 for the seed."""
 
 
 def script_arguments(
@@ -67,6 +74,32 @@ def script_arguments(
     }
 
 
+def n17_flags(
+    spec: TrainingSpec, folder: Path, datasets: tuple[str, ...], output: str
+) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
+    """Flags of the command by hand, and in sentences what the script does otherwise.
+
+    ``folder`` is where the platform writes the modality config when it trains.
+    """
+    settings, config = IsaacHyperparameters.of(spec.experiment), spec.modality_config
+    file = folder / f"{module_name(config.data_config)}.py"
+    arguments = script_arguments(spec, spec.experiment.base_model, Path(output), file)
+    arguments |= {"dataset_path": ":".join(datasets), "save_total_limit": settings.save_total_limit}
+    notes = [
+        "frames: the platform takes them from the frame cache; the script decodes whole shards.",
+        f"modality_config_path: the platform writes {file.name} when it trains.",
+        f"tokenizer: the script needs a token of the Hub for {COSMOS}.",
+        "resume: the script draws other samples after a resume; the platform goes on with its own.",
+    ]
+    if any(dataset.config.held_out_episodes for dataset in spec.datasets):
+        notes.append("held_out: the platform keeps episodes from training; the script does not.")
+    for name, usual in {**TRANSFORMERS_DEFAULTS, **_FIXED}.items():
+        value = getattr(settings, name)
+        if value != usual and name not in arguments:
+            notes.append(f"{name} {value}: the script cannot be told and takes {usual}.")
+    return tuple(flag(name, value) for name, value in arguments.items()), tuple(notes)
+
+
 def launch_parts(
     spec: TrainingSpec, environment: IsaacEnvironment, base_model: Path, folder: Path
 ) -> dict[str, Any]:
@@ -85,7 +118,8 @@ def launch_parts(
     }
     file = folder / f"{module_name(config.data_config)}.py"
     write_bytes(file, python_text(config.data_config, tag, modalities).encode())
-    shares = spec.data.shares(spec.experiment)
+    folders = [str(dataset.directory) for dataset in spec.datasets]
+    shares = dict(zip(folders, spec.data.shares(spec.experiment), strict=True))
     arguments = script_arguments(spec, base_model, spec.run_directory / CHECKPOINTS, file)
     return {
         "arguments": {**arguments, "state_dropout_prob": model.state_dropout_prob},
@@ -93,10 +127,7 @@ def launch_parts(
         "embodiment_id": config.embodiment_id,
         "backbone": str(backbone_folder(base_model, folder / BACKBONE)),
         "statistics": files.statistics[tag],
-        "shares": {
-            str(dataset.directory): share
-            for dataset, share in zip(spec.datasets, shares, strict=True)
-        },
+        "shares": shares,
     }
 
 
@@ -119,10 +150,8 @@ def backbone_folder(base_model: Path, target: Path) -> Path:
         for pattern in _PROCESSOR_FILES:
             for path in source.glob(pattern):
                 shutil.copyfile(path, partial / path.name)
-        write_json(
-            partial / "config.json",
-            {"model_type": "qwen3_vl", "tie_word_embeddings": True, **towers},
-        )
+        content = {"model_type": "qwen3_vl", "tie_word_embeddings": True, **towers}
+        write_json(partial / "config.json", content)
     return target
 
 
@@ -144,12 +173,9 @@ def refuse_other_processor(spec: TrainingSpec, base_model: Path) -> None:
         if getattr(asked, name) != getattr(own, name)
     ]
     if wrong:
-        config = spec.modality_config.data_config
-        raise TrainingError(
-            spec.experiment.name,
-            f"the base model's processor does not fit data config {config}.",
-            [*wrong, "change the data config, or train with native"],
-        )
+        name, remedy = configs[0].data_config, "change the data config, or train with native"
+        problem = f"the base model's processor does not fit data config {name}."
+        raise TrainingError(spec.experiment.name, problem, [*wrong, remedy])
 
 
 def _n17_config(base_model: Path) -> N17Config:

@@ -15,9 +15,7 @@ import yaml
 
 from gr00t_assets.core.errors import TrainingError
 
-_RELEASE = yaml.safe_load(
-    Path(__file__).with_name("release_script.yaml").read_text(encoding="utf-8")
-)
+_RELEASE = yaml.safe_load(Path(__file__).with_name("release_script.yaml").read_bytes())
 
 TRANSFORMERS_DEFAULTS: Mapping[str, Any] = _RELEASE["transformers_defaults"]
 """What ``TrainingArguments`` of transformers 4.51 takes where the script says nothing."""
@@ -25,16 +23,11 @@ TRANSFORMERS_DEFAULTS: Mapping[str, Any] = _RELEASE["transformers_defaults"]
 
 @dataclass(frozen=True)
 class ScriptInterface:
-    """The command line of one version of ``scripts/gr00t_finetune.py``.
+    """The command line of one version of ``scripts/gr00t_finetune.py``."""
 
-    Attributes:
-        defaults: Every argument that has a default, by its name in ``ArgsConfig``.
-        choices: The values of an argument that takes no others.
-        fixed: What the script hard-codes of transformers' ``TrainingArguments``.
-    """
-
-    defaults: Mapping[str, Any]
-    choices: Mapping[str, tuple[Any, ...]]
+    defaults: Mapping[str, Any]  # Every argument that has one, by its name in ``ArgsConfig``
+    choices: Mapping[str, tuple[Any, ...]]  # The values of an argument that takes no others
+    # What the script hard-codes of transformers' ``TrainingArguments``
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
     def takes(self, name: str, value: Any) -> bool:
@@ -63,14 +56,10 @@ def read_interface(script: Path) -> ScriptInterface:
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     arguments = next((node for node in classes if node.name == "ArgsConfig"), None)
     if arguments is None:
-        raise TrainingError(
-            str(script),
-            "this is not the fine-tuning script of GR00T N1.5.",
-            [
-                "expected a class ArgsConfig with the script's arguments",
-                "check out a commit of the N1.5 line, such as a86e915",
-            ],
-        )
+        problem = "this is not the fine-tuning script of GR00T N1.5."
+        expected = "expected a class ArgsConfig with the script's arguments"
+        remedy = "check out a commit of the N1.5 line, such as a86e915"
+        raise TrainingError(str(script), problem, [expected, remedy])
     fields = [
         (node.target.id, node.annotation, node.value)
         for node in arguments.body
@@ -80,36 +69,36 @@ def read_interface(script: Path) -> ScriptInterface:
         (name, annotation.slice)
         for name, annotation, _ in fields
         if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value) == "Literal"
-    )
-    fixed = _constants(
-        (keyword.arg, keyword.value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "TrainingArguments"
-        for keyword in node.keywords
-        if keyword.arg in TRANSFORMERS_DEFAULTS
-    )
+    ).items()
     return ScriptInterface(
         defaults=_constants((name, value) for name, _, value in fields),
-        choices={
-            name: value if isinstance(value, tuple) else (value,)
-            for name, value in literals.items()
-        },
-        fixed=fixed,
+        choices={name: value if isinstance(value, tuple) else (value,) for name, value in literals},
+        fixed=_constants(
+            (keyword.arg, keyword.value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "TrainingArguments"
+            for keyword in node.keywords
+            if keyword.arg in TRANSFORMERS_DEFAULTS
+        ),
     )
 
 
 def flag(name: str, value: Any) -> tuple[str, ...]:
-    """A flag as tyro takes it: a switch's name alone, or with ``no`` before it; a list of texts.
+    """A flag as tyro takes it: a switch's name alone, or with ``no`` before it; texts; a mapping.
 
     Examples:
         >>> flag("tune_llm", False), flag("learning_rate", 0.0005)
         (('--no-tune-llm',), ('--learning-rate', '5e-4'))
+        >>> flag("color_jitter_params", {"hue": 0.1})
+        ('--color-jitter-params', 'hue', '0.1')
     """
     dashed = name.replace("_", "-")
     if isinstance(value, bool):
         return (f"--{dashed}",) if value else (f"--no-{dashed}",)
+    if isinstance(value, dict):
+        value = sum(value.items(), ())
     if isinstance(value, tuple):
-        return (f"--{dashed}", *value)
+        return (f"--{dashed}", *map(str, value))
     return (f"--{dashed}", number(value) if isinstance(value, float) else str(value))
 
 

@@ -24,7 +24,7 @@ from gr00t_assets.runs.spec import make_spec
 from gr00t_assets.trainers.base_model_files import looks_like_path
 from gr00t_assets.trainers.isaac_gr00t.commits import TORCHVISION_AV, revision_of
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, module_name
-from gr00t_assets.trainers.isaac_gr00t.environment import TRAINER_NAME, IsaacEnvironment
+from gr00t_assets.trainers.isaac_gr00t.environment import N17, TRAINER_NAME, IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.launch_file import (
     FOLDER,
@@ -32,7 +32,7 @@ from gr00t_assets.trainers.isaac_gr00t.launch_file import (
     TRAINING_ARGUMENTS,
 )
 from gr00t_assets.trainers.isaac_gr00t.limits import generation_of
-from gr00t_assets.trainers.isaac_gr00t.n17_command import n17_flags
+from gr00t_assets.trainers.isaac_gr00t.n17_launch import n17_flags
 from gr00t_assets.trainers.isaac_gr00t.script_interface import (
     RELEASE,
     TRANSFORMERS_DEFAULTS,
@@ -52,7 +52,6 @@ _ALWAYS = ("dataset_path", "output_dir", "data_config")
 """Arguments that every command has, defaults or not."""
 
 _SETTINGS = (*SCRIPT_ARGUMENTS, *TRAINING_ARGUMENTS, "save_total_limit")
-_NOTHING = object()
 _WIDTH = 98
 
 _OWN_FOLDER = (
@@ -63,17 +62,11 @@ _OWN_FOLDER = (
 
 @dataclass(frozen=True)
 class ShellCommand:
-    """A command, and what it does otherwise than the platform.
+    """A command, and what it does otherwise than the platform."""
 
-    Attributes:
-        program: Python and script.
-        flags: Each flag with its value, if it has one, in order.
-        notes: One sentence for each thing that the script does otherwise.
-    """
-
-    program: tuple[str, ...]
-    flags: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...]
+    program: tuple[str, ...]  # Python and script
+    flags: tuple[tuple[str, ...], ...]  # Each with its value, if it has one, in order
+    notes: tuple[str, ...]  # A sentence for each thing that the script does otherwise
 
     def text(self, one_line: bool = False) -> str:
         """The command quoted for a shell, below its notes as comments."""
@@ -119,7 +112,7 @@ def shell_command(
         name
         for name, value in values.items()
         if (name in stated and name in (*_SETTINGS, "report_to"))
-        or interface.defaults.get(name, _NOTHING) != value
+        or (name, value) not in interface.defaults.items()
     ]
     printed = [
         name
@@ -144,8 +137,7 @@ def _frame_notes(
     torchvision_av_fixed: bool | None,
 ) -> Iterator[str]:
     """Which frames the script trains on."""
-    settings = IsaacHyperparameters.of(experiment)
-    backend = interface.defaults.get("video_backend")
+    settings, backend = IsaacHyperparameters.of(experiment), interface.defaults.get("video_backend")
     if "video_backend" in printed:
         backend = settings.video_backend
     decoded = f"the script decodes the videos with {backend}"
@@ -157,10 +149,8 @@ def _frame_notes(
     if settings.frame_source == "cache":
         size = entries[0].frame_size
         scaled = f" of {size[0]} x {size[1]} pixels" if size else ""
-        yield (
-            f"frames: the platform takes them{scaled} from the frame cache, exact by timestamp; "
-            f"{decoded}."
-        )
+        exact = f"the platform takes them{scaled} from the frame cache, exact by timestamp"
+        yield f"frames: {exact}; {decoded}."
     elif is_faulty:
         yield f"frames: {decoded}."
 
@@ -175,14 +165,13 @@ def _data_notes(experiment: Experiment, entries: Sequence[CatalogEntry]) -> Iter
             "trains; the script of June takes none of one's own."
         )
     for entry in entries:
-        held_out = entry.held_out
-        if held_out is None:
-            continue
-        episodes = (
-            "episode(s) " + ", ".join(map(str, held_out))
-            if isinstance(held_out, tuple)
-            else f"the last {held_out:.0%} of the episodes"
-        )
+        match entry.held_out:
+            case None:
+                continue
+            case tuple() as numbers:
+                episodes = f"episode(s) {', '.join(map(str, numbers))}"
+            case share:
+                episodes = f"the last {share:.0%} of the episodes"
         episodes += f" of {entry.name}" if len(entries) > 1 else ""
         yield f"held_out: the platform keeps {episodes} from training; the script trains on all."
     if experiment.continue_from is not None:
@@ -239,13 +228,10 @@ def command_of_experiment(
     project = read_project()
     catalog, experiment = project.datasets, find_experiment(name, project.sweeps)
     if experiment.trainer != TRAINER_NAME:
-        raise TrainingError(
-            experiment.name,
-            f"its trainer is {experiment.trainer}, which NVIDIA's script does not train.",
-            ["train it by hand: gr00t-assets train SPEC, with the spec.json of its run directory"],
-        )
-    generation = generation_of(experiment)
-    environment = IsaacEnvironment.from_environment(generation)
+        problem = f"its trainer is {experiment.trainer}, which NVIDIA's script does not train."
+        command = "gr00t-assets train SPEC, with the spec.json of its run directory"
+        raise TrainingError(experiment.name, problem, [f"train it by hand: {command}"])
+    environment = IsaacEnvironment.from_environment(generation_of(experiment))
     problems = []
     if script is None and not environment.script.is_file():
         missing = f"--script: there is no checkout at {environment.checkout}"
@@ -262,25 +248,22 @@ def command_of_experiment(
             lines = [line.strip() for line in str(error).splitlines()]
             problems.append(f"{missing}: {' '.join(lines)}")
     if problems:
-        raise TrainingError(
-            experiment.name,
-            "its command needs paths that this machine does not have.",
-            [*problems, "or give the options named here"],
-        )
+        problem = "its command needs paths that this machine does not have."
+        raise TrainingError(experiment.name, problem, [*problems, "or give the options named here"])
     # By hand, the Python of an activated environment, where the checkout's is not there.
     python = str(environment.python) if os.access(environment.python, os.X_OK) else "python"
-    if generation == "n1.7":
-        program = (python, script or str(environment.script))
+    program = (python, script or str(environment.script))
+    if environment.generation is N17:
         spec = make_spec(experiment, Store.from_environment())
-        flags, notes = n17_flags(spec, spec.run_directory / FOLDER, datasets, output)
-        return ShellCommand(program, flags, notes)
+        folder = spec.run_directory / FOLDER
+        return ShellCommand(program, *n17_flags(spec, folder, datasets, output))
     chosen = Path(script).expanduser() if script else environment.script
     source = next((path for path in (chosen, environment.script) if path.is_file()), None)
     command = shell_command(
         experiment,
         [find_entry(dataset.name, catalog) for dataset in experiment.datasets],
         read_interface(source) if source else RELEASE,
-        (python, script or str(environment.script)),
+        program,
         datasets,
         output,
         revision_of(source.absolute().parents[1]).fixed[TORCHVISION_AV.code] if source else None,

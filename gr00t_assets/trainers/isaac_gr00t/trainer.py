@@ -25,11 +25,11 @@ from gr00t_assets.trainers.data_config_limits import data_config_limits, limit_f
 from gr00t_assets.trainers.failures.failure_pattern import FailurePattern, load_patterns
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, module_name
 from gr00t_assets.trainers.isaac_gr00t.environment import (
+    GENERATIONS,
     LAUNCHER_REVISION,
     TRAINER_NAME,
     IsaacEnvironment,
 )
-from gr00t_assets.trainers.isaac_gr00t.generations import GENERATIONS
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT, export
 from gr00t_assets.trainers.isaac_gr00t.limits import generation_of, isaac_limits, refuse
@@ -104,20 +104,16 @@ class IsaacGr00tTrainer(Trainer):
         """
         from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
 
-        generation, experiment = spec.modality_config.generation, spec.experiment
-        environment = IsaacEnvironment.from_environment(generation)
+        experiment, store = spec.experiment, Store(Path(spec.store))
+        environment = IsaacEnvironment.from_environment(spec.modality_config.generation)
         environment.require(experiment.name)
-        store = Store(Path(spec.store))
-        findings = examine(
-            environment, gpu=wants_gpu(), store=store, base_model=experiment.base_model
-        ).findings
+        gpu, base_model = wants_gpu(), experiment.base_model
+        findings = examine(environment, gpu=gpu, store=store, base_model=base_model).findings
         if not findings.ok:
-            lines = [f"{item.code}: {item.found}; {item.remedy}" for item in findings.errors]
-            raise TrainingError(
-                experiment.name,
-                "Isaac-GR00T on this machine is not complete enough to train it.",
-                [*lines, "the whole list: gr00t-assets isaac doctor"],
-            )
+            errors = [f"{item.code}: {item.found}; {item.remedy}" for item in findings.errors]
+            problem = "Isaac-GR00T on this machine is not complete enough to train it."
+            whole = "the whole list: gr00t-assets isaac doctor"
+            raise TrainingError(experiment.name, problem, [*errors, whole])
         refuse(spec, environment)
         module = "gr00t_assets.trainers.isaac_gr00t"
         return [sys.executable, "-m", module, str(spec.run_directory / SPEC)]
@@ -161,20 +157,14 @@ class IsaacGr00tTrainer(Trainer):
 
     def loading_example(self, config: ModalityConfig) -> str:
         """How NVIDIA's policy class loads it, and how this package does."""
-        if config.generation == "n1.7":
-            nvidia = _N17_LOADING.format(embodiment_tag=config.embodiment_tag)
-            return nvidia + "\nWith this package:\n\n" + super().loading_example(config)
         source = "from gr00t.experiment.data_config import DATA_CONFIG_MAP"
-        data_config = f'DATA_CONFIG_MAP["{config.data_config}"]'
+        texts = {"source": source, "data_config": f'DATA_CONFIG_MAP["{config.data_config}"]'}
         if not is_built_in(config.data_config):
             # ``publish_model`` puts the module beside the weights.
-            source, data_config = (
-                f"from {module_name(config.data_config)} import {CLASS}",
-                f"{CLASS}()",
-            )
-        nvidia = _LOADING.format(
-            source=source, data_config=data_config, embodiment_tag=config.embodiment_tag
-        )
+            source = f"from {module_name(config.data_config)} import {CLASS}"
+            texts = {"source": source, "data_config": f"{CLASS}()"}
+        loading = _N17_LOADING if config.generation == "n1.7" else _LOADING
+        nvidia = loading.format(embodiment_tag=config.embodiment_tag, **texts)
         return nvidia + "\nWith this package:\n\n" + super().loading_example(config)
 
 

@@ -17,7 +17,7 @@ from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.retention.removal import require_disk_space
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.isaac_gr00t.generations import N15
+from gr00t_assets.trainers.isaac_gr00t.environment import N15
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import latest_checkpoint as latest_isaac
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import sizes_on_disk

@@ -10,7 +10,7 @@ import numpy as np
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.runs.run_directory import MODEL
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.isaac_gr00t.generations import N17
+from gr00t_assets.trainers.isaac_gr00t.environment import N17
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT
 from gr00t_assets.trainers.n17.processor_files import ProcessorFiles
 from gr00t_assets_tests.trainers.isaac_gr00t.driving import (

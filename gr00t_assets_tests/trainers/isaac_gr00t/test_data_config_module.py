@@ -15,7 +15,7 @@ from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.key_config import CameraTransforms
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, module_text, write_module
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.launcher_process import LAUNCHER
+from gr00t_assets.trainers.isaac_gr00t.isaac_run import LAUNCHER
 from gr00t_assets.trainers.isaac_gr00t.limits import refuse, refuse_other_shape
 from gr00t_assets.trainers.isaac_gr00t.trainer import IsaacGr00tTrainer
 from gr00t_assets_tests.defs.specs import a_spec

@@ -13,11 +13,9 @@ import pytest
 from gr00t_assets.core.finding import Finding, Findings
 from gr00t_assets.core.project import Store
 from gr00t_assets.trainers.isaac_gr00t.doctor import doctor
-from gr00t_assets.trainers.isaac_gr00t.doctor.check_machine import file_bytes
-from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
+from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, file_bytes, wants_gpu
 from gr00t_assets.trainers.isaac_gr00t.doctor.packages import Probe, probe
-from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.generations import N15
+from gr00t_assets.trainers.isaac_gr00t.environment import N15, IsaacEnvironment
 from gr00t_assets_tests.gpu.fake_driver import FakeDriver
 from gr00t_assets_tests.trainers.isaac_gr00t.environments import (
     PACKAGES,
@@ -239,7 +237,7 @@ def test_the_same_environment_is_asked_once_and_a_changed_one_again(
 ):
     asked: list[Path] = []
 
-    def counted(python: Path) -> Probe | str:
+    def counted(python: Path) -> Probe:
         asked.append(python)
         return probe(python)
 

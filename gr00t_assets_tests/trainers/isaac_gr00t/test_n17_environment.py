@@ -9,9 +9,8 @@ import pytest
 
 from gr00t_assets.core.project import Store
 from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine
-from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.generations import N15, N17
-from gr00t_assets.trainers.isaac_gr00t.n17_command import n17_flags
+from gr00t_assets.trainers.isaac_gr00t.environment import N15, N17, IsaacEnvironment
+from gr00t_assets.trainers.isaac_gr00t.n17_launch import n17_flags
 from gr00t_assets.trainers.isaac_gr00t.setup.setup import Setup
 from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import SetupError, SetupOptions
 from gr00t_assets_tests.trainers.isaac_gr00t.environments import commit_all, program

@@ -16,11 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from launcher_checkpoints import RefusedError, check_start
+from launcher_checkpoints import Launch, RefusedError, check_start
 from launcher_recorder import StoppedError, StopRequest
-
-Launch = dict[str, Any]
-"""The launch file, as ``make_launch`` of ``launch_file.py`` makes it."""
 
 
 def main(arguments: list[str]) -> int:
@@ -39,11 +36,7 @@ def main(arguments: list[str]) -> int:
 
 
 def train(launch: Launch, stop: StopRequest) -> bool:
-    """Train to ``max_steps``; False where it stopped before, on request.
-
-    Raises:
-        RefusedError: The launch file does not fit what is there.
-    """
+    """Train to ``max_steps``; False where it stopped before, on request."""
     check_start(launch)
     generation: Any = importlib.import_module(launch["launcher"])
     # In place of this folder, whose other files must not be taken for modules of the checkout.

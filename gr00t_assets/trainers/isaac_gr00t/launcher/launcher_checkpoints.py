@@ -1,16 +1,19 @@
-"""Checkpoints as the launcher leaves them. Runs under the checkout's Python.
+"""Checkpoints and files as the launcher leaves them, and what it refuses to begin with.
 
-A checkpoint is complete when it has ``complete.json``, which is written last, when every other file
-of it is on the disk.
+Runs under the checkout's Python. A checkpoint is complete when it has ``complete.json``, which is
+written last, when every other file of it is on the disk.
 """
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import zlib
 from pathlib import Path
 from typing import Any
+
+Launch = dict[str, Any]  # the launch file, as ``make_launch`` of ``launch_file.py`` makes it
 
 COMPLETE = "complete.json"
 PREFIX = "checkpoint-"
@@ -23,13 +26,10 @@ class RefusedError(Exception):
     """Training is not started; the text says why and what to do."""
 
 
-def check_start(launch: dict[str, Any]) -> None:
+def check_start(launch: Launch) -> None:
     """Refuse to resume from another checkpoint than the launch file names, which was checked.
 
     Isaac-GR00T takes the folder with the highest number, of whatever run and complete or not.
-
-    Raises:
-        RefusedError: The highest checkpoint is another one.
     """
     output, step = Path(launch["arguments"]["output_dir"]), launch["resume_step"]
     numbers = (path.name[len(PREFIX) :] for path in output.glob(f"{PREFIX}*") if path.is_dir())
@@ -42,7 +42,24 @@ def check_start(launch: dict[str, Any]) -> None:
         )
 
 
-def samples_seen(launch: dict[str, Any]) -> int:
+def check_gpus(arguments: dict[str, Any]) -> None:
+    """Refuse other GPUs in sight, or other processes, than are asked for.
+
+    With several visible GPUs and one process transformers would split each batch over them.
+    """
+    import torch
+
+    gpus, processes = arguments["num_gpus"], int(os.environ.get("WORLD_SIZE", "1"))
+    visible = torch.cuda.device_count()
+    if processes != gpus or (visible and visible != gpus):
+        raise RefusedError(
+            f"training asks for {gpus} GPUs; {visible} are in sight and {processes} processes run\n"
+            f"  set CUDA_VISIBLE_DEVICES to {gpus} of them; for more than one start it with "
+            f"torchrun --standalone --nproc_per_node={gpus}"
+        )
+
+
+def samples_seen(launch: Launch) -> int:
     """Samples of earlier attempts, up to the checkpoint that training goes on from."""
     step, output = launch["resume_step"], Path(launch["arguments"]["output_dir"])
     record = output / f"{PREFIX}{step}" / COMPLETE
@@ -50,16 +67,12 @@ def samples_seen(launch: dict[str, Any]) -> int:
 
 
 def refuse_nan(model: Any) -> None:
-    """Refuse a model of which a weight is NaN or infinite, as it is before the first step.
-
-    Raises:
-        RefusedError: With the names of such weights.
-    """
+    """Refuse a model of which a weight is NaN or infinite, as it is before the first step."""
     import torch
 
-    named = [(name, part) for name, part in model.named_parameters() if part.is_floating_point()]
-    finite = torch.stack([part.isfinite().all() for _, part in named]).tolist()
-    wrong = [name for (name, _), is_finite in zip(named, finite) if not is_finite]  # noqa: B905
+    named = {name: part for name, part in model.named_parameters() if part.is_floating_point()}
+    finite = torch.stack([part.isfinite().all() for part in named.values()]).tolist()
+    wrong = [name for name, is_finite in zip(named, finite, strict=True) if not is_finite]
     if wrong:
         raise RefusedError(
             "the model that training starts from has weights that are not finite numbers (NaN or "
@@ -73,10 +86,8 @@ def mark_complete(output: Path, record: dict[str, Any], metrics: Path) -> None:
     """Wait until the checkpoint of ``record["step"]`` is on the disk, then write its record.
 
     So are the lines that were logged up to it, in ``metrics``: after a power cut there are no fewer
-    losses than steps.
-
-    Isaac-GR00T copies ``experiment_cfg`` into it only after the other callbacks have run, so that
-    is done here.
+    losses than steps. Isaac-GR00T copies ``experiment_cfg`` into it only after the other callbacks
+    have run, so that is done here.
     """
     folder = output / f"{PREFIX}{record['step']}"
     files = {
@@ -115,12 +126,9 @@ def crc32(path: Path) -> int:
 
 
 def finish_folder(output: Path, folder: Path) -> list[Path]:
-    """Copy what the policy reads beside the weights, and sync everything.
+    """Copy what the policy reads beside the weights, and sync everything; its files, in order.
 
     That is ``experiment_cfg``, and of N1.7 the files of ``processor``.
-
-    Returns:
-        Its files, in order.
     """
     shutil.copytree(output / EXPERIMENT, folder / EXPERIMENT, dirs_exist_ok=True)
     if (output / PROCESSOR).is_dir():
@@ -141,6 +149,24 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     sync(partial)
     partial.replace(path)
     sync(path.parent)
+
+
+def append_line(path: Path, content: dict[str, Any]) -> None:
+    """Add one line of JSON; numbers that are not finite as strings."""
+
+    def finite(value: Any) -> Any:
+        if isinstance(value, list):
+            return [finite(item) for item in value]
+        if isinstance(value, float) and not math.isfinite(value):
+            return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        return value
+
+    line = json.dumps({name: finite(value) for name, value in content.items()}) + "\n"
+    with path.open("ab+") as file:
+        file.seek(max(file.seek(0, os.SEEK_END) - 1, 0))
+        # What a kill or a full disk tore stays a line of its own.
+        torn = file.read(1) not in (b"", b"\n")
+        file.write((b"\n" if torn else b"") + line.encode())
 
 
 def sync(path: Path) -> None:

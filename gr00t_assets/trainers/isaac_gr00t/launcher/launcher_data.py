@@ -22,25 +22,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from launcher_checkpoints import RefusedError
+from launcher_checkpoints import Launch, RefusedError
 
 ROWS = "_rows_by_episode"  # attribute of the dataset: ``EpisodeRows`` by episode
 
 
-def replace_reading(launch: dict[str, Any]) -> None:
+def replace_reading(launch: Launch) -> None:
     """Replace the methods of the checkout's ``LeRobotSingleDataset``."""
     dataset = importlib.import_module("gr00t.data.dataset").LeRobotSingleDataset
-    cameras = {
+    _replace_metadata(dataset, launch["metadata"])
+    _leave_out_episodes(dataset, launch["datasets"])
+    _read_episodes_once(dataset, cached_cameras(launch))
+
+
+def cached_cameras(launch: Launch) -> "dict[str, dict[str, Camera]]":
+    """Cameras by folder of a dataset and key; none of a dataset whose videos are read."""
+    return {
         folder: {key: Camera(**files) for key, files in content["frames"].items()}
         for folder, content in launch["datasets"].items()
         if content["frames"] is not None
     }
-    held_out = {
-        folder: set(content["held_out_episodes"]) for folder, content in launch["datasets"].items()
-    }
-    _replace_metadata(dataset, launch["metadata"])
-    _leave_out_episodes(dataset, held_out)
-    _read_episodes_once(dataset, cameras)
 
 
 class SampleRow(int):
@@ -52,11 +53,9 @@ class SampleRow(int):
 class Camera:
     """Cached frames of one camera, mapped and shared by every process.
 
-    Args:
-        frames: ``.npy`` file, (rows, height, width, 3) uint8.
-        timestamps: ``.npy`` file, (rows,) float64, seconds in the episode.
-        spans: First row and number of rows of each episode.
-        checksums: JSON file with the CRC-32 of each frame; none of older frame caches.
+    ``frames`` is an ``.npy`` file, (rows, height, width, 3) uint8, ``timestamps`` one of seconds in
+    the episode, (rows,) float64, ``spans`` first row and number of rows of each episode,
+    ``checksums`` a JSON file with the CRC-32 of each frame; none of older frame caches.
     """
 
     def __init__(
@@ -64,30 +63,22 @@ class Camera:
         frames: str,
         timestamps: str,
         spans: dict[str, list[int]],
-        checksums: "str | None" = None,
+        checksums: str | None = None,
     ) -> None:
         self._path = Path(frames)
         self._frames = np.load(frames, mmap_mode="r")
         self._unread = np.full(len(self._frames), checksums is not None)
         if checksums is not None:
-            self._checksums = np.array(
-                json.loads(Path(checksums).read_text(encoding="utf-8"))["frames"]
-            )
+            recorded = json.loads(Path(checksums).read_text(encoding="utf-8"))
+            self._checksums = np.array(recorded["frames"])
         self._timestamps = np.load(timestamps)
         self.spans = {int(episode): tuple(span) for episode, span in spans.items()}
 
     def nearest(self, episode: int, times: np.ndarray) -> np.ndarray:
         """The frames nearest to times, the first of two equally near: NVIDIA's rule.
 
-        Args:
-            episode: Episode index.
-            times: Seconds, shape (T,).
-
-        Returns:
-            (T, height, width, 3) uint8, a copy.
-
-        Raises:
-            RefusedError: One is not as it was decoded.
+        Times are seconds in the episode, (T,); frames (T, height, width, 3) uint8, a copy. One
+        that is not as it was decoded is refused.
         """
         first, count = self.spans[episode]
         timestamps = self._timestamps[first : first + count]
@@ -108,19 +99,12 @@ class Camera:
 
 @dataclass(frozen=True)
 class EpisodeRows:
-    """One episode's parquet file.
+    """One episode's parquet file."""
 
-    Attributes:
-        table: Its columns of single numbers, a data frame.
-        vectors: State and action by key, (rows, dimensions).
-        texts: Instruction of each row by language key.
-        timestamps: Seconds, (rows,) float64.
-    """
-
-    table: Any
-    vectors: dict[str, np.ndarray]
-    texts: dict[str, list[str]]
-    timestamps: np.ndarray
+    table: Any  # Its columns of single numbers, a data frame
+    vectors: dict[str, np.ndarray]  # State and action by key, (rows, dimensions)
+    texts: dict[str, list[str]]  # Instruction of each row by language key
+    timestamps: np.ndarray  # Seconds, (rows,) float64
 
 
 def make_draws_repeatable(seed: int) -> None:
@@ -135,19 +119,18 @@ def make_draws_repeatable(seed: int) -> None:
             row.epoch = self.epoch
         return iter(rows_of_epoch)
 
+    def seeded(sample: Callable[[Any, int], Any]) -> Callable[[Any, int], Any]:
+        def seeded_sample(self: Any, index: int) -> Any:
+            # A mixture draws from these; its epoch would stay 0 in loader processes.
+            self.epoch, self.seed = getattr(index, "epoch", 0), seed
+            with drawn_from([seed, self.epoch, int(index)]):
+                return sample(self, index)
+
+        return seeded_sample
+
     sampler.__iter__ = rows_with_epoch
     for dataset in (datasets.LeRobotSingleDataset, datasets.LeRobotMixtureDataset):
-        dataset.__getitem__ = _seeded(dataset.__getitem__, seed)
-
-
-def _seeded(sample: Callable[[Any, int], Any], seed: int) -> Callable[[Any, int], Any]:
-    def seeded_sample(self: Any, index: int) -> Any:
-        # A mixture draws from these; its epoch would stay 0 in loader processes.
-        self.epoch, self.seed = getattr(index, "epoch", 0), seed
-        with drawn_from([seed, self.epoch, int(index)]):
-            return sample(self, index)
-
-    return seeded_sample
+        dataset.__getitem__ = seeded(dataset.__getitem__)
 
 
 @contextmanager
@@ -183,13 +166,12 @@ def _replace_metadata(dataset: Any, metadata: dict[str, Any]) -> None:
     dataset._get_metadata = _get_metadata
 
 
-def _leave_out_episodes(dataset: Any, held_out: dict[str, set[int]]) -> None:
+def _leave_out_episodes(dataset: Any, datasets: dict[str, Any]) -> None:
     all_trajectories = dataset._get_trajectories
 
     def _get_trajectories(self: Any) -> tuple[np.ndarray, np.ndarray]:
         ids, lengths = all_trajectories(self)
-        left_out = held_out[str(self.dataset_path)]
-        trained = np.array([int(episode) not in left_out for episode in ids], dtype=bool)
+        trained = ~np.isin(ids, datasets[str(self.dataset_path)]["held_out_episodes"])
         return ids[trained], lengths[trained]
 
     dataset._get_trajectories = _get_trajectories
@@ -266,10 +248,8 @@ def _rows(dataset: Any, table: Any) -> EpisodeRows:
     for key in dataset.modality_keys["language"]:
         column = meta.annotation[_name(key)].original_key or key
         texts[key] = [tasks[int(index)] for index in table[column]]
-    single = [name for name in table.columns if table[name].dtype != object]
-    return EpisodeRows(
-        table[single].copy(), vectors, texts, table["timestamp"].to_numpy(np.float64)
-    )
+    single = table[[name for name in table.columns if table[name].dtype != object]].copy()
+    return EpisodeRows(single, vectors, texts, table["timestamp"].to_numpy(np.float64))
 
 
 def _check_cameras(dataset: Any, cameras: dict[str, Camera]) -> None:

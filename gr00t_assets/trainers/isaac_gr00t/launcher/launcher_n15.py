@@ -9,11 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from launcher_checkpoints import Launch, check_gpus
 from launcher_data import make_draws_repeatable, replace_reading
-from launcher_recorder import Recorder, StopRequest
-from launcher_script import add_recorder, check_gpus, replaced_arguments
-
-Launch = dict[str, Any]
+from launcher_recorder import Recorder, StopRequest, add_recorder, replaced_arguments
 
 MODEL_PACKAGE = "gr00t.model"
 BACKBONE_MODULE = "gr00t.model.backbone.eagle_backbone"
@@ -23,9 +21,6 @@ def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], o
     """Replace what the script hard-codes; the recorder, and what runs the script.
 
     The script is imported by its path and its ``main`` is called.
-
-    Raises:
-        RefusedError: The launch file does not fit what is there.
     """
     if launch["backbone"]:
         point_to_backbone(launch["checkout"], launch["backbone"])
@@ -35,7 +30,13 @@ def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], o
     arguments = script_arguments(script.ArgsConfig, launch)
     check_gpus(arguments)
     script.TrainingArguments = replaced_arguments(script.TrainingArguments, launch)
-    recorder = prepare_runner(launch, stop)
+    runner: Any = importlib.import_module("gr00t.experiment.runner")
+    recorder = add_recorder(runner.DualBrainTrainer, launch, stop)
+    # The recorder copies experiment_cfg into each checkpoint; the last one holds the final model.
+    runner.safe_save_model_for_hf_trainer = lambda *args, **kwargs: None
+    callback: Any = importlib.import_module("transformers").TrainerCallback
+    runner.CheckpointFormatCallback = lambda *args, **kwargs: callback()
+    allow_random_states()
     replace_reading(launch)
     make_draws_repeatable(launch["training_arguments"].get("seed", 42))
     return recorder, lambda: script.main(script.ArgsConfig(**arguments))
@@ -64,10 +65,8 @@ def script_arguments(config: type, launch: Launch) -> dict[str, Any]:
     """Arguments for this commit's ``ArgsConfig``; unknown ones are left out."""
     fields = {field.name for field in dataclasses.fields(config)}
     requested = {**launch["arguments"], "resume": launch["resume_step"] > 0}
-    unknown = sorted(set(requested) - fields)
-    if unknown:
-        names = ", ".join(unknown)
-        sys.stdout.write(f"arguments that this commit's script does not have: {names}\n")
+    if unknown := ", ".join(sorted(set(requested) - fields)):
+        sys.stdout.write(f"arguments that this commit's script does not have: {unknown}\n")
         sys.stdout.flush()
     arguments = {name: value for name, value in requested.items() if name in fields}
     base = Path(arguments["base_model_path"])
@@ -77,23 +76,15 @@ def script_arguments(config: type, launch: Launch) -> dict[str, Any]:
     return arguments
 
 
-def prepare_runner(launch: Launch, stop: StopRequest) -> Any:
-    """Add a recorder to transformers' trainer, and switch off what it replaces."""
+def allow_random_states() -> None:
+    """Allow the types in ``rng_state.pth`` that the June release's resume is refused for."""
     import numpy as np
     import torch
-    from transformers import TrainerCallback
 
-    runner: Any = importlib.import_module("gr00t.experiment.runner")
-    recorder = add_recorder(runner.DualBrainTrainer, launch, stop)
-    # The recorder copies experiment_cfg into each checkpoint; the last one holds the final model.
-    runner.safe_save_model_for_hf_trainer = lambda *args, **kwargs: None
-    runner.CheckpointFormatCallback = lambda *args, **kwargs: TrainerCallback()
-    # Types in rng_state.pth that the June release's resume is refused for.
     core = "numpy._core" if int(np.__version__.split(".")[0]) > 1 else "numpy.core"
     rebuild = importlib.import_module(f"{core}.multiarray")._reconstruct
     types_allowed = [rebuild, np.ndarray, np.dtype, type(np.dtype(np.uint32))]
     torch.serialization.add_safe_globals(types_allowed)
-    return recorder
 
 
 def point_to_backbone(checkout: str, folder: str) -> None:

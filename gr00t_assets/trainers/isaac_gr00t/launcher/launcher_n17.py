@@ -17,27 +17,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from launcher_checkpoints import RefusedError
-from launcher_data import Camera, drawn_from
-from launcher_recorder import Recorder, StopRequest
-from launcher_script import add_recorder, check_gpus, replaced_arguments
+from launcher_checkpoints import Launch, RefusedError, check_gpus
+from launcher_data import cached_cameras, drawn_from
+from launcher_recorder import Recorder, StopRequest, add_recorder, replaced_arguments
 
-Launch = dict[str, Any]
-
-EPISODES = 256
-"""Episodes whose rows a process keeps, without their frames."""
+EPISODES = 256  # episodes whose rows a process keeps, without their frames
 
 
 def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], object]]:
     """Replace what the script hard-codes; the recorder, and what runs the script.
 
     Everything of the script stands under its ``__main__``, so that it is run as such.
-
-    Raises:
-        RefusedError: The launch file does not fit what is there.
     """
     arguments = {**launch["arguments"], "resume_from_checkpoint": launch["resume_step"] > 0}
-    check_arguments(arguments)
+    config = importlib.import_module("gr00t.configs.finetune_config").FinetuneConfig
+    if missing := sorted(arguments.keys() - config.__dataclass_fields__.keys()):
+        raise RefusedError(
+            f"this commit's launch_finetune.py has no {', '.join(missing)}\n"
+            "  check out the commit that gr00t-assets isaac setup takes"
+        )
     check_gpus(arguments)
     point_to_backbone(launch["backbone"])
     # Room for the run's modality config where the checkout has one for the tag.
@@ -65,9 +63,6 @@ def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], o
         made.generator = torch.Generator().manual_seed(self.args.seed)
         return made
 
-    trainer.get_train_dataloader = seeded_loader
-    replace_reading(launch)
-
     def run_configured(config: Any) -> None:
         config.data.seed = launch["training_arguments"]["seed"]
         # Without DeepSpeed, whose checkpoints are of other files for each number of GPUs. The norm
@@ -75,7 +70,8 @@ def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], o
         config.training.use_ddp = True
         run(config)
 
-    experiment.run = run_configured
+    trainer.get_train_dataloader, experiment.run = seeded_loader, run_configured
+    replace_reading(launch)
     sys.argv = [launch["script"], *flags(arguments)]
     return recorder, lambda: runpy.run_path(launch["script"], run_name="__main__")
 
@@ -94,20 +90,6 @@ def flags(arguments: dict[str, Any]) -> Iterator[str]:
             continue
         yield f"--{dashed}"
         yield from map(str, sum(value.items(), ()) if isinstance(value, dict) else (value,))
-
-
-def check_arguments(arguments: dict[str, Any]) -> None:
-    """Refuse a commit whose script has not all of the arguments.
-
-    Raises:
-        RefusedError: With their names.
-    """
-    config = importlib.import_module("gr00t.configs.finetune_config").FinetuneConfig
-    if missing := sorted(arguments.keys() - config.__dataclass_fields__.keys()):
-        raise RefusedError(
-            f"this commit's launch_finetune.py has no {', '.join(missing)}\n"
-            "  check out the commit that gr00t-assets isaac setup takes"
-        )
 
 
 def point_to_backbone(folder: str) -> None:
@@ -133,22 +115,16 @@ def point_to_backbone(folder: str) -> None:
 def replace_reading(launch: Launch) -> None:
     """Replace what is read of the datasets, and the iteration over samples; see the module."""
     factory: Any = importlib.import_module("gr00t.data.dataset.factory")
-    loader: Any = importlib.import_module(
-        "gr00t.data.dataset.lerobot_episode_loader"
-    ).LeRobotEpisodeLoader
-    mixture: Any = importlib.import_module(
-        "gr00t.data.dataset.sharded_mixture_dataset"
-    ).ShardedMixtureDataset
+    loading: Any = importlib.import_module("gr00t.data.dataset.lerobot_episode_loader")
+    mixing: Any = importlib.import_module("gr00t.data.dataset.sharded_mixture_dataset")
+    loader, mixture = loading.LeRobotEpisodeLoader, mixing.ShardedMixtureDataset
     read_meta, initialize = loader._load_metadata, mixture.__init__
 
     def load_metadata(self: Any) -> None:
         read_meta(self)
         left_out = set(launch["datasets"][str(self.dataset_path)]["held_out_episodes"])
-        self.episodes_metadata = [
-            episode
-            for episode in self.episodes_metadata
-            if int(episode["episode_index"]) not in left_out
-        ]
+        episodes = self.episodes_metadata
+        self.episodes_metadata = [e for e in episodes if int(e["episode_index"]) not in left_out]
 
     def open_mixture(self: Any, datasets: list[Any], weights: Any, **keywords: Any) -> None:
         # NVIDIA weighs by the number of shards, which is no whole multiple of the rows.
@@ -202,13 +178,9 @@ class Reader:
     """Reads samples of the checkout's datasets, with frames from the frame cache."""
 
     def __init__(self, launch: Launch) -> None:
-        self._single: Any = importlib.import_module(
-            "gr00t.data.dataset.sharded_single_step_dataset"
-        )
-        self._cameras = {
-            folder: {key: Camera(**files) for key, files in content["frames"].items()}
-            for folder, content in launch["datasets"].items()
-        }
+        module = "gr00t.data.dataset.sharded_single_step_dataset"
+        self._single: Any = importlib.import_module(module)
+        self._cameras = cached_cameras(launch)
         self._episode = functools.lru_cache(maxsize=EPISODES)(read_episode)
 
     def sample(self, dataset: Any, episode: int, row: int) -> Any:
@@ -221,9 +193,8 @@ class Reader:
         )
         cameras = self._cameras[str(dataset.dataset_path)]
         seen = times[np.clip(row + np.array(video.delta_indices), 0, len(times) - 1)]
-        content.images = {
-            key: list(cameras[key].nearest(number, seen)) for key in video.modality_keys
-        }
+        images = {key: list(cameras[key].nearest(number, seen)) for key in video.modality_keys}
+        content.images = images
         kind = self._single.MessageType.EPISODE_STEP.value
         return dataset.processor([{"type": kind, "content": content}])
 

@@ -1,8 +1,11 @@
-"""Metrics, checkpoints and facts of a running training. Runs under the checkout's Python."""
+"""Metrics, checkpoints and facts of a running training, and what every script gets of it.
 
-import errno
+Runs under the checkout's Python.
+"""
+
+import contextlib
+import importlib
 import importlib.metadata
-import json
 import math
 import os
 import platform
@@ -13,10 +16,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from launcher_checkpoints import mark_complete, refuse_nan, samples_seen, save_merged, write_json
+import launcher_checkpoints as checkpoints
 
-ADAPTED = "base_model.model."
-"""In front of every name once LoRA is around the model."""
+ADAPTED = "base_model.model."  # in front of every name once LoRA is around the model
 
 PACKAGES = ("torch", "transformers", "accelerate", "flash-attn", "peft", "numpy")
 
@@ -60,20 +62,16 @@ class Recorder:
     several processes all of them count and decide together; the first one alone writes.
     """
 
-    def __init__(self, launch: dict[str, Any], stop: StopRequest) -> None:
-        self.stopped = False
-        self._launch = launch
-        self._stop = stop
+    def __init__(self, launch: checkpoints.Launch, stop: StopRequest) -> None:
+        self._launch, self._stop, self.stopped = launch, stop, False
         self._is_first_rank = int(os.environ.get("RANK", "0")) == 0
         self._is_distributed = int(os.environ.get("WORLD_SIZE", "1")) > 1
         self._device: Any = None
         self._facts: dict[str, Any] = {}
         self._batches: list[Any] = []
         self._losses: list[Any] = []
-        self._new_samples = 0
-        self._samples_seen = samples_seen(launch)
-        self._wall_seconds = launch["wall_seconds"]
-        self._last_time = 0.0
+        self._new_samples, self._samples_seen = 0, checkpoints.samples_seen(launch)
+        self._last_time, self._wall_seconds = 0.0, launch["wall_seconds"]
 
     def batch_done(self, loss: Any, samples: int) -> None:
         """Count one batch's loss; it stays on its device until it is logged."""
@@ -83,17 +81,12 @@ class Recorder:
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Record facts about the model, which is on its device, and the machine.
 
-        Raises:
-            StoppedError: Somebody asked to stop already.
-            RefusedError: A weight is not finite.
+        Weights that are not finite are refused, and where somebody asked to stop already it ends.
         """
-        refuse_nan(kwargs["model"])
+        checkpoints.refuse_nan(kwargs["model"])
         assert state.global_step == self._launch["resume_step"], "resumed at another step"
-        self._device = args.device
-        self._facts = {
-            **describe_model(kwargs["model"], self._launch["parts"]),
-            **describe_machine(args.device),
-        }
+        self._device, machine = args.device, describe_machine(args.device)
+        self._facts = {**describe_model(kwargs["model"], self._launch["parts"]), **machine}
         self.write_facts()
         if self._stop_asked():
             self.stopped = True
@@ -104,26 +97,19 @@ class Recorder:
         """Count a step, and say whether to log, to save and to stop after it."""
         import torch
 
-        now = time.perf_counter()
-        self._wall_seconds += now - self._last_time
-        self._last_time = now
+        before, self._last_time = self._last_time, time.perf_counter()
+        self._wall_seconds += self._last_time - before
         self._losses.append(torch.stack(self._batches).mean())
         self._batches.clear()
         last = state.global_step >= state.max_steps
         if self._stop_asked() and not last:
             self.stopped = control.should_training_stop = True
-        if last or self.stopped:
-            control.should_save = True
+        control.should_save = control.should_save or last or self.stopped
         # A checkpoint's losses are logged before it, so that none is missing after a resume.
-        if control.should_save:
-            control.should_log = True
+        control.should_log = control.should_log or control.should_save
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any, **kwargs: Any) -> None:
-        """Write one line of ``metrics.jsonl`` over the steps since the last one.
-
-        Raises:
-            DivergedError: A loss or the gradient's norm is not finite.
-        """
+        """Write one line of ``metrics.jsonl`` over the steps since the last; end what diverged."""
         if "learning_rate" not in logs:  # the totals at the end, which are no step's
             return
         losses, samples = self._gather()
@@ -140,7 +126,7 @@ class Recorder:
             "wall_seconds": self._wall_seconds,
         }
         if self._is_first_rank:
-            append_line(Path(self._launch["metrics"]), metric)
+            checkpoints.append_line(Path(self._launch["metrics"]), metric)
         if not all(map(math.isfinite, [*losses, norm])):
             raise DivergedError(
                 f"step {state.global_step}: the loss is {losses[-1]}, the gradient's norm {norm}: "
@@ -159,35 +145,35 @@ class Recorder:
             output = Path(args.output_dir)
             last = state.global_step >= state.max_steps
             if last and self._launch["arguments"].get("lora_rank", 0) > 0:
-                save_merged(kwargs["model"], output)
+                checkpoints.save_merged(kwargs["model"], output)
             record = {
                 "step": state.global_step,
                 "config_hash": self._launch["config_hash"],
                 "wall_seconds": self._wall_seconds,
                 "samples_seen": self._samples_seen,
             }
-            mark_complete(output, record, Path(self._launch["metrics"]))
+            checkpoints.mark_complete(output, record, Path(self._launch["metrics"]))
         self._last_time = time.perf_counter()
 
     def write_facts(self) -> None:
         """Write what is known of model and machine, with the memory that was needed so far."""
         if self._is_first_rank and self._facts:
             facts = {**self._facts, "peak_memory_bytes": peak_memory_bytes(self._device)}
-            write_json(Path(self._launch["facts"]), facts)
+            checkpoints.write_json(Path(self._launch["facts"]), facts)
 
     def _gather(self) -> tuple[list[float], int]:
         """Losses of the steps since the last line, mean over the processes; samples of them all."""
         import torch
 
         losses = torch.stack(self._losses).double()
-        samples = torch.tensor(float(self._new_samples), dtype=torch.double, device=losses.device)
+        summed = torch.cat([losses, losses.new_tensor([self._new_samples])])
         self._losses.clear()
-        self._new_samples = 0
+        self._new_samples, processes = 0, 1
         if self._is_distributed:
-            summed = torch.cat([losses, samples[None]])
             torch.distributed.all_reduce(summed)
-            losses, samples = summed[:-1] / torch.distributed.get_world_size(), summed[-1]
-        return losses.tolist(), int(samples.item())
+            processes = torch.distributed.get_world_size()
+        *losses, samples = summed.tolist()
+        return [loss / processes for loss in losses], int(samples)
 
     def _stop_asked(self) -> bool:
         if not self._is_distributed:
@@ -199,38 +185,13 @@ class Recorder:
         return bool(requests.item())
 
 
-def append_line(path: Path, content: dict[str, Any]) -> None:
-    """Add one line of JSON in a single write; numbers that are not finite as strings."""
-
-    def finite(value: Any) -> Any:
-        if isinstance(value, list):
-            return [finite(item) for item in value]
-        if isinstance(value, float) and not math.isfinite(value):
-            return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-        return value
-
-    line = (json.dumps({name: finite(value) for name, value in content.items()}) + "\n").encode()
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        size = os.fstat(descriptor).st_size
-        if size and os.pread(descriptor, 1, size - 1) != b"\n":
-            # What a kill or a full disk tore stays a line of its own.
-            line = b"\n" + line
-        written = os.write(descriptor, line)
-        if written < len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-    finally:
-        os.close(descriptor)
-
-
 def describe_model(model: Any, parts: dict[str, list[str]]) -> dict[str, Any]:
     """``parameters`` and ``trainable_parameters`` of the run's manifest.
 
     ``parts`` are the beginnings of the names of each part's parameters; what belongs to none is
     ``other``.
     """
-    trained = dict.fromkeys((*parts, "other"), 0)
-    total = 0
+    trained, total = dict.fromkeys((*parts, "other"), 0), 0
     for name, parameter in model.named_parameters():
         total += parameter.numel()
         if parameter.requires_grad:
@@ -246,7 +207,7 @@ def part_of(name: str, parts: dict[str, list[str]]) -> str:
         >>> part_of(name, {"diffusion_model": ["action_head.model."]})
         'diffusion_model'
     """
-    bare = name[len(ADAPTED) :] if name.startswith(ADAPTED) else name
+    bare = name.removeprefix(ADAPTED)
     return next((part for part, starts in parts.items() if bare.startswith(tuple(starts))), "other")
 
 
@@ -254,10 +215,8 @@ def describe_machine(device: Any) -> dict[str, Any]:
     """``device``, ``device_uuid``, ``gpus`` and ``versions`` of the run's manifest."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
-        try:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     if device.type != "cuda":
         return {"device": "cpu", "device_uuid": None, "gpus": 0, "versions": versions}
     import torch
@@ -279,3 +238,43 @@ def peak_memory_bytes(device: Any) -> int:
 
         return torch.cuda.max_memory_reserved(device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def replaced_arguments(original: Any, launch: checkpoints.Launch) -> Any:
+    """What the script calls in place of ``TrainingArguments``."""
+
+    def training_arguments(**keywords: Any) -> Any:
+        import torch
+
+        settings = {**keywords, **launch["training_arguments"]}
+        # The driver reports to W&B, and deletes old checkpoints once a new one is complete.
+        settings.update(report_to="none", save_total_limit=None, save_strategy="steps")
+        if not torch.cuda.is_available():
+            settings.pop("tf32", None)
+            settings["use_cpu"] = True
+        if not settings.get("dataloader_num_workers"):
+            settings.update(dataloader_prefetch_factor=None, dataloader_persistent_workers=False)
+        return original(**settings)
+
+    return training_arguments
+
+
+def add_recorder(trainer: Any, launch: checkpoints.Launch, stop: StopRequest) -> Recorder:
+    """Have a recorder follow the checkout's trainer class, in place of transformers' printing."""
+    from transformers import TrainerCallback
+
+    module: Any = importlib.import_module("transformers.trainer")
+    recorder = type("LauncherCallback", (Recorder, TrainerCallback), {})(launch, stop)
+    compute = trainer.compute_loss
+
+    def compute_loss(self: Any, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        result = compute(self, model, inputs, *args, **kwargs)
+        loss = result[0] if isinstance(result, tuple) else result
+        recorder.batch_done(loss, len(inputs.get("inputs", inputs)["action"]))
+        return result
+
+    trainer.compute_loss = compute_loss
+    module.DEFAULT_CALLBACKS.append(recorder)
+    # The driver prints the metrics.
+    module.PrinterCallback = TrainerCallback
+    return recorder

@@ -9,8 +9,7 @@ import os
 import shlex
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,8 +20,13 @@ from gr00t_assets.core.processes import ends_within, try_lock
 from gr00t_assets.gpu.guard import guarded
 from gr00t_assets.trainers.failures.failure_pattern import load_patterns
 from gr00t_assets.trainers.isaac_gr00t.commits import has_commit
-from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.generations import N15, IsaacGeneration
+from gr00t_assets.trainers.isaac_gr00t.environment import (
+    CHECKOUT,
+    N15,
+    PYTHON,
+    IsaacEnvironment,
+    IsaacGeneration,
+)
 from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import (
     Command,
     SetupError,
@@ -49,17 +53,20 @@ _UNSET_OPTIONS = tuple(
 )
 """Variables that the command does not get; its guard may need them to find this package."""
 
+_NO_QUESTIONS = {
+    "GIT_TERMINAL_PROMPT": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1",
+}  # fmt: skip
+
 _OUTPUT_BYTES = 200_000
 """From the end of a command's output, in which the reason of a failure is looked for."""
 
-PrintLine = Callable[[str], object]
 ShowLog = Callable[[Path], object]
 
 
 class DoneStep(FrozenModel):
     """A step that was done, with its commands."""
 
-    commands: list[str] = Field(description="As a person types them")
+    commands: list[str]  # As a person types them
     seconds: float
 
 
@@ -71,17 +78,9 @@ class SetupRecord(FrozenModel):
 
 
 class Setup:
-    """A folder that is to be set up.
+    """A folder that is to be set up for a generation of GR00T, made where it is not there.
 
-    Args:
-        directory: Made where it is not there.
-        options: What is asked for.
-        generation: Of GR00T.
-
-    Attributes:
-        environment: What is there in the end.
-        steps: All steps, in order, with the installer that is in use.
-        pending: Those that are still to be done, in order.
+    ``environment`` is what is there in the end, ``pending`` those of all ``steps`` that are left.
 
     Raises:
         SetupError: The folder holds something else, or another repository's clone.
@@ -103,11 +102,9 @@ class Setup:
     def _pending(self) -> list[Step]:
         checkout, cloned = self.environment.checkout, self._done.get("clone")
         if cloned is not None and checkout.exists() and cloned.commands != self.steps[0].lines():
-            raise SetupError(
-                str(checkout),
-                "it was made by another command, or for another folder.",
-                [f"made by: {cloned.commands[1]}", "give another folder, or remove this one first"],
-            )
+            problem = "it was made by another command, or for another folder."
+            remedy = "give another folder, or remove this one first"
+            raise SetupError(str(checkout), problem, [f"made by: {cloned.commands[1]}", remedy])
         outdated: set[str] = set()
         for step in self.steps:
             done = self._done.get(step.name)
@@ -125,18 +122,19 @@ class Setup:
             return [fetch, *step.commands]
         return list(step.commands)
 
-    def run(self, print_line: PrintLine, show_log: ShowLog | None = None) -> None:
-        """Do every step that is not done yet.
+    def run(self, print_line: Callable[[str], object], show_log: ShowLog | None = None) -> None:
+        """Do every step that is not done yet, with a line of progress for each.
 
-        Args:
-            print_line: Takes a line of progress.
-            show_log: Called a few times a second with the log while a command runs.
+        ``show_log`` is called a few times a second with the log while a command runs.
 
         Raises:
             SetupError: A step failed, with the reason as far as it is known and what to do.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        with _locked_log(self.directory) as log:
+        with (self.directory / LOG).open("ab") as log:
+            if not try_lock(log.fileno()):
+                problem = "it is being set up already."
+                raise SetupError(str(self.directory), problem, ["wait for it, or stop it"])
             for step in self.pending:
                 self._done.pop(step.name, None)
             self._write_record()
@@ -172,23 +170,15 @@ def load_record(directory: Path) -> SetupRecord:
         environment = IsaacEnvironment.in_directory(directory)
         for folder in (environment.checkout, environment.python.parents[1]):
             if folder.exists():
-                raise SetupError(
-                    str(folder),
-                    "it is there already, and not by this command.",
-                    [
-                        "give another folder",
-                        "or use it as it is: GR00T_ASSETS_ISAAC_CHECKOUT and "
-                        "GR00T_ASSETS_ISAAC_PYTHON name it",
-                    ],
-                )
+                problem = "it is there already, and not by this command."
+                keep = f"or use it as it is: {CHECKOUT} and {PYTHON} name it"
+                raise SetupError(str(folder), problem, ["give another folder", keep])
         return SetupRecord()
     try:
         return SetupRecord.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise SetupError(
-            str(path), "this is not the record of a set-up.", [reason, "give another folder"]
-        ) from error
+        problem, reason = "this is not the record of a set-up.", str(error).splitlines()[0]
+        raise SetupError(str(path), problem, [reason, "give another folder"]) from error
 
 
 def explain_failure(step: str, code: int, output: str, log: str) -> SetupError:
@@ -206,17 +196,6 @@ def explain_failure(step: str, code: int, output: str, log: str) -> SetupError:
     return SetupError(step, problem, [f"do: {remedy}", again, f"the last lines of {log}:", *last])
 
 
-@contextmanager
-def _locked_log(directory: Path) -> Iterator[BinaryIO]:
-    """The log, open for appending, and locked against another set-up of the folder."""
-    with (directory / LOG).open("ab") as log:
-        if not try_lock(log.fileno()):
-            raise SetupError(
-                str(directory), "it is being set up already.", ["wait for it, or stop it"]
-            )
-        yield log
-
-
 def _run(
     command: Command, directory: Path, log: BinaryIO, label: str, show_log: ShowLog | None
 ) -> None:
@@ -230,12 +209,7 @@ def _run(
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
-        env={
-            **inherited,
-            "GIT_TERMINAL_PROMPT": "0",
-            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-            "PIP_NO_INPUT": "1",
-        },
+        env={**inherited, **_NO_QUESTIONS},
     )
     path = directory / LOG
     try:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,12 +17,9 @@ from urllib.parse import urlsplit
 import yaml
 
 from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.generations import N15
+from gr00t_assets.trainers.isaac_gr00t.environment import N15, IsaacEnvironment
 
-_PYTHON = N15.python
-"""N1.7's pins are for the same."""
-
+_PYTHON = N15.python  # N1.7's pins are for the same
 _NAME = f"python{_PYTHON}"
 
 _REMEDIES = [
@@ -37,15 +35,10 @@ class SetupError(Gr00tAssetsError):
 
 @dataclass(frozen=True)
 class Installer:
-    """What makes a virtual environment and installs packages into it.
+    """What makes a virtual environment and installs packages into it."""
 
-    Attributes:
-        python: Interpreter that the environment is made of; a version where uv brings it.
-        uv: Path of uv; ``None`` for the modules ``venv`` and ``pip`` of the interpreter.
-    """
-
-    python: str
-    uv: str | None = None
+    python: str  # Interpreter that the environment is made of; a version where uv brings it
+    uv: str | None = None  # Path of uv; None for the modules venv and pip of the interpreter
 
     def make_environment(self, folder: Path) -> list[str]:
         """The command that makes the virtual environment ``folder``."""
@@ -66,11 +59,8 @@ def choose_installer(
 ) -> Installer:
     """uv where it is on the PATH, pip otherwise; an environment that is there keeps its own.
 
-    Args:
-        python: An interpreter to use whatever its version; else Python 3.10 from ``PATH`` or pyenv,
-            else the one that uv downloads.
-        recorded: The command that made the environment, where one has.
-        needs_uv: Whether pip would not do.
+    A given interpreter is used whatever its version; else Python 3.10 from ``PATH`` or pyenv, else
+    the one that uv downloads. ``recorded`` is the command that made the environment, where one has.
 
     Raises:
         SetupError: There is no Python 3.10, the given one does not start, or uv is not there.
@@ -80,9 +70,8 @@ def choose_installer(
         uv = recorded[0] if recorded[1] == "venv" else None
         before = recorded[recorded.index("--python") + 1] if uv else recorded[0]
     if needs_uv and uv is None:
-        problem = (
-            "it is not on this machine, and N1.7's packages come from where pip does not look."
-        )
+        reason = "N1.7's packages come from where pip does not look"
+        problem = f"it is not on this machine, and {reason}."
         raise SetupError("uv", problem, ["install it: pip install uv"])
     if python is not None:
         if version_of(python) is None:
@@ -108,7 +97,7 @@ def version_of(python: Path) -> str | None:
     command = [str(python.expanduser()), "-I", "-c", code]
     try:
         finished = subprocess.run(
-            command, capture_output=True, text=True, timeout=60, encoding="utf-8", errors="replace"
+            command, capture_output=True, timeout=60, encoding="utf-8", errors="replace"
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -117,8 +106,7 @@ def version_of(python: Path) -> str | None:
 
 def candidates() -> Iterator[Path]:
     """Where a Python 3.10 may be: on ``PATH``, then pyenv's, the newest first."""
-    on_path = shutil.which(_NAME)
-    if on_path is not None:
+    if on_path := shutil.which(_NAME):
         yield Path(on_path)
     root = Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser()
     yield from sorted(root.glob(f"versions/{_PYTHON}.*/bin/{_NAME}"), reverse=True)
@@ -130,19 +118,12 @@ Command = list[str]
 
 @dataclass(frozen=True)
 class SetupOptions:
-    """What the command line asks for.
+    """What the command line asks for."""
 
-    Attributes:
-        commit: Hash, abbreviated hash, tag or branch.
-        repository: URL or folder to clone.
-        python: Interpreter to make the environment with; found where left out.
-        flash_attention: Whether flash-attn is installed.
-    """
-
-    commit: str
-    repository: str
-    python: Path | None
-    flash_attention: bool
+    commit: str  # Hash, abbreviated hash, tag or branch
+    repository: str  # URL or folder to clone
+    python: Path | None  # Interpreter to make the environment with; looked for where it is None
+    flash_attention: bool  # Whether flash-attn is installed
 
 
 @dataclass(frozen=True)
@@ -173,15 +154,11 @@ def all_steps(
     """
     facts, address = environment.generation, urlsplit(options.repository)
     if address.password or (address.username and address.scheme in ("http", "https")):
-        raise SetupError(
-            "--repository",
-            "the URL holds a user name or password, which would stand in files and logs.",
-            ["leave it out: git asks its credential helper"],
-        )
+        problem = "the URL holds a user name or password, which would stand in files and logs."
+        raise SetupError("--repository", problem, ["leave it out: git asks its credential helper"])
     if options.commit.startswith("-") or not options.commit.strip():
-        raise SetupError(
-            "--commit", f"'{options.commit}' is no commit.", [f"for example: {facts.pinned}"]
-        )
+        problem = f"'{options.commit}' is no commit."
+        raise SetupError("--commit", problem, [f"for example: {facts.pinned}"])
     if facts.name == "n1.7" and not options.flash_attention:
         problem = "flash-attn is among N1.7's packages, built and whole; it cannot be left out."
         raise SetupError("--skip-flash-attn", problem, ["leave the option out"])
@@ -193,28 +170,23 @@ def all_steps(
         "partial": checkout.with_name(f"{checkout.name}.partial"),
         "virtual": virtual,
         "flash_attention": facts.flash_attention,
-        "package": f"{checkout}[{facts.extra}]" if facts.extra else checkout,
+        "package": facts.package(checkout),
     }
     commands = {
         "{install}": installer.install(environment.python),
         "{make_environment}": installer.make_environment(virtual),
     }
 
-    def step(name: str, title: str, after: tuple[str, ...] = (), **texts: Any) -> Step:
-        lines = [
-            [
-                argument
-                for word in shlex.split(line)
-                for argument in commands.get(word) or [word.format(**names)]
-            ]
-            for line in texts["commands"]
-        ]
-        makes = Path(texts["makes"].format(**names)) if "makes" in texts else None
-        return Step(name, title.format(**names), tuple(lines), tuple(after), makes)
+    def arguments(line: str) -> Command:
+        words = (commands.get(word) or [word.format(**names)] for word in shlex.split(line))
+        return list(chain.from_iterable(words))
 
-    described = yaml.safe_load(
-        Path(__file__).with_name("setup_steps.yaml").read_text(encoding="utf-8")
-    )
-    named = {texts["name"]: texts for texts in described["steps"]}
-    steps = [step(**named[name]) for name in described[facts.name]]
+    def step(texts: dict[str, Any]) -> Step:
+        makes = Path(texts["makes"].format(**names)) if "makes" in texts else None
+        title, after = texts["title"].format(**names), tuple(texts.get("after", ()))
+        return Step(texts["name"], title, tuple(map(arguments, texts["commands"])), after, makes)
+
+    described = yaml.safe_load(Path(__file__).with_name("setup_steps.yaml").read_bytes())
+    by_name = {texts["name"]: texts for texts in described["steps"]}
+    steps = [step(by_name[name]) for name in described[facts.name]]
     return [step for step in steps if options.flash_attention or step.name != "flash-attn"]

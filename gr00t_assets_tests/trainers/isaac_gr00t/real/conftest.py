@@ -23,8 +23,8 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
-from gr00t_assets.trainers.isaac_gr00t.backbone_folder import backbone_folder
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
+from gr00t_assets.trainers.isaac_gr00t.launch_file import backbone_folder
 from gr00t_assets_tests.trainers.isaac_gr00t.real.tiny_model import make
 
 CHECKOUT = "GR00T_ASSETS_TEST_ISAAC_CHECKOUT"

@@ -10,8 +10,8 @@ import numpy as np
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
+from gr00t_assets.trainers.isaac_gr00t.isaac_run import LAUNCHER
 from gr00t_assets.trainers.isaac_gr00t.launch_file import make_launch
-from gr00t_assets.trainers.isaac_gr00t.launcher_process import LAUNCHER
 from gr00t_assets_tests.trainers.isaac_gr00t.real.conftest import Isaac
 
 

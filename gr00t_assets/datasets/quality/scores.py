@@ -13,7 +13,7 @@ import yaml
 from gr00t_assets.core.finding import MAX_PER_CODE, Finding
 from gr00t_assets.datasets.curation import Curated, spans
 from gr00t_assets.datasets.quality import thresholds as limits
-from gr00t_assets.datasets.quality.figures import EpisodeScore, Idle, Quality, Repeat
+from gr00t_assets.datasets.quality.figures import EpisodeScore, Quality, Repeat
 
 if TYPE_CHECKING:
     from gr00t_assets.datasets.lerobot.episodes import Episode
@@ -61,33 +61,23 @@ def find_repeats(
 
 
 def near_pairs(points: np.ndarray, lengths: np.ndarray) -> list[tuple[int, int, float]]:
-    """Pairs, the lesser first, whose root mean square difference is below ``REPEAT_DISTANCE``.
-
-    Sorted by a projection on the direction in which they differ most: two that are near are near in
-    it, so only neighbours are compared.
+    """Pairs, the lesser first, whose root mean square difference is within ``REPEAT_DISTANCE``.
 
     Args:
         points: ``(episodes, numbers)``, as shares of the ranges.
         lengths: Rows of the episodes; of a pair they are alike.
     """
+    from scipy.spatial import KDTree
+
     if not points.size:
         return []
-    spread = points - points.mean(axis=0)
-    axis = spread[np.linalg.norm(spread, axis=1).argmax()]
-    along = spread @ (axis / (np.linalg.norm(axis) or 1.0))
-    order = np.argsort(along)
-    reach = limits.REPEAT_DISTANCE * np.sqrt(points.shape[1])
-    ends = np.searchsorted(along[order], along[order] + reach, side="right")
-    pairs = []
-    for place, end in enumerate(ends):
-        here, others = order[place], order[place + 1 : end]
-        distances = np.sqrt(np.mean((points[others] - points[here]) ** 2, axis=1))
-        longer = np.maximum(lengths[others], lengths[here])
-        alike = np.abs(lengths[others] - lengths[here]) <= limits.REPEAT_LENGTHS * longer
-        for item in np.flatnonzero((distances < limits.REPEAT_DISTANCE) & alike):
-            left, right = sorted((int(here), int(others[item])))
-            pairs.append((left, right, float(distances[item])))
-    return pairs
+    reach = limits.REPEAT_DISTANCE * points.shape[1] ** 0.5
+    left, right = KDTree(points).query_pairs(reach, output_type="ndarray").T
+    longer = np.maximum(lengths[left], lengths[right])
+    alike = np.abs(lengths[left] - lengths[right]) <= limits.REPEAT_LENGTHS * longer
+    left, right = left[alike], right[alike]
+    distances = np.sqrt(np.mean((points[left] - points[right]) ** 2, axis=1))
+    return list(zip(left.tolist(), right.tolist(), distances.tolist(), strict=True))
 
 
 def resampled(rows: np.ndarray, points: int) -> np.ndarray:
@@ -107,10 +97,9 @@ def episode_scores(quality: Quality, episodes: Sequence[int]) -> tuple[EpisodeSc
     """100 less the points of ``PENALTIES`` for each kind of fault; ``episodes`` are all indices."""
     lost: dict[int, dict[str, tuple[int, str]]] = {index: {} for index in episodes}
     for index, kind, reason, share in _faults(quality, episodes):
-        if index in lost:
-            points = round(limits.PENALTIES[kind] * share)
-            before, text = lost[index].get(kind, (0, ""))
-            lost[index][kind] = (max(points, before), f"{text}, {reason}" if text else reason)
+        points, text = lost[index].get(kind, (0, ""))
+        points = max(points, round(limits.PENALTIES[kind] * share))
+        lost[index][kind] = points, f"{text}, {reason}" if text else reason
     return tuple(
         EpisodeScore(
             episode=index,
@@ -182,17 +171,28 @@ def proposed_curation(
         quality: Of the same dataset.
         curated: How the dataset that the quality is of differs from its source.
     """
-    excluded, content = set(_damaged_episodes(findings)), {}
+    excluded = _damaged_episodes(findings)
+    content: dict[str, Any] = {}
     if quality is not None:
-        poor = _poor_episodes(quality)
+        poor = {repeat.episode for repeat in quality.repeats}
+        poor |= {freeze.episode for camera in quality.cameras for freeze in camera.freezes}
+        episodes = zip(quality.scores, quality.lengths.rows, strict=True)
+        poor |= {score.episode for score, rows in episodes if rows < 2}
         excluded |= {curated.episodes[index] for index in poor} if curated else poor
     if excluded:
         also = curated.left_out if curated else ()
         content["episodes"] = {"exclude": list(spans({*excluded, *also}))}
-    if quality is not None and quality.idle is not None:
-        content |= _trim(quality.idle, quality.fps)
+    if quality is not None and (idle := quality.idle):
+        ends = ("start", idle.start, idle.start_share), ("end", idle.end, idle.end_share)
+        seconds = {
+            name: ceil(max(rows) / quality.fps * 10) / 10
+            for name, rows, share in ends
+            if share > limits.IDLE_SHARE
+        }
+        content |= {"trim_idle": seconds | {"threshold": limits.IDLE_MOVE}} if seconds else {}
     if quality is not None and quality.language is not None:
-        content |= _renamed(quality.language.shares)
+        renamed = _renamed(quality.language.shares)
+        content |= {"tasks": {"rename": renamed}} if renamed else {}
     if not content:
         return ""
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=96)
@@ -203,41 +203,17 @@ def _damaged_episodes(findings: Iterable[Finding]) -> set[int]:
     """Episodes of which a file or a line cannot be used; a fault of most episodes is of none."""
     items = [item for item in findings if item.severity == "error" or item.code == _COPIED]
     counts = Counter(item.code for item in items)
-    damaged = set()
-    for item in items:
-        match = _FILE.search(item.subject or "") or _FOUND.match(item.found)
-        if match and item.code in _OF_EPISODES and counts[item.code] <= MAX_PER_CODE:
-            damaged.add(int(match[1]))
-    return damaged
-
-
-def _poor_episodes(quality: Quality) -> set[int]:
-    """Episodes that repeat another one, have one row, or show a frozen camera; by index."""
-    indices = [score.episode for score in quality.scores]
-    rows = zip(indices, quality.lengths.rows, strict=True)
     return {
-        *(repeat.episode for repeat in quality.repeats),
-        *(index for index, count in rows if count < 2),
-        *(freeze.episode for camera in quality.cameras for freeze in camera.freezes),
+        int(match[1])
+        for item in items
+        if (match := _FILE.search(item.subject or "") or _FOUND.match(item.found))
+        and item.code in _OF_EPISODES
+        and counts[item.code] <= MAX_PER_CODE
     }
 
 
-def _trim(idle: Idle, fps: float) -> dict[str, Any]:
-    ends = {"start": (idle.start, idle.start_share), "end": (idle.end, idle.end_share)}
-    seconds = {
-        name: ceil(max(rows) / fps * 10) / 10
-        for name, (rows, share) in ends.items()
-        if share > limits.IDLE_SHARE
-    }
-    return {"trim_idle": seconds | {"threshold": limits.IDLE_MOVE}} if seconds else {}
-
-
-def _renamed(shares: Iterable[str]) -> dict[str, Any]:
+def _renamed(shares: Iterable[str]) -> dict[str, str]:
     """Tasks that differ from a commoner one in case or spaces; the commonest is first."""
     commonest: dict[str, str] = {}
-    rename = {}
-    for text in shares:
-        kept = commonest.setdefault(" ".join(text.split()).casefold(), text)
-        if kept != text:
-            rename[text] = kept
-    return {"tasks": {"rename": rename}} if rename else {}
+    kept = {text: commonest.setdefault(" ".join(text.split()).casefold(), text) for text in shares}
+    return {text: other for text, other in kept.items() if other != text}

@@ -1,7 +1,8 @@
 """``data/datasets.yaml``: the datasets that can be trained on, and where they come from."""
 
 import functools
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +14,9 @@ from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.project import Store, data_files, project_root
 from gr00t_assets.core.text import did_you_mean, name_problem
 from gr00t_assets.core.yaml_files import (
-    LocatedYaml,
     Location,
     load_yaml,
+    problems_error,
     raise_problems,
     validation_problems,
     yaml_problem,
@@ -112,9 +113,8 @@ class Catalog(dict[str, CatalogEntry]):
 def read_catalog(path: Path | None = None) -> Catalog:
     """Read what can be used of the catalog; a fault of an entry disables that entry.
 
-    Args:
-        path: The file; ``data/datasets.yaml`` of the project by default, and with the examples
-            theirs, where an own entry takes the place of one of the same name.
+    Without a path it is ``data/datasets.yaml`` of the project, and with the examples theirs, where
+    an own entry takes the place of one of the same name.
     """
     if path is None:
         own = project_root() / "data" / "datasets.yaml"
@@ -132,13 +132,14 @@ def read_catalog(path: Path | None = None) -> Catalog:
     for key, value in content.items():
         if entry := _entry(key, value, problems):
             entries[entry.name] = entry
-    faulty = {str(item.location[0]) for item in problems}
-    errors = {
-        name: _error(located, [item for item in problems if str(item.location[0]) == name])
-        for name in faulty
-    }
-    sound = {name: entry for name, entry in entries.items() if name not in faulty}
-    return Catalog(sound, errors, {path: _error(located, problems)} if problems else {})
+    faulty = defaultdict(list)
+    for item in problems:
+        faulty[str(item.location[0])].append(item)
+    found = {name: problems_error(located, items, CatalogError) for name, items in faulty.items()}
+    errors = {name: error for name, error in found.items() if error}
+    sound = {name: entry for name, entry in entries.items() if name not in errors}
+    whole = problems_error(located, problems, CatalogError)
+    return Catalog(sound, errors, {path: whole} if whole else {})
 
 
 def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
@@ -205,15 +206,6 @@ def known_entry(name: str, catalog: Catalog) -> CatalogEntry | None:
     return find_entry(name, catalog) if faulty else catalog.get(name)
 
 
-def _error(located: LocatedYaml, problems: Sequence[Finding]) -> CatalogError:
-    """All of some problems in one error."""
-    try:
-        raise_problems(located, problems, CatalogError)
-    except CatalogError as error:
-        return error
-    raise AssertionError("there is no problem")
-
-
 def _entry(key: Any, value: Any, problems: list[Finding]) -> CatalogEntry | None:
     """The entry of a dataset, where it is one; what is wrong with it is added to the problems."""
     name = str(key)
@@ -231,8 +223,7 @@ def _entry(key: Any, value: Any, problems: list[Finding]) -> CatalogEntry | None
     if fields.pop("name", None) is not None:
         add("the name is the key above; remove this line", "name")
     if "source" in fields:
-        source = _source(fields["source"], (name, "source"), problems)
-        fields["source"] = source or FolderSource(path=".")
+        fields["source"] = _source(fields["source"], (name, "source"), problems)
     config, tag = fields.get("data_config"), fields.get("embodiment_tag")
     if isinstance(config, str) and (problem := data_configs().problem(config)):
         add(problem, "data_config")
@@ -255,8 +246,11 @@ def _entry(key: Any, value: Any, problems: list[Finding]) -> CatalogEntry | None
     return entry
 
 
-def _source(value: Any, at: Location, problems: list[Finding]) -> BaseModel | None:
-    """A source; ``synthetic`` alone stands for the generator's defaults."""
+def _source(value: Any, at: Location, problems: list[Finding]) -> BaseModel:
+    """A source; ``synthetic`` alone stands for the generator's defaults.
+
+    One that is wrong is added to the problems, and any other stands in for it.
+    """
     fields = {"kind": value} if value == "synthetic" else value
     kind = fields.get("kind") if isinstance(fields, dict) else None
     if kind is None:
@@ -270,4 +264,4 @@ def _source(value: Any, at: Location, problems: list[Finding]) -> BaseModel | No
             return model.model_validate(fields)
         except ValidationError as failure:
             problems += validation_problems(failure, model, at)
-    return None
+    return FolderSource(path=".")

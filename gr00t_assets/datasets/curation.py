@@ -24,9 +24,7 @@ _FORM = "expected episode numbers and ranges like [3, 10-19]"
 _HELD_OUT_FORM = "expected episode indices like [3, 7], or a share of the last episodes like 0.1"
 
 
-def _checked_spans(value: Any) -> tuple[int | str, ...] | None:
-    if value is None:
-        return None
+def _checked_spans(value: Any) -> tuple[int | str, ...]:
     if value in ([], ()):
         raise ValueError(_FORM)
     return tuple(map(_checked_span, value if isinstance(value, list | tuple) else [value]))
@@ -44,15 +42,15 @@ def _checked_span(item: Any) -> int | str:
     return f"{first}-{last}"
 
 
-Spans = Annotated[tuple[int | str, ...] | None, BeforeValidator(_checked_spans)]
+Spans = Annotated[tuple[int | str, ...], BeforeValidator(_checked_spans)]
 """Episode numbers, and ranges of them with both ends: 3, 10-19."""
 
 
 class EpisodeChoice(FrozenModel):
     """Which episodes of the source are taken, by their numbers there."""
 
-    include: Spans = Field(default=None, description="Those that are taken; all by default")
-    exclude: Spans = Field(default=None, description="Those that are left out: [3, 10-19]")
+    include: Spans | None = Field(default=None, description="Those that are taken; all by default")
+    exclude: Spans | None = Field(default=None, description="Those that are left out: [3, 10-19]")
 
     @property
     def is_empty(self) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.videos import MOST_PIXELS, VideoError, decode, frame_size
+from gr00t_assets.datasets.videos import MOST_PIXELS, VideoError, decode, opened_video
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -64,29 +64,22 @@ class ImageDecoder:
         Raises:
             VideoError: It is no whole PNG or JPEG, or has more than 8 bits of grey.
         """
+        from av import FFmpegError, Packet
+
         if content.startswith(_PNG) and content[24:26] == _RGB:
-            frame = self._decode_rgb(content)
-            if frame is not None:
-                return frame
+            packet = Packet(content)
+            packet.is_keyframe = True  # else FFmpeg adds the image before
+            try:
+                frames = self._png.decode(packet)  # pyright: ignore[reportAttributeAccessIssue]
+            except FFmpegError as error:
+                raise VideoError("is no whole PNG") from error
+            # FFmpeg has another format for one with a transparent colour.
+            if len(frames) == 1 and frames[0].format.name == "rgb24":
+                return np.ascontiguousarray(frames[0].to_ndarray())
         with opened_image(content, "is no whole PNG or JPEG") as image:
             if image.mode in DEEP_MODES:
                 raise VideoError("has more than 8 bits of grey, as images of depth have")
             return np.array(image.convert("RGB"))
-
-    def _decode_rgb(self, content: bytes) -> np.ndarray | None:
-        """None where FFmpeg has no RGB for it, as with a transparent colour."""
-        from av import Packet
-        from av.error import FFmpegError
-
-        packet = Packet(content)
-        packet.is_keyframe = True  # else FFmpeg adds the image before
-        try:
-            frames = self._png.decode(packet)  # pyright: ignore[reportAttributeAccessIssue]
-        except FFmpegError as error:
-            raise VideoError("is no whole PNG") from error
-        if len(frames) != 1 or frames[0].format.name != "rgb24":
-            return None
-        return np.ascontiguousarray(frames[0].to_ndarray())
 
 
 @contextmanager
@@ -112,12 +105,9 @@ class VideoFrames:
     end: float = math.inf
 
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels, from the first header.
-
-        Raises:
-            VideoError: It cannot be read.
-        """
-        return frame_size(self.path)
+        """Width and height in pixels, from the first header; VideoError as ``decode``."""
+        with opened_video(self.path) as (_, stream):
+            return stream.codec_context.width, stream.codec_context.height
 
     def decode(
         self, wanted: Collection[int] | None = None
@@ -132,10 +122,7 @@ class VideoFrames:
     def sha256(self) -> str:
         """A hash of all that decides the frames and their times, 64 hex digits.
 
-        Of a whole file it is that of its content.
-
-        Raises:
-            VideoError: They cannot be read.
+        Of a whole file it is that of its content. VideoError as ``decode``.
         """
         try:
             with self.path.open("rb") as file:
@@ -275,6 +262,5 @@ def _digest(image: np.ndarray | None) -> str:
 def _reduced(image: np.ndarray | None) -> np.ndarray:
     from PIL import Image
 
-    assert image is not None
-    small = Image.fromarray(image).resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    small = Image.fromarray(np.asarray(image)).resize((_SIDE, _SIDE), Image.Resampling.BOX)
     return np.asarray(small, dtype=np.float32).ravel()

@@ -38,16 +38,6 @@ class VideoError(Exception):
     """A video file, or an image in the rows, cannot be read; the text says why."""
 
 
-def frame_size(path: Path) -> tuple[int, int]:
-    """Width and height of a video's frames in pixels, from its header.
-
-    Raises:
-        VideoError: It is not a video, or is truncated.
-    """
-    with opened_video(path) as (_, stream):
-        return stream.codec_context.width, stream.codec_context.height
-
-
 def decode(
     path: Path, wanted: Collection[int] | None = None, start: float = 0.0, end: float = math.inf
 ) -> Iterator[tuple[float, np.ndarray | None]]:
@@ -86,11 +76,11 @@ def decode(
                 continue
             if frame.time >= end - half:
                 break
+            image = None
             if wanted is None or position in wanted:
-                image = reformatter.reformat(frame, format="rgb24").to_ndarray()
-                yield frame.time - start, np.ascontiguousarray(image)
-            else:
-                yield frame.time - start, None
+                pixels = reformatter.reformat(frame, format="rgb24").to_ndarray()
+                image = np.ascontiguousarray(pixels)
+            yield frame.time - start, image
             position += 1
 
 
@@ -133,7 +123,6 @@ def spread_positions(count: int, most: int) -> list[int]:
 def opened_video(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
     """A file and its video stream; what FFmpeg reports becomes a VideoError."""
     import av
-    from av.error import FFmpegError
 
     try:
         with av.open(str(path), container_options=_OPTIONS) as container:
@@ -148,7 +137,7 @@ def opened_video(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]
                 raise VideoError(found)
             context.options = {"max_pixels": str(MOST_PIXELS)}
             yield container, stream
-    except (FFmpegError, OSError, ValueError) as error:
+    except (av.FFmpegError, OSError, ValueError) as error:
         text = getattr(error, "strerror", None) or str(error)
         raise VideoError(text[:1].lower() + text[1:]) from error
 

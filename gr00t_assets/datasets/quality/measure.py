@@ -13,25 +13,11 @@ from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.info import V30
 from gr00t_assets.datasets.lerobot.statistics import STATS
+from gr00t_assets.datasets.quality import figures, motion
 from gr00t_assets.datasets.quality import thresholds as limits
 from gr00t_assets.datasets.quality.cameras import measure_camera
 from gr00t_assets.datasets.quality.columns import Columns, Ranges
-from gr00t_assets.datasets.quality.figures import (
-    AtLimit,
-    Copy,
-    Idle,
-    Language,
-    Lengths,
-    Motion,
-    Quality,
-    Vector,
-)
-from gr00t_assets.datasets.quality.motion import (
-    EpisodeFigures,
-    episode_figures,
-    median_lag,
-    robust_scores,
-)
+from gr00t_assets.datasets.quality.figures import Quality
 from gr00t_assets.datasets.quality.scores import episode_scores, find_repeats
 from gr00t_assets.datasets.quality.table import find_warnings
 from gr00t_assets.modality.modality_json import parse_modality
@@ -43,6 +29,9 @@ _PREFERRED = (
 )
 _SHOWN = 50
 """Instructions that are listed."""
+
+Parts = list[motion.EpisodeFigures]
+"""Figures of each episode."""
 
 
 def measure_quality(
@@ -66,22 +55,21 @@ def measure_quality(
             statistics = json.loads(read_limited(dataset.directory / STATS))
     columns = Columns(dataset)
     ranges = columns.ranges(statistics)
-    parts = [episode_figures(rows, columns, ranges, dataset.fps) for rows in columns.rows()]
+    parts = [motion.episode_figures(rows, columns, ranges, dataset.fps) for rows in columns.rows()]
     indices = [episode.index for episode in dataset.episodes]
     moves, total = [part.moves for part in parts], max(dataset.frame_count, 1)
+    start, end = zip(*(part.rest for part in parts), strict=True)
+    shares = {"start_share": sum(start) / total, "end_share": sum(end) / total}
+    idle = figures.Idle(start=start, end=end, **shares)
     measured = Quality(
         dataset=dataset.name,
         fps=dataset.fps,
         lengths=_lengths(dataset),
-        idle=_idle(parts, total) if (ranges.moving & columns.joints).any() else None,
+        idle=idle if (ranges.moving & columns.joints).any() else None,
         vectors=tuple(_vectors(columns, ranges, indices, parts)),
         copies=tuple(_copies(columns, ranges, parts, total)),
         motion=_motion(indices, columns, ranges, parts, dataset.fps),
-        repeats=find_repeats(
-            dataset.episodes, [part.digest for part in parts], [part.points for part in parts]
-        )
-        if columns.spans
-        else (),
+        repeats=find_repeats(dataset.episodes, parts) if columns.spans else (),
         language=_language(dataset, language_column),
         cameras=()
         if cache is None
@@ -91,11 +79,11 @@ def measure_quality(
     return measured.model_copy(update={"warnings": tuple(find_warnings(measured))})
 
 
-def _lengths(dataset: LeRobotDataset) -> Lengths:
+def _lengths(dataset: LeRobotDataset) -> figures.Lengths:
     rows = np.array([episode.length for episode in dataset.episodes])
     median = float(np.median(rows))
     far = (rows * limits.LENGTH_FACTOR < median) | (rows > median * limits.LENGTH_FACTOR)
-    return Lengths(
+    return figures.Lengths(
         rows=tuple(rows.tolist()),
         shortest=int(rows.min()),
         median=median,
@@ -108,14 +96,9 @@ def _chosen(indices: Sequence[int], chosen: np.ndarray) -> tuple[int, ...]:
     return tuple(indices[place] for place in np.flatnonzero(chosen).tolist())
 
 
-def _idle(parts: list[EpisodeFigures], total: int) -> Idle:
-    start, end = zip(*(part.rest for part in parts), strict=True)
-    return Idle(start=start, end=end, start_share=sum(start) / total, end_share=sum(end) / total)
-
-
 def _vectors(
-    columns: Columns, ranges: Ranges, indices: list[int], parts: list[EpisodeFigures]
-) -> Iterator[Vector]:
+    columns: Columns, ranges: Ranges, indices: list[int], parts: Parts
+) -> Iterator[figures.Vector]:
     rows = max(sum(len(part.moves) for part in parts), 1)
     outside = np.sum([part.outside for part in parts], axis=0) / rows
     largest = np.max([part.largest_step for part in parts], axis=0, initial=0.0)
@@ -130,7 +113,7 @@ def _vectors(
                 at_once = found[found[:, 0] == found[0, 0]]
                 row, number, _ = at_once[at_once[:, 2].argmax()].astype(int)
                 first = f"episode {index} row {row + 1}, {columns.labels[number]}"
-        yield Vector(
+        yield figures.Vector(
             column=column,
             labels=tuple(columns.labels[span]),
             minimum=tuple(ranges.minimum[span].tolist()),
@@ -147,33 +130,31 @@ def _vectors(
         )
 
 
-def _copies(
-    columns: Columns, ranges: Ranges, parts: list[EpisodeFigures], total: int
-) -> Iterator[Copy]:
+def _copies(columns: Columns, ranges: Ranges, parts: Parts, total: int) -> Iterator[figures.Copy]:
     counts = np.sum([part.copies for part in parts], axis=0).tolist()
     for (key, numbers), (same, moved, followed) in zip(columns.pairs.items(), counts, strict=True):
         share = same / total if ranges.moving[np.concatenate(numbers)].any() else None
-        yield Copy(key=key, share=share, moving_share=followed / moved if moved else None)
+        yield figures.Copy(key=key, share=share, moving_share=followed / moved if moved else None)
 
 
 def _motion(
-    indices: list[int], columns: Columns, ranges: Ranges, parts: list[EpisodeFigures], fps: float
-) -> Motion:
+    indices: list[int], columns: Columns, ranges: Ranges, parts: Parts, fps: float
+) -> figures.Motion:
     extents = np.array([part.extent for part in parts])
     lags = np.array([part.lags for part in parts])
     jerks = np.array([part.jerk for part in parts])
     median = float(np.median(jerks))
-    shaken = robust_scores(np.log(np.maximum(jerks, 1e-12))) > limits.OUTLIER
+    shaken = motion.robust_scores(np.log(np.maximum(jerks, 1e-12))) > limits.OUTLIER
     shaken &= (jerks > limits.JERK_FACTOR * median) & (len(jerks) >= limits.FEWEST_EPISODES)
     stuck = _stuck(extents, columns)
-    return Motion(
+    return figures.Motion(
         stuck={
             label: _chosen(indices, still)
             for label, still in zip(columns.labels, stuck.T, strict=True)
             if still.any()
         },
         limits=_at_limit(indices, columns, (extents > limits.COMMANDED) & ranges.counted, parts),
-        lags={key: median_lag(lags[:, n], fps) for n, key in enumerate(columns.pairs)},
+        lags={key: motion.median_lag(lags[:, n], fps) for n, key in enumerate(columns.pairs)},
         jerk=tuple(jerks.tolist()) if columns.spans else (),
         jerk_median=median,
         jerk_outliers=_chosen(indices, shaken),
@@ -193,8 +174,8 @@ def _stuck(extents: np.ndarray, columns: Columns) -> np.ndarray:
 
 
 def _at_limit(
-    indices: list[int], columns: Columns, counted: np.ndarray, parts: list[EpisodeFigures]
-) -> tuple[AtLimit, ...]:
+    indices: list[int], columns: Columns, counted: np.ndarray, parts: Parts
+) -> tuple[figures.AtLimit, ...]:
     """Of each number, in the episodes in which it counts. Its least or largest value is a limit
     where three episodes come to it.
     """
@@ -204,7 +185,7 @@ def _at_limit(
     means = shares.sum(axis=0) / np.maximum(counted.sum(axis=0), 1)
     above = [_chosen(indices, number) for number in (shares > limits.LIMIT_SHARE).T]
     return tuple(
-        AtLimit(
+        figures.AtLimit(
             column=column,
             labels=tuple(columns.labels[span]),
             shares=tuple(means[span].tolist()),
@@ -214,7 +195,7 @@ def _at_limit(
     )
 
 
-def _language(dataset: LeRobotDataset, column: str | None) -> Language | None:
+def _language(dataset: LeRobotDataset, column: str | None) -> figures.Language | None:
     """Instructions by rows, of the column that modality.json names where none is given."""
     column = column or _instruction_column(dataset)
     if column is None:
@@ -227,7 +208,7 @@ def _language(dataset: LeRobotDataset, column: str | None) -> Language | None:
             rows[text] += int(count)
     total = max(rows.total(), 1)
     empty = sorted(text for text in rows if is_placeholder(text))
-    return Language(
+    return figures.Language(
         column=column,
         shares={text: count / total for text, count in rows.most_common(_SHOWN)},
         distinct=len(rows),

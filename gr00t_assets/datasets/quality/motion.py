@@ -7,7 +7,6 @@ import numpy as np
 
 from gr00t_assets.datasets.quality import thresholds as limits
 from gr00t_assets.datasets.quality.columns import Columns, Ranges
-from gr00t_assets.datasets.quality.scores import resampled
 
 
 class EpisodeFigures(NamedTuple):
@@ -102,6 +101,19 @@ def _copies(rows: np.ndarray, columns: Columns, ranges: Ranges) -> list[list[int
         changing = (np.abs(np.diff(now, axis=0)) > slack).any(axis=1)
         counts.append([equal.sum(), changing.sum(), (equal[:-1] & changing).sum()])
     return counts
+
+
+def resampled(rows: np.ndarray, points: int) -> np.ndarray:
+    """Rows, ``(rows, columns)``, at evenly spaced places from the first to the last, linearly.
+
+    Returns:
+        ``(points, columns)``; zeros of an episode without rows.
+    """
+    if not len(rows):
+        return np.zeros((points, rows.shape[1]))
+    places = np.linspace(0, len(rows) - 1, points)
+    below, share = places.astype(int), (places % 1)[:, None]
+    return rows[below] * (1 - share) + rows[np.minimum(below + 1, len(rows) - 1)] * share
 
 
 def under_way(values: np.ndarray, slack: np.ndarray) -> np.ndarray:

@@ -5,18 +5,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
 from textwrap import indent
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import yaml
 
 from gr00t_assets.core.finding import MAX_PER_CODE, Finding
 from gr00t_assets.datasets.curation import Curated, spans
+from gr00t_assets.datasets.lerobot.episodes import Episode
 from gr00t_assets.datasets.quality import thresholds as limits
 from gr00t_assets.datasets.quality.figures import EpisodeScore, Quality, Repeat
-
-if TYPE_CHECKING:
-    from gr00t_assets.datasets.lerobot.episodes import Episode
+from gr00t_assets.datasets.quality.motion import EpisodeFigures
 
 _FILE = re.compile(r"episode_(\d+)\.\w+$")
 _FOUND = re.compile(r"(?:line \d+ \()?episode (\d+)\b")
@@ -35,22 +34,19 @@ _OF_EPISODES = frozenset(
 
 
 def find_repeats(
-    episodes: Sequence["Episode"], digests: Sequence[bytes], points: Sequence[np.ndarray]
+    episodes: Sequence[Episode], figures: Sequence[EpisodeFigures]
 ) -> tuple[Repeat, ...]:
     """Each episode that repeats another, with the first that it repeats.
 
     A copy that is cut or shifted in time is not seen.
-
-    Args:
-        digests: The same of episodes that are equal to the bit.
-        points: Where the robot is, as shares of the ranges.
     """
     first: dict[bytes, int] = {}
-    originals = [first.setdefault(digest, place) for place, digest in enumerate(digests)]
+    originals = [first.setdefault(item.digest, place) for place, item in enumerate(figures)]
     repeats = {place: (of, 0.0) for place, of in enumerate(originals) if of != place}
     places = list(first.values())
+    points = np.array([figures[place].points for place in places])
     lengths = np.array([episodes[place].length for place in places])
-    for left, right, distance in near_pairs(np.array([points[n] for n in places]), lengths):
+    for left, right, distance in near_pairs(points, lengths):
         original, place = places[left], places[right]
         if place not in repeats or original < repeats[place][0]:
             repeats[place] = (original, max(distance, 1e-9))
@@ -78,19 +74,6 @@ def near_pairs(points: np.ndarray, lengths: np.ndarray) -> list[tuple[int, int, 
     left, right = left[alike], right[alike]
     distances = np.sqrt(np.mean((points[left] - points[right]) ** 2, axis=1))
     return list(zip(left.tolist(), right.tolist(), distances.tolist(), strict=True))
-
-
-def resampled(rows: np.ndarray, points: int) -> np.ndarray:
-    """Rows, ``(rows, columns)``, at evenly spaced places from the first to the last, linearly.
-
-    Returns:
-        ``(points, columns)``; zeros of an episode without rows.
-    """
-    if not len(rows):
-        return np.zeros((points, rows.shape[1]))
-    places = np.linspace(0, len(rows) - 1, points)
-    below, share = places.astype(int), (places % 1)[:, None]
-    return rows[below] * (1 - share) + rows[np.minimum(below + 1, len(rows) - 1)] * share
 
 
 def episode_scores(quality: Quality, episodes: Sequence[int]) -> tuple[EpisodeScore, ...]:

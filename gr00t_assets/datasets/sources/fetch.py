@@ -7,7 +7,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -40,16 +39,12 @@ LOCAL_DATASETS = "GR00T_ASSETS_DATASETS"
 """Environment variable: a folder of datasets that are taken instead of downloading them."""
 
 _DOWNLOAD = ".download-"
-_LEFTOVERS = (f".fetch{PARTIAL}*", f".*{PARTIAL}*")
 
 _HUB_PAGE = re.compile(
     r"(?:https?://(?:www\.)?huggingface\.co|hf:/)/datasets/([^/]+/[^/?#@]+)(?:(?:/tree/|@)([^/?#]+))?.*"
 )
-
 _HUB_ID = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?<!\.git))()")
-
 _GIT_PAGE = re.compile(r"(https?://[^/]+/[^/]+/[^/]+)/(?:-/)?tree/([^/]+)/(.+?)/?")
-
 _GIT = re.compile(r"(\w+://|[\w.-]+@[\w.-]+:).+|.+\.git")
 
 
@@ -69,31 +64,13 @@ def exclusive(name: str, store: Store, log: Callable[[str], None]) -> Iterator[P
     folder = store.dataset_record(name).parent
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(folder / ".lock", f"the dataset {name}, being brought into the store", log):
-        for leftover in {path for pattern in _LEFTOVERS for path in folder.glob(pattern)}:
-            if leftover.is_dir():
-                shutil.rmtree(leftover, ignore_errors=True)
+        for leftover in folder.glob(f".*{PARTIAL}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         yield folder
 
 
-@dataclass(frozen=True)
-class Fetched:
-    """A dataset on this machine.
-
-    Attributes:
-        directory: Its folder.
-        description: Where it was taken from, in words.
-        revision: Commit of the source, where it has one.
-        temporary: Whether the folder was made for this and may be changed.
-    """
-
-    directory: Path
-    description: str
-    revision: str | None
-    temporary: bool
-
-
-def local_folder(entry: CatalogEntry) -> Fetched | None:
-    """The dataset where it lies on this machine already, or None.
+def local_folder(entry: CatalogEntry) -> tuple[Path, str] | None:
+    """The dataset where it lies on this machine already, and that place in words; or None.
 
     ``$GR00T_ASSETS_DATASETS/NAME``, with the entry's name or the last part of its path or
     repository, comes before every other source.
@@ -109,8 +86,7 @@ def local_folder(entry: CatalogEntry) -> Fetched | None:
     parent = os.environ.get(LOCAL_DATASETS)
     for name in filter(None, names if parent else ()):
         if (folder := Path(parent or "", name)).is_dir():
-            where = f"folder ${LOCAL_DATASETS}/{name}, in place of {source.describe()}"
-            return Fetched(folder, where, None, temporary=False)
+            return folder, f"folder ${LOCAL_DATASETS}/{name}, in place of {source.describe()}"
     if not isinstance(source, FolderSource):
         return None
     folder = project_root() / source.path
@@ -118,31 +94,29 @@ def local_folder(entry: CatalogEntry) -> Fetched | None:
         remedy = "correct its path in data/datasets.yaml, or set "
         remedy += f"{LOCAL_DATASETS} to a folder that holds {entry.name}"
         raise DatasetError(entry.name, f"there is no folder {folder}.", [remedy])
-    return Fetched(folder, source.describe(), None, temporary=False)
+    return folder, source.describe()
 
 
 def fetch(
-    entry: CatalogEntry,
-    commit: str | None,
-    folder: Path,
-    scratch: Path,
-    log: Callable[[str], None] = no_log,
-) -> Fetched:
+    entry: CatalogEntry, commit: str | None, folder: Path, scratch: Path, log: Callable[[str], None]
+) -> Path:
     """Bring a dataset here, from the generator, an environment, a git repository or the Hub.
 
     Args:
         commit: Commit of the source, where it has one.
         folder: The dataset's folder in the store. A download stays below it, in
             ``.download-COMMIT``, until ``remove_downloads``, so that what breaks can go on.
-        scratch: An empty folder on the same disk; the dataset is laid out in it.
+        scratch: An empty folder on the same disk.
+
+    Returns:
+        The dataset's folder in ``scratch``.
 
     Raises:
         DatasetError: It cannot be had; the message says what to do.
         SimulationError: The environment cannot be opened, or has no expert.
         StoreError: The disk has no room for it.
     """
-    source = entry.source
-    directory = scratch / "dataset"
+    source, directory = entry.source, scratch / "dataset"
     if isinstance(source, SyntheticSource):
         directory.mkdir()
         generate(source, directory)
@@ -152,13 +126,12 @@ def fetch(
         download = folder / f"{_DOWNLOAD}{commit}"
         remove_downloads(folder, keep=download)
         if isinstance(source, GitSource):
-            downloaded = fetch_git(source, download, entry.name, log)
+            download = fetch_git(source, download, entry.name, log)
         else:
             fetch_hub(source, commit, download, entry.name, log)
-            downloaded = download
-        refuse_links(downloaded, entry.name)
-        lay_out(downloaded, directory)
-    return Fetched(directory, source.describe(), commit, temporary=True)
+        refuse_links(download, entry.name)
+        lay_out(download, directory)
+    return directory
 
 
 def remove_downloads(folder: Path, keep: Path | None = None) -> None:
@@ -257,12 +230,12 @@ def taken_source(
 
     Where the block fails, nothing of a download is left.
     """
-    source, local = entry.source, local_folder(entry)
-    if local is not None:
+    source = entry.source
+    if local := local_folder(entry):
         if isinstance(source, FolderSource):
-            _require_dataset(local.directory)
-        refuse_links(local.directory, entry.name)
-        yield local.directory, source
+            _require_dataset(local[0])
+        refuse_links(local[0], entry.name)
+        yield local[0], source
         return
     if isinstance(source, HubSource):
         source = source.model_copy(update={"revision": hub_commit(source, entry.name)})
@@ -270,7 +243,7 @@ def taken_source(
     with exclusive(entry.name, store, log) as folder:
         try:
             with tempfile.TemporaryDirectory(prefix=f".fetch{PARTIAL}", dir=folder) as scratch:
-                yield fetch(entry, commit, folder, Path(scratch), log).directory, source
+                yield fetch(entry, commit, folder, Path(scratch), log), source
         except BaseException:
             drop_download(folder)
             raise

@@ -6,7 +6,6 @@ such record: it is hashed whole, and the record is written where the whole gives
 """
 
 import hashlib
-import os
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -157,17 +156,14 @@ def refuse_links(directory: Path, name: str) -> None:
         DatasetError: It has such links; each is named with where it points.
     """
     top, problems = directory.resolve(), []
-    for parent, folders, files in os.walk(top):
-        for entry in (*folders, *files):
-            path = Path(parent, entry)
-            relative = path.relative_to(top)
-            if path.is_symlink() and is_content(relative) and (problem := _link_problem(path, top)):
-                problems.append(f"{relative.as_posix()}: {problem}")
-    if not problems:
-        return
-    problem = f"its folder has {len(problems)} symbolic link(s) that are not followed."
-    remedy = "put the files themselves there: cp -rL FOLDER COPY"
-    raise DatasetError(name, problem, [*first_lines(sorted(problems)), remedy])
+    for path in filter(Path.is_symlink, top.rglob("*")):
+        relative = path.relative_to(top)
+        if is_content(relative) and (problem := _link_problem(path, top)):
+            problems.append(f"{relative.as_posix()}: {problem}")
+    if problems:
+        problem = f"its folder has {len(problems)} symbolic link(s) that are not followed."
+        remedy = "put the files themselves there: cp -rL FOLDER COPY"
+        raise DatasetError(name, problem, [*first_lines(sorted(problems)), remedy])
 
 
 def _link_problem(link: Path, top: Path) -> str | None:
@@ -250,10 +246,10 @@ def check_rows_and_meta(name: str, version: str, store: Store, *, with_videos: b
         require_sound_version(name, version, store)
         return f"all files of {name} are those of version {version}"
     meta = {path for path in recorded if path.startswith("meta/")}
-    others = random.sample(sorted(recorded.keys() - meta), len(recorded) - len(meta))
-    others.sort(key=lambda path: not path.endswith(".parquet"))
-    chosen = sorted(meta)
-    chosen += [path for path in others if with_videos or path.endswith(".parquet")]
+    rows = {path for path in recorded.keys() - meta if path.endswith(".parquet")}
+    others = recorded.keys() - meta - rows if with_videos else set()
+    chosen = [*sorted(meta), *random.sample(sorted(rows), len(rows))]
+    chosen += random.sample(sorted(others), len(others))
     until, done, count = time.monotonic() + _SECONDS, 0, 0
     for path in chosen:
         if path not in meta and done > ROWS_BYTES and time.monotonic() > until:

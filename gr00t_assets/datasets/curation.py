@@ -83,17 +83,13 @@ class IdleTrim(FrozenModel):
 
     start: float = Field(default=0, ge=0, le=3600, description="Seconds at most, at the start")
     end: float = Field(default=0, ge=0, le=3600, description="Seconds at most, at the end")
-    threshold: float = Field(
-        gt=0, lt=1, description="Share of its range that a joint moves in a second: 0.01"
-    )
+    threshold: float = Field(gt=0, lt=1, description="Of a joint's range in a second: 0.01")
 
 
 class TaskNames(FrozenModel):
     """Instructions that are written otherwise."""
 
-    rename: dict[str, str] = Field(
-        default={}, description="New text by the text in the source, to the letter"
-    )
+    rename: dict[str, str] = Field(default={}, description="New text by the source's exact one")
     special_tokens: Literal["refuse", "escape"] = Field(
         default="refuse",
         description="escape: put a space into what the tokenizer takes for more than words",
@@ -213,9 +209,8 @@ def held_out_episodes(
     problems = []
     if unknown := sorted(set(held_out) - index_of.keys()):
         has = f"{len(episodes)} episodes, {episodes[0]} to {episodes[-1]}" if episodes else "none"
-        problems.append(
-            f"held_out names {episode_names(unknown)}, which it does not have; it has {has}"
-        )
+        names = episode_names(unknown)
+        problems.append(f"held_out names {names}, which it does not have; it has {has}")
     if index_of.keys() <= set(held_out):
         problems.append(f"held_out takes all {len(episodes)}; none is left to train on")
     if problems:

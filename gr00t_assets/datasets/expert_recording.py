@@ -9,6 +9,7 @@ import numpy as np
 
 from gr00t_assets.core.errors import SimulationError
 from gr00t_assets.core.files import json_hash
+from gr00t_assets.core.locks import Log
 from gr00t_assets.core.text import counted
 from gr00t_assets.datasets.lerobot.writer import DatasetWriter, EpisodeRows
 from gr00t_assets.datasets.source_kinds import EnvironmentSource
@@ -46,9 +47,7 @@ def recording_digest(source: EnvironmentSource) -> str:
     return json_hash(content, 16)
 
 
-def record_expert(
-    source: EnvironmentSource, directory: Path, version: str, log: Callable[[str], None]
-) -> Recorded:
+def record_expert(source: EnvironmentSource, directory: Path, version: str, log: Log) -> Recorded:
     """Record episodes in which the expert succeeds, each to its success.
 
     With noise, what is executed is the expert's command and a disturbance, and what is recorded is

@@ -17,7 +17,7 @@ import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.videos import MOST_PIXELS, VideoError, decode, opened_video
+from gr00t_assets.datasets.videos import MOST_PIXELS, Frames, VideoError, decode, opened_video
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -109,9 +109,7 @@ class VideoFrames:
         with opened_video(self.path) as (_, stream):
             return stream.codec_context.width, stream.codec_context.height
 
-    def decode(
-        self, wanted: Collection[int] | None = None
-    ) -> Iterator[tuple[float, np.ndarray | None]]:
+    def decode(self, wanted: Collection[int] | None = None) -> Frames:
         """Every frame with its time in seconds from the episode's begin, as ``decode`` of a video.
 
         Raises:
@@ -158,9 +156,7 @@ class ImageFrames:
                 raise VideoError(f"{self.camera} at row 0 {error}") from error
         raise VideoError(f"{self.camera} has no image")
 
-    def decode(
-        self, wanted: Collection[int] | None = None
-    ) -> Iterator[tuple[float, np.ndarray | None]]:
+    def decode(self, wanted: Collection[int] | None = None) -> Frames:
         """See ``VideoFrames``; what was read for the hash is not read again."""
         decoder, images = ImageDecoder(), self._kept or self._images()
         for row, (time, content) in enumerate(zip(self._times, images, strict=True)):

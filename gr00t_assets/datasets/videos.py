@@ -34,13 +34,17 @@ _ENCODING: dict[str, object] = {
 """Without x264's assembly, whose AVX-512 part gives one of two files by the place in memory."""
 
 
+Frames = Iterator[tuple[float, np.ndarray | None]]
+"""Time in seconds and ``(height, width, 3)`` uint8 RGB, which is None where it is not wanted."""
+
+
 class VideoError(Exception):
     """A video file, or an image in the rows, cannot be read; the text says why."""
 
 
 def decode(
     path: Path, wanted: Collection[int] | None = None, start: float = 0.0, end: float = math.inf
-) -> Iterator[tuple[float, np.ndarray | None]]:
+) -> Frames:
     """Every frame of a video, or of a stretch of it, in order of presentation, with its time.
 
     One thread: more of them take more CPU seconds for each frame. One converter serves all frames

@@ -38,7 +38,7 @@ def vector_keys(dataset: LeRobotDataset, modality: Modality) -> list[Key]:
 
 
 class Columns:
-    """The columns that keys of state and action are in, side by side.
+    """The columns that keys of state and action are in, side by side, and their ranges.
 
     Attributes:
         spans: Where each column is in the matrix.
@@ -46,12 +46,28 @@ class Columns:
             gives it, or its place in the column.
         joints: Which numbers say where the robot is: those of the state, of the action without one.
         pairs: Of each key that is in both, in one size, its numbers in the state and in the action.
-
-    Raises:
-        DatasetError: The first episode cannot be read.
+        minimum: Least value of each number.
+        maximum: Largest value.
+        quantiles: ``(2, numbers)``, q01 and q99.
+        stored: By column: the quantiles are those of ``meta/stats.json``.
+        switches: Numbers that have a few values only.
+        noise: Numbers whose usual step between rows is as large as their values are spread, as of a
+            sensor that is read but not used.
+        extent: Maximum less minimum.
+        moving: Numbers that change.
+        counted: Numbers that change and are no switches.
+        scale: The extent; 1 of a number that never changes.
     """
 
-    def __init__(self, dataset: LeRobotDataset) -> None:
+    def __init__(self, dataset: LeRobotDataset, statistics: object) -> None:
+        """Read every row once.
+
+        Args:
+            statistics: Content of ``meta/stats.json``; its quantiles are taken where they fit.
+
+        Raises:
+            DatasetError: An episode cannot be read.
+        """
         states, actions = vector_keys(dataset, "state"), vector_keys(dataset, "action")
         self._dataset = dataset
         self._names = list(dict.fromkeys(key.column for key in (*states, *actions)))
@@ -74,6 +90,7 @@ class Columns:
             for key, numbers in zip(states, map(self._numbers, states), strict=True)
             if len(commands.get(key.name, ())) == len(numbers)
         }
+        self._measure_ranges(statistics)
 
     def _numbers(self, key: Key) -> np.ndarray:
         column = self.spans[key.column]
@@ -100,11 +117,8 @@ class Columns:
             rows[~np.isfinite(rows)] = np.nan
             yield rows
 
-    def ranges(self, statistics: object) -> "Ranges":
-        """First pass: extremes of all rows, the rest of at most ``SAMPLED_ROWS`` rows.
-
-        The quantiles of ``statistics``, content of ``meta/stats.json``, are taken where they fit.
-        """
+    def _measure_ranges(self, statistics: object) -> None:
+        """Extremes are those of all rows, the rest that of at most ``SAMPLED_ROWS`` rows."""
         every = -(-self._dataset.frame_count // SAMPLED_ROWS) or 1
         low, high = np.full((2, len(self.labels)), np.nan)
         sampled, steps = [], []
@@ -117,21 +131,20 @@ class Columns:
             sampled = steps = [np.zeros((1, len(self.labels)))]
         sample = np.nan_to_num(np.concatenate(sampled))
         lower, upper = np.quantile(sample, [0.25, 0.75], axis=0)
-        quantiles, stored = np.quantile(sample, [0.01, 0.99], axis=0), {}
+        self.quantiles, self.stored = np.quantile(sample, [0.01, 0.99], axis=0), {}
         for column, span in self.spans.items():
             known = _stored_quantiles(statistics, column, span.stop - span.start)
-            stored[column] = known is not None
+            self.stored[column] = known is not None
             if known is not None:
-                quantiles[:, span] = known
+                self.quantiles[:, span] = known
         values = np.array([len(np.unique(number)) for number in sample.T], dtype=int)
-        return Ranges(
-            minimum=np.nan_to_num(low),
-            maximum=np.nan_to_num(high),
-            quantiles=quantiles,
-            stored=stored,
-            switches=values <= SWITCH_VALUES,
-            noise=np.median(np.concatenate(steps), axis=0) > NOISE_STEP * (upper - lower),
-        )
+        self.switches = values <= SWITCH_VALUES
+        self.noise = np.median(np.concatenate(steps), axis=0) > NOISE_STEP * (upper - lower)
+        self.minimum, self.maximum = np.nan_to_num(low), np.nan_to_num(high)
+        self.extent = self.maximum - self.minimum
+        self.moving = self.extent > 0
+        self.counted = self.moving & ~self.switches
+        self.scale = np.where(self.moving, self.extent, 1.0)
 
 
 def _stored_quantiles(statistics: Any, column: str, width: int) -> np.ndarray | None:
@@ -143,45 +156,3 @@ def _stored_quantiles(statistics: Any, column: str, width: int) -> np.ndarray | 
         return None
     fits = quantiles.shape == (2, width) and np.isfinite(quantiles).all()
     return quantiles if fits else None
-
-
-@dataclass(frozen=True)
-class Ranges:
-    """The ranges of the values of each number.
-
-    Attributes:
-        minimum: Least value.
-        maximum: Largest value.
-        quantiles: ``(2, numbers)``, q01 and q99.
-        stored: By column: the quantiles are those of ``meta/stats.json``.
-        switches: Numbers that have a few values only.
-        noise: Numbers whose usual step between rows is as large as their values are spread, as of a
-            sensor that is read but not used.
-    """
-
-    minimum: np.ndarray
-    maximum: np.ndarray
-    quantiles: np.ndarray
-    stored: dict[str, bool]
-    switches: np.ndarray
-    noise: np.ndarray
-
-    @property
-    def extent(self) -> np.ndarray:
-        """Maximum less minimum."""
-        return self.maximum - self.minimum
-
-    @property
-    def moving(self) -> np.ndarray:
-        """Numbers that change."""
-        return self.extent > 0
-
-    @property
-    def counted(self) -> np.ndarray:
-        """Numbers that change and are no switches."""
-        return self.moving & ~self.switches
-
-    @property
-    def scale(self) -> np.ndarray:
-        """The extent; 1 of a number that never changes."""
-        return np.where(self.moving, self.extent, 1.0)

@@ -16,7 +16,7 @@ from gr00t_assets.datasets.lerobot.statistics import STATS
 from gr00t_assets.datasets.quality import figures, motion
 from gr00t_assets.datasets.quality import thresholds as limits
 from gr00t_assets.datasets.quality.cameras import measure_camera
-from gr00t_assets.datasets.quality.columns import Columns, Ranges
+from gr00t_assets.datasets.quality.columns import Columns
 from gr00t_assets.datasets.quality.figures import Quality
 from gr00t_assets.datasets.quality.scores import episode_scores, find_repeats
 from gr00t_assets.datasets.quality.table import find_warnings
@@ -53,9 +53,8 @@ def measure_quality(
     if dataset.info.version != V30:  # Its quantiles are means of the episodes' quantiles.
         with suppress(OSError, ValueError):  # Other checks report a damaged file.
             statistics = json.loads(read_limited(dataset.directory / STATS))
-    columns = Columns(dataset)
-    ranges = columns.ranges(statistics)
-    parts = [motion.episode_figures(rows, columns, ranges, dataset.fps) for rows in columns.rows()]
+    columns = Columns(dataset, statistics)
+    parts = [motion.episode_figures(rows, columns, dataset.fps) for rows in columns.rows()]
     indices = [episode.index for episode in dataset.episodes]
     moves, total = [part.moves for part in parts], max(dataset.frame_count, 1)
     start, end = zip(*(part.rest for part in parts), strict=True)
@@ -65,10 +64,10 @@ def measure_quality(
         dataset=dataset.name,
         fps=dataset.fps,
         lengths=_lengths(dataset),
-        idle=idle if (ranges.moving & columns.joints).any() else None,
-        vectors=tuple(_vectors(columns, ranges, indices, parts)),
-        copies=tuple(_copies(columns, ranges, parts, total)),
-        motion=_motion(indices, columns, ranges, parts, dataset.fps),
+        idle=idle if (columns.moving & columns.joints).any() else None,
+        vectors=tuple(_vectors(columns, indices, parts)),
+        copies=tuple(_copies(columns, parts, total)),
+        motion=_motion(columns, indices, parts, dataset.fps),
         repeats=find_repeats(dataset.episodes, parts) if columns.spans else (),
         language=_language(dataset, language_column),
         cameras=()
@@ -96,9 +95,7 @@ def _chosen(indices: Sequence[int], chosen: np.ndarray) -> tuple[int, ...]:
     return tuple(indices[place] for place in np.flatnonzero(chosen).tolist())
 
 
-def _vectors(
-    columns: Columns, ranges: Ranges, indices: list[int], parts: Parts
-) -> Iterator[figures.Vector]:
+def _vectors(columns: Columns, indices: list[int], parts: Parts) -> Iterator[figures.Vector]:
     rows = max(sum(len(part.moves) for part in parts), 1)
     outside = np.sum([part.outside for part in parts], axis=0) / rows
     largest = np.max([part.largest_step for part in parts], axis=0, initial=0.0)
@@ -116,11 +113,11 @@ def _vectors(
         yield figures.Vector(
             column=column,
             labels=tuple(columns.labels[span]),
-            minimum=tuple(ranges.minimum[span].tolist()),
-            maximum=tuple(ranges.maximum[span].tolist()),
-            q01=tuple(ranges.quantiles[0, span].tolist()),
-            q99=tuple(ranges.quantiles[1, span].tolist()),
-            stored=ranges.stored[column],
+            minimum=tuple(columns.minimum[span].tolist()),
+            maximum=tuple(columns.maximum[span].tolist()),
+            q01=tuple(columns.quantiles[0, span].tolist()),
+            q99=tuple(columns.quantiles[1, span].tolist()),
+            stored=columns.stored[column],
             outside=tuple(outside[span].tolist()),
             largest_step=tuple(largest[span].tolist()),
             steps=sum(max(len(part.moves) - 1, 0) for part in parts),
@@ -130,16 +127,14 @@ def _vectors(
         )
 
 
-def _copies(columns: Columns, ranges: Ranges, parts: Parts, total: int) -> Iterator[figures.Copy]:
+def _copies(columns: Columns, parts: Parts, total: int) -> Iterator[figures.Copy]:
     counts = np.sum([part.copies for part in parts], axis=0).tolist()
     for (key, numbers), (same, moved, followed) in zip(columns.pairs.items(), counts, strict=True):
-        share = same / total if ranges.moving[np.concatenate(numbers)].any() else None
+        share = same / total if columns.moving[np.concatenate(numbers)].any() else None
         yield figures.Copy(key=key, share=share, moving_share=followed / moved if moved else None)
 
 
-def _motion(
-    indices: list[int], columns: Columns, ranges: Ranges, parts: Parts, fps: float
-) -> figures.Motion:
+def _motion(columns: Columns, indices: list[int], parts: Parts, fps: float) -> figures.Motion:
     extents = np.array([part.extent for part in parts])
     lags = np.array([part.lags for part in parts])
     jerks = np.array([part.jerk for part in parts])
@@ -153,7 +148,7 @@ def _motion(
             for label, still in zip(columns.labels, stuck.T, strict=True)
             if still.any()
         },
-        limits=_at_limit(indices, columns, (extents > limits.COMMANDED) & ranges.counted, parts),
+        limits=tuple(_at_limit(columns, indices, parts)),
         lags={key: motion.median_lag(lags[:, n], fps) for n, key in enumerate(columns.pairs)},
         jerk=tuple(jerks.tolist()) if columns.spans else (),
         jerk_median=median,
@@ -173,26 +168,23 @@ def _stuck(extents: np.ndarray, columns: Columns) -> np.ndarray:
     return expected & (extents <= limits.STUCK) & columns.joints
 
 
-def _at_limit(
-    indices: list[int], columns: Columns, counted: np.ndarray, parts: Parts
-) -> tuple[figures.AtLimit, ...]:
-    """Of each number, in the episodes in which it counts. Its least or largest value is a limit
-    where three episodes come to it.
+def _at_limit(columns: Columns, indices: list[int], parts: Parts) -> Iterator[figures.AtLimit]:
+    """Of each number, in the episodes in which it moves and counts. Its least or largest value is a
+    limit where three episodes come to it.
     """
-    shares = np.array([part.at_limit for part in parts])
+    moved = np.array([part.extent for part in parts]) > limits.COMMANDED
+    counted, shares = moved & columns.counted, np.array([part.at_limit for part in parts])
     reached = (shares > 0).sum(axis=0) >= min(3, len(shares))
     shares = np.where(counted, (shares * reached).sum(axis=1), 0.0)
     means = shares.sum(axis=0) / np.maximum(counted.sum(axis=0), 1)
     above = [_chosen(indices, number) for number in (shares > limits.LIMIT_SHARE).T]
-    return tuple(
-        figures.AtLimit(
+    for column, span in columns.spans.items():
+        yield figures.AtLimit(
             column=column,
             labels=tuple(columns.labels[span]),
             shares=tuple(means[span].tolist()),
             episodes=tuple(above[span]),
         )
-        for column, span in columns.spans.items()
-    )
 
 
 def _language(dataset: LeRobotDataset, column: str | None) -> figures.Language | None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gr00t_assets.datasets.quality import thresholds as limits
-from gr00t_assets.datasets.quality.columns import Columns, Ranges
+from gr00t_assets.datasets.quality.columns import Columns
 
 
 class EpisodeFigures(NamedTuple):
@@ -38,35 +38,33 @@ class EpisodeFigures(NamedTuple):
     """Where the robot is in ``REPEAT_POINTS`` rows, as shares of the ranges, flat."""
 
 
-def episode_figures(
-    rows: np.ndarray, columns: Columns, ranges: Ranges, fps: float
-) -> EpisodeFigures:
+def episode_figures(rows: np.ndarray, columns: Columns, fps: float) -> EpisodeFigures:
     """The figures of an episode, its rows ``(rows, n)``."""
-    quiet, scaled = ~ranges.noise, rows / ranges.scale
-    changes = np.abs(np.diff(rows, axis=0)) / ranges.scale
+    quiet, scaled = ~columns.noise, rows / columns.scale
+    changes = np.abs(np.diff(rows, axis=0)) / columns.scale
     moves = np.zeros(len(rows), dtype=bool)
     moves[: len(changes)] = (changes[:, columns.joints & quiet] > limits.MOVING).any(axis=1)
-    known = rows if len(rows) else ranges.minimum[None]
+    known = rows if len(rows) else columns.minimum[None]
     extent = np.fmax.reduce(known) - np.fmin.reduce(known)
-    slack = limits.LIMIT_SLACK * ranges.extent
-    ends = rows <= ranges.minimum + slack, rows >= ranges.maximum - slack
+    slack = limits.LIMIT_SLACK * columns.extent
+    ends = rows <= columns.minimum + slack, rows >= columns.maximum - slack
     in_motion = under_way(rows, slack) & moves[:, None]
-    low, high = ranges.quantiles + 1e-6 * ranges.scale * np.array([[-1], [1]])
-    steps = np.where(ranges.counted, np.nan_to_num(changes), 0.0)
+    low, high = columns.quantiles + 1e-6 * columns.scale * np.array([[-1], [1]])
+    steps = np.where(columns.counted, np.nan_to_num(changes), 0.0)
     jumping = np.nonzero(steps > limits.JUMP)
-    used = scaled[:, columns.joints & ranges.moving]
-    points = np.nan_to_num(scaled[:, ranges.moving & quiet])
+    used = scaled[:, columns.joints & columns.moving]
+    points = np.nan_to_num(scaled[:, columns.moving & quiet])
     return EpisodeFigures(
         moves=moves,
-        extent=np.nan_to_num(extent / ranges.scale) * quiet,
+        extent=np.nan_to_num(extent / columns.scale) * quiet,
         at_limit=np.array([(end & in_motion).sum(axis=0) for end in ends]) / max(moves.sum(), 1),
-        outside=((rows < low) | (rows > high)).sum(axis=0) * ranges.moving,
+        outside=((rows < low) | (rows > high)).sum(axis=0) * columns.moving,
         largest_step=steps.max(axis=0, initial=0.0),
         jumps=np.column_stack([*jumping, steps[jumping]]),
         lags=_lags(rows * quiet, columns, fps),
-        jerk=root_mean_square_jerk(scaled[:, columns.joints & ranges.counted & quiet], fps),
+        jerk=root_mean_square_jerk(scaled[:, columns.joints & columns.counted & quiet], fps),
         rest=(_rows_at_rest(used), _rows_at_rest(used[::-1])),
-        copies=_copies(rows, columns, ranges),
+        copies=_copies(rows, columns),
         digest=hashlib.blake2b(rows.tobytes(), digest_size=16).digest(),
         points=resampled(points, limits.REPEAT_POINTS).ravel().astype(np.float32),
     )
@@ -77,9 +75,8 @@ def _lags(rows: np.ndarray, columns: Columns, fps: float) -> np.ndarray:
         return np.zeros((0, 2, 2))
     states, actions = zip(*columns.pairs.values(), strict=True)
     keys = np.repeat(range(len(states)), [len(state) for state in states])
-    return episode_lags(
-        rows[:, np.concatenate(actions)], rows[:, np.concatenate(states)], keys, fps
-    )
+    action, state = (rows[:, np.concatenate(numbers)] for numbers in (actions, states))
+    return episode_lags(action, state, keys, fps)
 
 
 def _rows_at_rest(rows: np.ndarray) -> int:
@@ -88,13 +85,13 @@ def _rows_at_rest(rows: np.ndarray) -> int:
     return int(away.argmax()) - 1 if away.any() else max(len(rows) - 1, 0)
 
 
-def _copies(rows: np.ndarray, columns: Columns, ranges: Ranges) -> list[list[int]]:
+def _copies(rows: np.ndarray, columns: Columns) -> list[list[int]]:
     """A joint that is held still repeats its state rightly; one that moves and repeats it was
     recorded without its commands.
     """
     counts = []
     for state, action in columns.pairs.values():
-        extent = np.maximum(ranges.extent[state], ranges.extent[action])
+        extent = np.maximum(columns.extent[state], columns.extent[action])
         slack = limits.COPY_SLACK * extent[extent > 0]
         now = rows[:, state[extent > 0]]
         equal = np.all(np.abs(now - rows[:, action[extent > 0]]) <= slack, axis=1)
@@ -136,7 +133,7 @@ def root_mean_square_jerk(positions: np.ndarray, fps: float) -> float:
     movements", Journal of Neuroscience 5 (1985).
 
     Args:
-        positions: ``(rows, joints)``, as shares of their ranges.
+        positions: ``(rows, joints)``, as shares of their columns.
         fps: Rows per second.
 
     Returns:

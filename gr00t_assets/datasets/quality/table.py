@@ -9,15 +9,9 @@ import numpy as np
 import yaml
 
 from gr00t_assets.datasets.lerobot.folder import episode_names, first_few
+from gr00t_assets.datasets.quality import figures
 from gr00t_assets.datasets.quality import thresholds as limits
-from gr00t_assets.datasets.quality.figures import (
-    Camera,
-    Measure,
-    Motion,
-    Quality,
-    QualityWarning,
-    Vector,
-)
+from gr00t_assets.datasets.quality.figures import Measure, Quality, QualityWarning
 from gr00t_assets.datasets.quality.scores import is_meant
 
 COLUMNS = ("measure", "found", "warning")
@@ -64,9 +58,7 @@ def find_warnings(quality: Quality) -> Iterator[QualityWarning]:
 
 @cache
 def _texts() -> dict[str, Any]:
-    return yaml.safe_load(
-        (Path(__file__).parents[1] / "quality_measures.yaml").read_text(encoding="utf-8")
-    )
+    return yaml.safe_load(Path(__file__).parents[1].joinpath("quality_measures.yaml").read_bytes())
 
 
 def _row(measure: Measure, subject: str, *passed: object, **values: object) -> _Row:
@@ -76,9 +68,10 @@ def _row(measure: Measure, subject: str, *passed: object, **values: object) -> _
     """
     texts = _texts()[measure]
     words = {name: first_few(of) if isinstance(of, list) else of for name, of in values.items()}
+    words["limits"] = limits
     warnings = zip(passed, texts["warnings"], strict=True)
-    said = [text.format(**words, limits=limits) for is_passed, text in warnings if is_passed]
-    return _Row(measure, subject, texts["figure"].format(**words, limits=limits), said)
+    messages = [text.format(**words) for is_passed, text in warnings if is_passed]
+    return _Row(measure, subject, texts["figure"].format(**words), messages)
 
 
 def _rows(quality: Quality) -> Iterator[_Row]:
@@ -133,7 +126,7 @@ def _rows(quality: Quality) -> Iterator[_Row]:
         yield _row(Measure.SCORES, "", it=lowest, mean=mean)
 
 
-def _vector(vector: Vector) -> Iterator[_Row]:
+def _vector(vector: figures.Vector) -> Iterator[_Row]:
     outside, stretch, steps = (
         list(zip(vector.labels, values, strict=True))
         for values in (vector.outside, vector.stretch, vector.largest_step)
@@ -156,7 +149,7 @@ def _vector(vector: Vector) -> Iterator[_Row]:
     yield _row(Measure.JUMPS, vector.column, is_past, it=vector, **_largest(steps))
 
 
-def _motion(motion: Motion) -> Iterator[_Row]:
+def _motion(motion: figures.Motion) -> Iterator[_Row]:
     stuck = [f"{label} in {episode_names(indices)}" for label, indices in motion.stuck.items()]
     yield _row(Measure.STUCK, "", stuck, stuck=stuck or "none")
     for limit in motion.limits:
@@ -181,7 +174,7 @@ def _motion(motion: Motion) -> Iterator[_Row]:
         yield _row(Measure.JERK, "", outliers, it=motion, **texts)
 
 
-def _camera(camera: Camera) -> Iterator[_Row]:
+def _camera(camera: figures.Camera) -> Iterator[_Row]:
     name = camera.camera
     past = camera.dark_share > limits.EXPOSURE_SHARE, camera.bright_share > limits.EXPOSURE_SHARE
     low, high = min(camera.luminance), max(camera.luminance)

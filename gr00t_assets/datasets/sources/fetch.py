@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import PARTIAL
-from gr00t_assets.core.locks import exclusive_lock
+from gr00t_assets.core.locks import Log, exclusive_lock
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.core.yaml_files import validation_problems
 from gr00t_assets.datasets.catalog import CatalogEntry
@@ -53,7 +53,7 @@ def no_log(line: str) -> None:
 
 
 @contextmanager
-def exclusive(name: str, store: Store, log: Callable[[str], None]) -> Iterator[Path]:
+def exclusive(name: str, store: Store, log: Log) -> Iterator[Path]:
     """Lock a dataset's folder in the store, and remove what a killed process left unfinished.
 
     The kernel drops the lock when its holder dies; see flock(2).
@@ -97,9 +97,7 @@ def local_folder(entry: CatalogEntry) -> tuple[Path, str] | None:
     return folder, source.describe()
 
 
-def fetch(
-    entry: CatalogEntry, commit: str | None, folder: Path, scratch: Path, log: Callable[[str], None]
-) -> Path:
+def fetch(entry: CatalogEntry, commit: str | None, folder: Path, scratch: Path, log: Log) -> Path:
     """Bring a dataset here, from the generator, an environment, a git repository or the Hub.
 
     Args:
@@ -223,9 +221,7 @@ def name_of_source(source: Source) -> str:
 
 
 @contextmanager
-def taken_source(
-    entry: CatalogEntry, store: Store, log: Callable[[str], None]
-) -> Iterator[tuple[Path, Source]]:
+def taken_source(entry: CatalogEntry, store: Store, log: Log) -> Iterator[tuple[Path, Source]]:
     """A dataset where it lies, or downloaded for as long as it is looked at; its pinned source.
 
     Where the block fails, nothing of a download is left.

@@ -4,11 +4,11 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.locks import Log
 from gr00t_assets.datasets.lerobot.folder import is_lfs_pointer
 from gr00t_assets.datasets.source_kinds import COMMIT, GitSource, without_credentials
 from gr00t_assets.datasets.sources.versions import content_files
@@ -37,7 +37,7 @@ def git_commit(repository: str, revision: str, name: str) -> str:
     return commits[-1]
 
 
-def fetch_git(source: GitSource, directory: Path, name: str, log: Callable[[str], None]) -> Path:
+def fetch_git(source: GitSource, directory: Path, name: str, log: Log) -> Path:
     """Check out one folder of one commit, and its Git LFS files; gives the dataset's folder.
 
     git verifies every object by its hash, and git-lfs every file. Git LFS files that an earlier

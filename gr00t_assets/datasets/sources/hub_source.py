@@ -4,13 +4,13 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from gr00t_assets.core.errors import DatasetError, StoreError
 from gr00t_assets.core.files import free_bytes
+from gr00t_assets.core.locks import Log
 from gr00t_assets.core.text import format_bytes
 from gr00t_assets.datasets.lerobot.folder import leaves_folder
 from gr00t_assets.datasets.source_kinds import HubSource, without_credentials
@@ -52,9 +52,7 @@ def hub_commit(source: HubSource, name: str) -> str:
     return info.sha
 
 
-def fetch_hub(
-    source: HubSource, commit: str, directory: Path, name: str, log: Callable[[str], None]
-) -> None:
+def fetch_hub(source: HubSource, commit: str, directory: Path, name: str, log: Log) -> None:
     """Bring a dataset repository at a commit into a folder; files that are there are kept.
 
     The client downloads, also from Xet, and continues a file whose connection breaks for as long
@@ -152,7 +150,7 @@ def _remove_wrong(files: list["RepoFile"], directory: Path) -> list["RepoFile"]:
     return wrong
 
 
-def _download(source: HubSource, commit: str, directory: Path, log: Callable[[str], None]) -> None:
+def _download(source: HubSource, commit: str, directory: Path, log: Log) -> None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils import tqdm as ProgressBar
 

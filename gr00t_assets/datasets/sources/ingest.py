@@ -2,12 +2,12 @@
 
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from gr00t_assets.core.errors import DatasetError, system_errors_explained
 from gr00t_assets.core.files import PARTIAL, published_directory
+from gr00t_assets.core.locks import Log
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted
 from gr00t_assets.datasets.catalog import CatalogEntry
@@ -27,9 +27,7 @@ _NOT_WHOLE = (
 """Faults that keep a dataset out of the store; others are shown by its check there."""
 
 
-def ingest_dataset(
-    entry: CatalogEntry, store: Store, log: Callable[[str], None] = fetch.no_log
-) -> DatasetRecord:
+def ingest_dataset(entry: CatalogEntry, store: Store, log: Log = fetch.no_log) -> DatasetRecord:
     """Bring a dataset into the store, unless this very version is there.
 
     The source is never written to. A source that cannot have changed (parameters of the generator,
@@ -130,7 +128,7 @@ def _publish(
     is_source: bool,
     scan: DatasetScan,
     scratch: Path,
-    log: Callable[[str], None],
+    log: Log,
 ) -> DatasetRecord:
     """Bring a dataset into the form that is read here and publish it by its hash.
 

@@ -85,7 +85,7 @@ def origin_now(entry: CatalogEntry, store: Store) -> tuple[Origin, str | None]:
             content = [address, source.path, commit]
         case HubSource():
             address = source.repo_id
-            commit, warning = _hub_commit(source, entry.name, load_origin(entry.name, store))
+            commit, warning = _hub_commit(source, entry.name, store)
             preset = sha256(preset_path(source.modality)) if source.modality else None
             content = [address, commit, preset]
         case _:
@@ -96,10 +96,9 @@ def origin_now(entry: CatalogEntry, store: Store) -> tuple[Origin, str | None]:
     return origin, warning
 
 
-def _hub_commit(
-    source: HubSource, name: str, stored: tuple[Origin, str] | None
-) -> tuple[str, str | None]:
+def _hub_commit(source: HubSource, name: str, store: Store) -> tuple[str, str | None]:
     """The commit of a revision, and a warning where the one in the store is taken unasked."""
+    stored = load_origin(name, store)
     asked, stored_commit = ("hub", source.repo_id, source.revision), None
     if stored and (stored[0].kind, stored[0].repository, stored[0].asked) == asked:
         stored_commit = stored[0].commit

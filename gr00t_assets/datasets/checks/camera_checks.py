@@ -51,11 +51,7 @@ def check_video(
     fps: float | None,
     episodes: Sequence[Cut] = (),
 ) -> None:
-    """Hold a video against the dataset's rate.
-
-    Args:
-        episodes: Those whose frames it holds; of v2.x it holds one.
-    """
+    """Hold a video of one episode, or in v3.0 of ``episodes``, against the dataset's rate."""
     if fps is None or video.frames < 2:
         return
     if video.fps is not None and abs(video.fps - fps) > 0.01 * fps:
@@ -71,8 +67,7 @@ def check_video(
             place = f"episode {cut.episode}: " if episodes else ""
             collector.report("video-frame-times", file, place + found, fps=fps)
         elif not episodes and abs(times[0]) > 0.5 / fps:
-            found = f"the first frame is shown at {times[0]:.4g} s"
-            collector.report("video-start", file, found)
+            collector.report("video-start", file, f"the first frame is shown at {times[0]:.4g} s")
 
 
 def check_camera_rates(collector: Collector, info: Info) -> None:
@@ -87,12 +82,9 @@ def check_camera_rates(collector: Collector, info: Info) -> None:
 def check_declaration(
     collector: Collector, camera: Feature, videos: Mapping[str, tuple[str, str]], backend: str
 ) -> None:
-    """Hold the sizes and codecs of a camera's videos against what is declared of it.
+    """Hold a camera's videos, by file size and FFmpeg's name of the codec, against its declaration.
 
     Where all videos are alike it is the declaration that is wrong, else the videos that differ.
-
-    Args:
-        videos: By file, height x width and the codec as FFmpeg names it.
     """
     sizes = {file: size for file, (size, _) in videos.items()}
     codecs = {file: codec for file, (_, codec) in videos.items()}
@@ -119,12 +111,10 @@ def check_declaration(
 
 
 def check_images(folder: Folder, file: str, camera: Feature) -> str | None:
-    """Hold the images of a camera in a file's rows against its declaration.
-
-    The first image that is wrong is reported; every image is looked at until then.
+    """Hold the images of a camera in a file's rows against its declaration, up to the first fault.
 
     Returns:
-        The format of the first image, png or jpeg; none where there is none.
+        The format of the images, png or jpeg; none where there is none.
     """
     collector, kind, row = folder.collector, None, 0
     path = folder.opened(file) if folder.exists(file) else None
@@ -144,13 +134,13 @@ def check_images(folder: Folder, file: str, camera: Feature) -> str | None:
                 image = stored_images(batch.column(0).slice(at, 1), folder.directory) or iter(())
                 kind, fault, found = _look_at(next(image, None), camera.size)
                 if fault:
-                    size = camera.size or (0, 0)
+                    height, width = camera.size or (0, 0)
                     remedy = "write the episode again from the recording"
                     if row + at == 0:
                         remedy = "correct the shape in meta/info.json"
-                    texts = {"height": size[0], "width": size[1], "remedy": remedy}
-                    where = f"{camera.name} at row {row + at}"
-                    collector.report(fault, file, f"{where} {found}", name=camera.name, **texts)
+                    texts = {"name": camera.name, "height": height, "width": width}
+                    found = f"{camera.name} at row {row + at} {found}"
+                    collector.report(fault, file, found, remedy=remedy, **texts)
                     return kind
                 if kind == "png":
                     good.add(start)
@@ -159,10 +149,7 @@ def check_images(folder: Folder, file: str, camera: Feature) -> str | None:
 
 
 def _unlike(images: pa.Array, good: Collection[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Positions and starts of the images that are not whole PNG files of a good start.
-
-    The start has the size of a PNG, and the end is the same in all of them.
-    """
+    """Positions and starts, with their size, of images that are no whole PNG of a good start."""
     cut = pc.binary_slice  # pyright: ignore[reportAttributeAccessIssue]
     starts = cut(images, 0, _PNG_START).to_pylist()
     ends = cut(images, -len(_ENDS["PNG"]), None).to_pylist()

@@ -26,26 +26,8 @@ LEROBOT_VARIANCE = 1e-6
 """By how much of its squared mean LeRobot's variance of a number may be off, measured at 0.6.1."""
 
 
-def reporter(collector: Collector, file: str, episode: int | None) -> Report:
-    """Reports on the rows of an episode.
-
-    Args:
-        episode: Its index where the file holds others, too.
-    """
-    place = "" if episode is None else f"episode {episode}: "
-
-    def report(fault: str, found: str, **texts: object) -> None:
-        collector.report(fault, file, place + found, **texts)
-
-    return report
-
-
 def measured_fps(times: np.ndarray) -> float | None:
-    """Rows a second by the median step; none where there is no step forward.
-
-    Args:
-        times: Seconds, shape ``(rows,)``.
-    """
+    """Rows a second by the median step of times in seconds; none where none goes forward."""
     if len(times) < 3 or not np.isfinite(times).all():
         return None
     step = float(np.median(np.diff(times)))
@@ -68,14 +50,11 @@ def check_timestamps(report: Report, times: np.ndarray, fps: float) -> None:
     shift = round(float(times[0]) * fps)
     if shift:
         fault = "timestamp-start-late" if abs(shift) == 1 else "timestamp-start"
-        found = f"the first row is at {times[0]:.4g} s, so row i gets frame i{shift:+d}"
-        report(fault, found)
-    rate = measured_fps(times)
-    off = np.abs(steps - 1 / fps)
+        report(fault, f"the first row is at {times[0]:.4g} s, so row i gets frame i{shift:+d}")
+    rate, off = measured_fps(times), np.abs(steps - 1 / fps)
     drift = times - times[0] - np.arange(len(times)) / fps
     if rate is not None and abs(rate - fps) > 0.01 * fps:
-        found = f"{rate:.4g} rows a second by the timestamps"
-        report("timestamp-fps", found, fps=fps)
+        report("timestamp-fps", f"{rate:.4g} rows a second by the timestamps", fps=fps)
     elif len(off) and off.max() > 0.5 / fps:
         row = int(off.argmax())
         found = f"{steps[row]:.4g} s between rows {row} and {row + 1}"
@@ -88,26 +67,17 @@ def check_timestamps(report: Report, times: np.ndarray, fps: float) -> None:
 
 
 def check_finite(report: Report, rows: Rows) -> set[str]:
-    """Report NaN and infinite values.
-
-    Returns:
-        The columns that have some.
-    """
-    wrong_columns = set()
+    """Report NaN and infinite values; gives the columns that have some."""
+    columns = set()
     for name, values in rows.values.items():
-        if values.dtype.kind != "f":
-            continue
         wrong = ~np.isfinite(values)
-        count = int(np.count_nonzero(wrong))
-        if not count:
-            continue
-        wrong_columns.add(name)
-        row, number = np.argwhere(wrong)[0].tolist()
-        report(
-            "timestamp-not-finite" if name == "timestamp" else "not-finite",
-            f"{count} values of {name}, first {values[row, number]} at row {row}, number {number}",
-        )
-    return wrong_columns
+        if count := np.count_nonzero(wrong):
+            columns.add(name)
+            row, number = np.argwhere(wrong)[0].tolist()
+            fault = "timestamp-not-finite" if name == "timestamp" else "not-finite"
+            first = f"first {values[row, number]} at row {row}, number {number}"
+            report(fault, f"{count} values of {name}, {first}")
+    return columns
 
 
 def check_indices(report: Report, rows: Rows, episode: int) -> None:
@@ -131,11 +101,8 @@ def check_task_indices(
 ) -> None:
     """Report task indices of the rows that the list of tasks, a file, does not have."""
     for name in columns:
-        values = rows.values.get(name)
-        if values is None:
-            continue
-        unknown = [value for value in np.unique(values).tolist() if value not in tasks]
-        if unknown:
+        values = rows.values.get(name, ())
+        if unknown := [value for value in np.unique(values).tolist() if value not in tasks]:
             found = f"{name} is {short(unknown[0])}"
             found += f", and {len(unknown) - 1} more unknown" if len(unknown) > 1 else ""
             report("task-index-unknown", found, file=file)
@@ -163,7 +130,7 @@ def content_digest(rows: Rows, columns: Iterable[str]) -> bytes | None:
     for values in arrays:
         if values is None or not values.size:
             return None
-        digest.update(np.ascontiguousarray(values).tobytes())
+        digest.update(values.tobytes())
     return digest.digest() if arrays else None
 
 
@@ -174,14 +141,11 @@ def check_statistics(
     columns: Iterable[tuple[Feature, Modality, RunningStatistics | None]],
     used: bool,
 ) -> None:
-    """Hold ``stats.json`` against statistics of the rows.
+    """Hold ``stats.json`` against statistics of the rows; none where some could not be read.
 
     In v2.x a training uses what is stored. Nothing uses what is stored in v3.0, since the store
     computes statistics from the rows, so nothing of it is an error. LeRobot's quantiles are means
     of those of the episodes, or read off a histogram: of all that differ one is reported.
-
-    Args:
-        columns: With the statistics of every row; none where some row could not be read.
     """
     of_quantiles, first = 0, ""
     for column, kind, running in columns:

@@ -84,10 +84,7 @@ def check_stored_dataset(
 def of_own_file(findings: Findings, dataset: str) -> Findings:
     """The findings, with the project's ``modality.json`` where it has one."""
     own = own_modality_file(dataset)
-    if not own.is_file():
-        return findings
-    items = (naming(item, shown_path(own)) for item in findings)
-    return Findings(items, findings.error_count, findings.warning_count)
+    return naming(findings, shown_path(own)) if own.is_file() else findings
 
 
 def _all_findings(
@@ -101,12 +98,9 @@ def _all_findings(
     if scan.widths:
         with collector.guard(MODALITY):
             _check_fit(collector, folder, scan, data_config)
-    fit = collector.findings()
+    fit = naming(collector.findings(), scan.modality_file)
     return Findings(
-        sorted(
-            (*scan.findings, *map(scan.renamed, fit)),
-            key=lambda finding: (finding.severity, finding.code),
-        ),
+        sorted((*scan.findings, *fit), key=lambda finding: (finding.severity, finding.code)),
         scan.error_count + fit.error_count,
         scan.warning_count + fit.warning_count,
     )

@@ -133,7 +133,7 @@ def root_mean_square_jerk(positions: np.ndarray, fps: float) -> float:
     movements", Journal of Neuroscience 5 (1985).
 
     Args:
-        positions: ``(rows, joints)``, as shares of their columns.
+        positions: ``(rows, joints)``, as shares of their ranges.
         fps: Rows per second.
 
     Returns:

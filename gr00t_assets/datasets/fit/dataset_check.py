@@ -16,13 +16,7 @@ from gr00t_assets.datasets.checks.scan import (
     scan_dataset,
     stored_scan,
 )
-from gr00t_assets.datasets.fit.fit_check import (
-    fit_findings,
-    fitting_data_configs,
-    known_cameras,
-    name_findings,
-    present_keys,
-)
+from gr00t_assets.datasets.fit import fit_check
 from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.folder import FAULTS, Folder
 from gr00t_assets.datasets.lerobot.info import read_info
@@ -49,10 +43,7 @@ def check_dataset(
         data_config: A data config that it is to fit, or its name; without it a dataset that fits
             none is a warning.
         embodiment_tag: One of the data config's generation.
-        video_backend: What will decode the videos, one of ``camera_checks.BACKENDS``.
-        progress: Called after each episode.
-        replaced: Files that stand in for those of the dataset, by path relative to it.
-        trained_task: The instruction that is trained on, by the dataset's.
+        video_backend: As ``scan_dataset`` takes it, like the arguments after it.
     """
     scan = scan_dataset(directory, video_backend, progress, replaced, trained_task=trained_task)
     folder = Folder(directory, replaced=replaced)
@@ -71,12 +62,8 @@ def check_stored_dataset(
     converted = any(line.startswith(CONVERTED) for line in record.warnings)
     scan = stored_scan(directory, store.dataset_scan(record.name, record.version), converted)
     findings = _all_findings(Folder(directory), scan, data_config, embodiment_tag)
-    items = (
-        FAULTS.finding(item.code, MODALITY, item.found, source=record.name)
-        if item.code == "modality-missing"
-        else item
-        for item in findings
-    )
+    missing = FAULTS.finding("modality-missing", MODALITY, "no such file", source=record.name)
+    items = (missing if item.code == missing.code else item for item in findings)
     findings = Findings(items, findings.error_count, findings.warning_count)
     return of_own_file(findings, record.name)
 
@@ -93,7 +80,7 @@ def _all_findings(
     """The findings of a scan together with those of a data config, errors first, by code."""
     collector = Collector(FAULTS)
     named = None if isinstance(data_config, DataConfig) else data_config
-    for finding in name_findings(named, embodiment_tag):
+    for finding in fit_check.name_findings(named, embodiment_tag):
         collector.add(finding)
     if scan.widths:
         with collector.guard(MODALITY):
@@ -110,15 +97,14 @@ def _check_fit(
     collector: Collector, folder: Folder, scan: DatasetScan, data_config: str | DataConfig | None
 ) -> None:
     """Report why the dataset does not fit a data config, or that it fits none of them."""
-    info = read_info(folder)
+    info, configs = read_info(folder), data_configs()
     modality = check_modality(folder, info)
-    config, configs = data_config, data_configs()
-    if not isinstance(config, DataConfig):
-        config = configs.get(config or "")
+    is_config = isinstance(data_config, DataConfig)
+    config = data_config if is_config else configs.get(data_config or "")
     if modality is not None and len(info.features) == len(info.raw.get("features") or ()):
-        cameras = known_cameras(info, scan.cameras, scan.measured)
-        fitting = fitting_data_configs(modality, cameras)
-        for finding in fit_findings(modality, cameras, config) if config else ():
+        cameras = fit_check.known_cameras(info, scan.cameras, scan.measured)
+        fitting = fit_check.fitting_data_configs(modality, cameras)
+        for finding in fit_check.fit_findings(modality, cameras, config) if config else ():
             if finding.code == "config-key" and fitting:
                 remedy = f"choose a data config that fits: {', '.join(fitting)}"
                 finding = finding.model_copy(update={"remedy": remedy})
@@ -126,13 +112,13 @@ def _check_fit(
         if data_config is None and not fitting:
             found = "cameras and keys that no data config has together"
             collector.report("no-data-config-fits", MODALITY, found, configs=", ".join(configs))
-    keys = present_keys(modality, config, "action") if modality and config else {}
+    keys = fit_check.present_keys(modality, config, "action") if modality and config else {}
     for column, constant in scan.constant.items():
-        used = {
-            number
+        parts = [
+            part
             for key, (_, part) in keys.items()
-            if modality is not None and modality.vector_column("action", key) == column
-            for number in range(part.start, part.end)
-        }
+            if modality and modality.vector_column("action", key) == column
+        ]
+        used = [n for n in constant if any(part.start <= n < part.end for part in parts)]
         name = config.name if config else None
         check_constant(collector, info.features[column], modality, constant, used, name)

@@ -36,23 +36,20 @@ def fitting_data_configs(modality: ModalityFile, cameras: Cameras) -> list[str]:
 
 def name_findings(data_config: str | None, embodiment_tag: str) -> list[Finding]:
     """A data config that there is not, and an embodiment tag that its generation does not have."""
-    findings = []
-    configs = data_configs()
-    problem = None if data_config is None else configs.problem(data_config)
-    if data_config is not None and problem is not None:
+    findings, configs = [], data_configs()
+    if data_config is not None and (problem := configs.problem(data_config)):
         broken = data_config in configs.errors
         fault = "data-config-broken" if broken else "data-config-unknown"
         found = problem if broken else f"there is no data config '{data_config}'"
         texts = {"names": ", ".join(configs), "hint": did_you_mean(data_config, configs)}
         findings.append(FAULTS.finding(fault, None, found, **texts))
-    config = None if data_config is None else configs.get(data_config)
+    config = configs.get(data_config or "")
     generation = GENERATIONS[config.generation if config else "n1.5"]
-    names = generation.embodiment_ids
-    if embodiment_tag not in names and (config is None or config.embodiment_id is None):
+    tags = generation.embodiment_ids
+    if embodiment_tag not in tags and (config is None or config.embodiment_id is None):
         found = f"embodiment tag '{embodiment_tag}' is not one of {generation.title}'s"
-        findings.append(
-            FAULTS.finding("embodiment-tag-unknown", None, found, names=", ".join(names))
-        )
+        fault = "embodiment-tag-unknown"
+        findings.append(FAULTS.finding(fault, None, found, names=", ".join(tags)))
     return findings
 
 
@@ -110,11 +107,10 @@ def _missing_keys(file: ModalityFile, config: DataConfig) -> Iterator[_Found]:
 
 
 def _camera_sizes(file: ModalityFile, cameras: Cameras, config: DataConfig) -> Iterator[_Found]:
-    present = {key: file.video_feature(key) for key in config.video if key in file.video}
     sizes = {
         key: f"{cameras[feature].height}x{cameras[feature].width}"
-        for key, feature in present.items()
-        if feature in cameras
+        for key in config.video
+        if key in file.video and (feature := file.video_feature(key)) in cameras
     }
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"{key} {size}" for key, size in sizes.items())
@@ -126,11 +122,8 @@ def _vectors(file: ModalityFile, config: DataConfig, modality: Modality) -> Iter
         fault = _transform_fault(config, key, entry)
         if fault is None and isinstance(key, ActionTransforms):
             problem = _relative_problem(file, config, name, key, entry)
-            fault = problem and (
-                "config-relative",
-                problem,
-                {"file": _own_file(config) or MODALITY},
-            )
+            texts = {"file": _own_file(config) or MODALITY}
+            fault = ("config-relative", problem, texts) if problem else None
         if fault:
             yield fault[0], f"{modality} key '{name}' {fault[1]}", fault[2]
     total = total_dim(file, config, modality)

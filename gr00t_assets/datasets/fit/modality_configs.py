@@ -7,15 +7,8 @@ from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.curation import held_out_episodes
+from gr00t_assets.datasets.fit import fit_check
 from gr00t_assets.datasets.fit.dataset_check import check_stored_dataset
-from gr00t_assets.datasets.fit.fit_check import (
-    fit_findings,
-    known_cameras,
-    name_findings,
-    present_keys,
-    rotation_of,
-    total_dim,
-)
 from gr00t_assets.datasets.frames.frame_check import check_frames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.features import Camera
@@ -54,14 +47,13 @@ def build_modality_config(
             dataset, entry.name, record.version, entry.data_config, tag, record.cameras
         )
         cameras = [key.original_key for key in config.video]
+        frames = [check_frames(dataset, None, cameras, backend) for backend in video_backends]
         curated = record.curated.episodes if record.curated else ()
         update = {
             "warnings": tuple(map(_line, findings.warnings)),
             "held_out_episodes": held_out_episodes(entry.held_out, dataset, curated),
             "frame_size": entry.frame_size,
-            "frames": tuple(
-                check_frames(dataset, None, cameras, backend) for backend in video_backends
-            ),
+            "frames": tuple(frames),
         }
     except Exception:
         store.modality_config(entry.name).unlink(missing_ok=True)
@@ -85,25 +77,23 @@ def resolve_modality_config(
 ) -> ModalityConfig:
     """The keys, slices, dimensions and statistics of a dataset whose files were checked.
 
-    Args:
-        measured: Cameras as the videos are, where known; ``meta/info.json`` is believed otherwise.
+    Cameras are as ``measured``; where that is not known, ``meta/info.json`` is believed.
 
     Raises:
         DatasetError: It does not fit the data config, and every reason is listed; or a statistic
             cannot be had.
     """
-    modality = parse_modality(dataset.modality, name)
-    cameras = known_cameras(dataset.info, dataset.cameras, measured)
-    findings, config = name_findings(data_config, embodiment_tag), data_configs().get(data_config)
-    findings += fit_findings(modality, cameras, config) if config is not None else []
+    modality, config = parse_modality(dataset.modality, name), data_configs().get(data_config)
+    cameras = fit_check.known_cameras(dataset.info, dataset.cameras, measured)
+    findings = fit_check.name_findings(data_config, embodiment_tag)
+    findings += fit_check.fit_findings(modality, cameras, config) if config is not None else []
     if findings or config is None:
         problem = f"it does not fit the data config {data_config}."
         raise DatasetError(name, problem, list(map(_line, findings)))
-    stored = GENERATIONS[config.generation].stored_statistics
-    statistics = ColumnStatistics(dataset, stored)
-    state, action = (
-        _vector_keys(dataset, modality, statistics, config, part) for part in ("state", "action")
-    )
+    generation = GENERATIONS[config.generation]
+    statistics = ColumnStatistics(dataset, generation.stored_statistics)
+    state = _vector_keys(dataset, modality, statistics, config, "state")
+    action = _vector_keys(dataset, modality, statistics, config, "action")
     language = modality.annotation_column(config.language)
     features = {key: modality.video_feature(key) for key in config.video}
     if absent := [feature for feature in features.values() if feature not in cameras]:
@@ -113,11 +103,9 @@ def resolve_modality_config(
         dataset_version=version,
         data_config=config.name,
         embodiment_tag=embodiment_tag,
-        embodiment_id=(
-            GENERATIONS[config.generation].embodiment_ids[embodiment_tag]
-            if config.embodiment_id is None
-            else config.embodiment_id
-        ),
+        embodiment_id=generation.embodiment_ids[embodiment_tag]
+        if config.embodiment_id is None
+        else config.embodiment_id,
         video=tuple(
             VideoKey(
                 key=key,
@@ -130,8 +118,8 @@ def resolve_modality_config(
         action=relative_statistics(dataset, state, action, config.action_indices),
         language=language,
         language_key=config.language if config.language != language else None,
-        state_dim=total_dim(modality, config, "state"),
-        action_dim=total_dim(modality, config, "action"),
+        state_dim=fit_check.total_dim(modality, config, "state"),
+        action_dim=fit_check.total_dim(modality, config, "action"),
         **config.model_dump(exclude=_RESOLVED),
     )
 
@@ -160,7 +148,7 @@ def _vector_keys(
 ) -> tuple[VectorKey, ...]:
     """The keys with their statistics, and the names that the dataset has for their numbers."""
     keys = []
-    for name, (key, entry) in present_keys(file, config, modality).items():
+    for name, (key, entry) in fit_check.present_keys(file, config, modality).items():
         column = file.vector_column(modality, name)
         feature = dataset.features.get(column)
         keys.append(
@@ -168,7 +156,7 @@ def _vector_keys(
                 key=name,
                 original_key=column,
                 statistics=statistics.key(column, entry.start, entry.end),
-                rotation_type=rotation_of(key, entry),
+                rotation_type=fit_check.rotation_of(key, entry),
                 names=feature.names[entry.start : entry.end] if feature is not None else (),
                 **entry.model_dump(include={"start", "end", "absolute"}),
                 **key.model_dump(exclude={"rotation_type"}),

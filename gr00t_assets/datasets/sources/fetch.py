@@ -17,19 +17,12 @@ from gr00t_assets.core.files import PARTIAL
 from gr00t_assets.core.locks import Log, exclusive_lock
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.core.yaml_files import validation_problems
+from gr00t_assets.datasets import source_kinds as kinds
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.expert_recording import record_expert
 from gr00t_assets.datasets.lerobot.features import INFO
 from gr00t_assets.datasets.lerobot.writer import V21
-from gr00t_assets.datasets.source_kinds import (
-    EnvironmentSource,
-    FolderSource,
-    GitSource,
-    HubSource,
-    Source,
-    SyntheticSource,
-    without_credentials,
-)
+from gr00t_assets.datasets.source_kinds import Source
 from gr00t_assets.datasets.sources.git_source import fetch_git, git_commit
 from gr00t_assets.datasets.sources.hub_source import fetch_hub, hub_commit
 from gr00t_assets.datasets.sources.versions import files_by_path, refuse_links
@@ -79,15 +72,15 @@ def local_folder(entry: CatalogEntry) -> tuple[Path, str] | None:
         DatasetError: The source is a folder that does not exist.
     """
     source, names = entry.source, [entry.name]
-    if isinstance(source, GitSource):
+    if isinstance(source, kinds.GitSource):
         names.append(Path(source.path).name)
-    elif isinstance(source, HubSource):
+    elif isinstance(source, kinds.HubSource):
         names.append(source.repo_id.split("/")[-1])
     parent = os.environ.get(LOCAL_DATASETS)
     for name in filter(None, names if parent else ()):
         if (folder := Path(parent or "", name)).is_dir():
             return folder, f"folder ${LOCAL_DATASETS}/{name}, in place of {source.describe()}"
-    if not isinstance(source, FolderSource):
+    if not isinstance(source, kinds.FolderSource):
         return None
     folder = project_root() / source.path
     if not folder.is_dir():
@@ -115,15 +108,15 @@ def fetch(entry: CatalogEntry, commit: str | None, folder: Path, scratch: Path, 
         StoreError: The disk has no room for it.
     """
     source, directory = entry.source, scratch / "dataset"
-    if isinstance(source, SyntheticSource):
+    if isinstance(source, kinds.SyntheticSource):
         directory.mkdir()
         generate(source, directory)
-    elif isinstance(source, EnvironmentSource):
+    elif isinstance(source, kinds.EnvironmentSource):
         record_expert(source, directory, V21, log)
-    elif isinstance(source, GitSource | HubSource) and commit is not None:
+    elif isinstance(source, kinds.GitSource | kinds.HubSource) and commit is not None:
         download = folder / f"{_DOWNLOAD}{commit}"
         remove_downloads(folder, keep=download)
-        if isinstance(source, GitSource):
+        if isinstance(source, kinds.GitSource):
             download = fetch_git(source, download, entry.name, log)
         else:
             fetch_hub(source, commit, download, entry.name, log)
@@ -174,12 +167,12 @@ def named_source(text: str, revision: str | None = None, path: str | None = None
     """
     folder = Path(text).expanduser()
     if folder.is_dir():
-        return FolderSource(path=_shown_folder(folder))
-    shown = without_credentials(text)
+        return kinds.FolderSource(path=_shown_folder(folder))
+    shown = kinds.without_credentials(text)
     try:
         if page := _HUB_PAGE.fullmatch(text) or _HUB_ID.fullmatch(text):
             repository, of_page = page.groups()
-            return HubSource(repo_id=repository, revision=revision or of_page or "main")
+            return kinds.HubSource(repo_id=repository, revision=revision or of_page or "main")
         if not _GIT.fullmatch(text):
             what = "a folder, the owner/name of a Hub dataset, or the address of a repository"
             raise DatasetError(text, f"there is no folder {folder.absolute()}.", [f"give {what}"])
@@ -190,10 +183,10 @@ def named_source(text: str, revision: str | None = None, path: str | None = None
             problem = "this address holds a password, and data/datasets.yaml is checked in."
             remedy = "take it out of the address; git asks its credential helper"
             raise DatasetError(shown, problem, [remedy])
-        commit = git_commit(text, revision or "HEAD", without_credentials(text))
-        return GitSource(repository=text, revision=commit, path=path or ".")
+        commit = git_commit(text, revision or "HEAD", kinds.without_credentials(text))
+        return kinds.GitSource(repository=text, revision=commit, path=path or ".")
     except ValidationError as failure:
-        lines = [item.text for item in validation_problems(failure, GitSource)]
+        lines = [item.text for item in validation_problems(failure, kinds.GitSource)]
         raise DatasetError(shown, "this cannot be the source of a dataset.", lines) from failure
 
 
@@ -208,11 +201,11 @@ def _shown_folder(folder: Path) -> str:
 def name_of_source(source: Source) -> str:
     """The name that a dataset gets where none is given: the last of its path or repository."""
     match source:
-        case FolderSource():
+        case kinds.FolderSource():
             place = os.path.normpath(project_root() / source.path)
-        case HubSource():
+        case kinds.HubSource():
             place = source.repo_id
-        case GitSource():
+        case kinds.GitSource():
             whole = source.path in (".", "")
             place = source.repository.rstrip("/").removesuffix(".git") if whole else source.path
         case _:
@@ -228,14 +221,14 @@ def taken_source(entry: CatalogEntry, store: Store, log: Log) -> Iterator[tuple[
     """
     source = entry.source
     if local := local_folder(entry):
-        if isinstance(source, FolderSource):
+        if isinstance(source, kinds.FolderSource):
             _require_dataset(local[0])
         refuse_links(local[0], entry.name)
         yield local[0], source
         return
-    if isinstance(source, HubSource):
+    if isinstance(source, kinds.HubSource):
         source = source.model_copy(update={"revision": hub_commit(source, entry.name)})
-    commit = source.revision if isinstance(source, GitSource | HubSource) else None
+    commit = source.revision if isinstance(source, kinds.GitSource | kinds.HubSource) else None
     with exclusive(entry.name, store, log) as folder:
         try:
             with tempfile.TemporaryDirectory(prefix=f".fetch{PARTIAL}", dir=folder) as scratch:

@@ -14,15 +14,9 @@ from gr00t_assets.core.checksums import read_sealed, sealed, sha256
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store, own_modality_file
+from gr00t_assets.datasets import source_kinds as kinds
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.expert_recording import recording_digest
-from gr00t_assets.datasets.source_kinds import (
-    EnvironmentSource,
-    GitSource,
-    HubSource,
-    SyntheticSource,
-    without_credentials,
-)
 from gr00t_assets.datasets.sources.hub_source import HubUnreachableError, hub_commit
 from gr00t_assets.modality.modality_json import MODALITY, preset_path
 
@@ -76,27 +70,27 @@ def origin_now(entry: CatalogEntry, store: Store) -> tuple[Origin, str | None]:
     """
     source, address, commit, warning = entry.source, None, None, None
     match source:
-        case SyntheticSource():
+        case kinds.SyntheticSource():
             content = [source.digest()]
-        case EnvironmentSource():
+        case kinds.EnvironmentSource():
             content = [recording_digest(source)]
-        case GitSource():
-            address, commit = without_credentials(source.repository), source.revision
+        case kinds.GitSource():
+            address, commit = kinds.without_credentials(source.repository), source.revision
             content = [address, source.path, commit]
-        case HubSource():
+        case kinds.HubSource():
             address = source.repo_id
             commit, warning = _hub_commit(source, entry.name, store)
             preset = sha256(preset_path(source.modality)) if source.modality else None
             content = [address, commit, preset]
         case _:
             raise TypeError(f"{source.kind} has no origin")
-    asked = source.revision if isinstance(source, GitSource | HubSource) else None
+    asked = source.revision if isinstance(source, kinds.GitSource | kinds.HubSource) else None
     key = _key(entry, store, source.kind, *content)
     origin = Origin(kind=source.kind, repository=address, asked=asked, commit=commit, key=key)
     return origin, warning
 
 
-def _hub_commit(source: HubSource, name: str, store: Store) -> tuple[str, str | None]:
+def _hub_commit(source: kinds.HubSource, name: str, store: Store) -> tuple[str, str | None]:
     """The commit of a revision, and a warning where the one in the store is taken unasked."""
     stored = load_origin(name, store)
     asked, stored_commit = ("hub", source.repo_id, source.revision), None
@@ -135,7 +129,7 @@ def replaced_files(entry: CatalogEntry, directory: Path, store: Store) -> dict[P
     own, accepted = _own_files(entry.name, store)
     if own.is_file():
         return {Path(MODALITY): own}
-    if isinstance(entry.source, HubSource) and entry.source.modality is not None:
+    if isinstance(entry.source, kinds.HubSource) and entry.source.modality is not None:
         return {Path(MODALITY): preset_path(entry.source.modality)}
     if accepted.is_file() and not (directory / MODALITY).exists():
         return {Path(MODALITY): accepted}

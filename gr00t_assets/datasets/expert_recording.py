@@ -1,9 +1,10 @@
 """Demonstrations of an environment's own expert, recorded as a LeRobot dataset."""
 
 from collections.abc import Callable
+from contextlib import closing
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -26,14 +27,6 @@ _MOST_FAILURES = 20
 """Episodes more than it has solved that an expert may fail before recording gives up."""
 
 
-class Recorded(NamedTuple):
-    """What was recorded: episodes, their rows, and episodes of failure that were left out."""
-
-    episodes: int
-    rows: int
-    failed: int
-
-
 def recording_digest(source: EnvironmentSource) -> str:
     """16 hex digits over all that decides what is recorded.
 
@@ -47,26 +40,23 @@ def recording_digest(source: EnvironmentSource) -> str:
     return json_hash(content, 16)
 
 
-def record_expert(source: EnvironmentSource, directory: Path, version: str, log: Log) -> Recorded:
+def record_expert(source: EnvironmentSource, directory: Path, version: str, log: Log) -> None:
     """Record episodes in which the expert succeeds, each to its success.
 
     With noise, what is executed is the expert's command and a disturbance, and what is recorded is
     the command: so that there are demonstrations of how to get back (Laskey et al., "DART: Noise
     Injection for Robust Imitation Learning", 2017).
 
-    Args:
-        source: The environment, the number of episodes and the seed of the first, after which
-            others follow but for those of evaluation. Its noise is the standard deviation of what
-            is added to the disturbance of each number in a step; 0.7 of it are left in the next.
-        version: ``v2.1`` or ``v3.0``.
+    Seeds follow that of the first episode but for those of evaluation. The noise is the standard
+    deviation of what is added to the disturbance of each number in a step; 0.7 of it are left in
+    the next. ``version`` is v2.1 or v3.0.
 
     Raises:
         SimulationError: No environment of this name is declared, it cannot be opened, or it has no
             expert, or one that mostly fails.
     """
     environment = load_environments().get(source.environment)
-    env = open_environment(environment)
-    try:
+    with closing(open_environment(environment)) as env:
         if (expert := env.expert()) is None:
             remedy = "it is offered as a function of the environment by env.unwrapped.expert()"
             raise SimulationError(environment.name, "it has no expert to record.", [remedy])
@@ -80,26 +70,21 @@ def record_expert(source: EnvironmentSource, directory: Path, version: str, log:
         failed, recorded = 0, 0
         with DatasetWriter(directory, version, environment.fps, robot, names, modality) as writer:
             evaluated = range(environment.seeds, environment.seeds + environment.episodes)
-            for number in (seed for seed in count(source.seed) if seed not in evaluated):
-                if recorded == source.episodes:
-                    break
-                rows = _episode(environment, env, expert, number, source.noise)
-                if rows is None:
-                    failed += 1
-                    if failed > recorded + _MOST_FAILURES:
-                        found = f"{failed} of {failed + recorded} episodes end without success"
-                        problem = "its expert fails too often to be recorded."
-                        details = [found, "lower the noise, or mend the expert"]
-                        raise SimulationError(environment.name, problem, details)
+            seeds = (seed for seed in count(source.seed) if seed not in evaluated)
+            while recorded < source.episodes:
+                if rows := _episode(environment, env, expert, next(seeds), source.noise):
+                    writer.add(rows)
+                    recorded += 1
                     continue
-                writer.add(rows)
-                recorded += 1
-    finally:
-        env.close()
+                failed += 1
+                if failed > recorded + _MOST_FAILURES:
+                    found = f"{failed} of {failed + recorded} episodes end without success"
+                    problem = "its expert fails too often to be recorded."
+                    details = [found, "lower the noise, or mend the expert"]
+                    raise SimulationError(environment.name, problem, details)
     left_out = f"; {failed} in which the expert failed are left out" if failed else ""
     rows = counted(writer.rows, "row")
     log(f"{environment.name}: {counted(recorded, 'episode')}, {rows}{left_out}")
-    return Recorded(recorded, writer.rows, failed)
 
 
 def _episode(
@@ -134,7 +119,7 @@ def _episode(
 def _state_keys(environment: Environment) -> list[str]:
     """State keys: those that are acted on in the order of the action, then the others."""
     acted = [key for key in environment.action_keys if key in environment.state_keys]
-    return [*acted, *(key for key in environment.state_keys if key not in acted)]
+    return list(dict.fromkeys([*acted, *environment.state_keys]))
 
 
 def _layout(
@@ -152,24 +137,18 @@ def _layout(
         expected = "each action key has the numbers of the state key of the same name"
         problem = "what its action keys stand for cannot be told."
         raise SimulationError(environment.name, problem, [found, expected])
-    columns = {"observation.state": _slices(sizes), "action": _slices(actions)}
+    columns = {"observation.state": sizes, "action": actions}
     names = {
         column: env.names
-        if slices == columns["action"] and len(env.names) == numbers
-        else tuple(
-            f"{key}_{number}"
-            for key, size in slices.items()
-            for number in range(size["end"] - size["start"])
-        )
-        for column, slices in columns.items()
+        if of_keys == actions and len(env.names) == numbers
+        else tuple(f"{key}_{number}" for key, size in of_keys.items() for number in range(size))
+        for column, of_keys in columns.items()
     }
+    cameras = {name: {"original_key": f"observation.images.{name}"} for name in environment.cameras}
     modality = {
-        "state": columns["observation.state"],
-        "action": columns["action"],
-        "video": {
-            camera: {"original_key": f"observation.images.{camera}"}
-            for camera in environment.cameras
-        },
+        "state": _slices(sizes),
+        "action": _slices(actions),
+        "video": cameras,
         "annotation": {"human.task_description": {"original_key": "task_index"}},
     }
     return names, modality

@@ -12,30 +12,18 @@ from gr00t_assets.datasets.quality.columns import Columns
 class EpisodeFigures(NamedTuple):
     """Figures of one episode; arrays over the ``n`` numbers of all columns."""
 
-    moves: np.ndarray
-    """Whether a joint moves between each row and the next, ``(rows,)``; False of the last."""
-    extent: np.ndarray
-    """Share of its range that each number goes through; 0 of noise."""
-    at_limit: np.ndarray
-    """Share of the rows in motion at the least and at the largest value, ``(2, n)``."""
-    outside: np.ndarray
-    """Rows outside q01..q99."""
-    largest_step: np.ndarray
-    """Between successive rows, as a share of the range; 0 of switches."""
-    jumps: np.ndarray
-    """Row before it, number and share of the range of each jump, ``(jumps, 3)``."""
-    lags: np.ndarray
-    """As ``episode_lags`` gives them."""
+    moves: np.ndarray  # (rows,): whether a joint moves from each row to the next; False of the last
+    extent: np.ndarray  # share of its range that each number goes through; 0 of noise
+    at_limit: np.ndarray  # (2, n): share of rows in motion at the least and at the largest value
+    outside: np.ndarray  # rows outside q01..q99
+    largest_step: np.ndarray  # between successive rows, as a share of the range; 0 of switches
+    jumps: np.ndarray  # (jumps, 3): row before it, number and share of the range of each
+    lags: np.ndarray  # as ``episode_lags`` gives them
     jerk: float
-    rest: tuple[int, int]
-    """Rows at rest before the first and after the last move."""
-    copies: list[list[int]]
-    """Of each key that is in both: rows whose action is the state; steps in which the state
-    changes; those of them whose action is the state."""
-    digest: bytes
-    """The same of episodes that are equal to the bit."""
-    points: np.ndarray
-    """Where the robot is in ``REPEAT_POINTS`` rows, as shares of the ranges, flat."""
+    rest: tuple[int, int]  # rows at rest before the first and after the last move
+    copies: list[list[int]]  # as ``_copies`` gives them
+    digest: bytes  # the same of episodes that are equal to the bit
+    points: np.ndarray  # where the robot is in ``REPEAT_POINTS`` rows, as shares of ranges, flat
 
 
 def episode_figures(rows: np.ndarray, columns: Columns, fps: float) -> EpisodeFigures:
@@ -86,8 +74,11 @@ def _rows_at_rest(rows: np.ndarray) -> int:
 
 
 def _copies(rows: np.ndarray, columns: Columns) -> list[list[int]]:
-    """A joint that is held still repeats its state rightly; one that moves and repeats it was
-    recorded without its commands.
+    """Of each key that is in both: rows whose action is the state; steps in which the state
+    changes; those of them whose action is the state.
+
+    A joint that is held still repeats its state rightly; one that moves and repeats it was recorded
+    without its commands.
     """
     counts = []
     for state, action in columns.pairs.values():

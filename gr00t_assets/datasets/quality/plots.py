@@ -2,7 +2,7 @@
 
 import io
 import textwrap
-from itertools import chain
+from itertools import chain, cycle
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -84,10 +84,9 @@ def _idle(axes: "Axes", quality: Quality) -> str:
         _labels(axes, "episode", "seconds at rest", whole="x")
     else:
         most = max(*idle.start, *idle.end, 1)
-        edges = np.arange(0, most + 2, -(-most // 30)) - 0.5
-        axes.hist([start, end], bins=(edges / quality.fps).tolist(), color=[_BLUE, _ORANGE])
-        axes.plot([], [], color=_BLUE, linewidth=6, label="at the start")
-        axes.plot([], [], color=_ORANGE, linewidth=6, label="at the end")
+        edges = ((np.arange(0, most + 2, -(-most // 30)) - 0.5) / quality.fps).tolist()
+        labels = ["at the start", "at the end"]
+        axes.hist([start, end], edges, color=[_BLUE, _ORANGE], label=labels)
         _labels(axes, "seconds at rest", "episodes")
     axes.set_ylim(bottom=0)
     if not (start.any() or end.any()):
@@ -177,8 +176,7 @@ def _lags(axes: "Axes", quality: Quality) -> str:
 def _brightness(axes: "Axes", quality: Quality) -> str:
     if not quality.cameras:
         return _nothing(axes, "no frame cache")
-    for number, camera in enumerate(quality.cameras):
-        color = _CAMERAS[number % len(_CAMERAS)]
+    for camera, color in zip(quality.cameras, cycle(_CAMERAS), strict=False):
         label = _short(camera.camera)
         axes.plot(camera.episode, camera.luminance, ".-", color=color, lw=0.8, ms=4, label=label)
     axes.set_ylim(0, 255)

@@ -16,7 +16,12 @@ from gr00t_assets.datasets.checks.scan import (
     scan_dataset,
     stored_scan,
 )
-from gr00t_assets.datasets.fit import fit_check
+from gr00t_assets.datasets.fit.fit_check import (
+    Fit,
+    fitting_data_configs,
+    known_cameras,
+    name_findings,
+)
 from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.folder import FAULTS, Folder
 from gr00t_assets.datasets.lerobot.info import read_info
@@ -80,7 +85,7 @@ def _all_findings(
     """The findings of a scan together with those of a data config, errors first, by code."""
     collector = Collector(FAULTS)
     named = None if isinstance(data_config, DataConfig) else data_config
-    for finding in fit_check.name_findings(named, embodiment_tag):
+    for finding in name_findings(named, embodiment_tag):
         collector.add(finding)
     if scan.widths:
         with collector.guard(MODALITY):
@@ -101,10 +106,11 @@ def _check_fit(
     modality = check_modality(folder, info)
     is_config = isinstance(data_config, DataConfig)
     config = data_config if is_config else configs.get(data_config or "")
+    fit = Fit(modality, config) if modality and config else None
     if modality is not None and len(info.features) == len(info.raw.get("features") or ()):
-        cameras = fit_check.known_cameras(info, scan.cameras, scan.measured)
-        fitting = fit_check.fitting_data_configs(modality, cameras)
-        for finding in fit_check.fit_findings(modality, cameras, config) if config else ():
+        cameras = known_cameras(info, scan.cameras, scan.measured)
+        fitting = fitting_data_configs(modality, cameras)
+        for finding in fit.findings(cameras) if fit else ():
             if finding.code == "config-key" and fitting:
                 remedy = f"choose a data config that fits: {', '.join(fitting)}"
                 finding = finding.model_copy(update={"remedy": remedy})
@@ -112,13 +118,7 @@ def _check_fit(
         if data_config is None and not fitting:
             found = "cameras and keys that no data config has together"
             collector.report("no-data-config-fits", MODALITY, found, configs=", ".join(configs))
-    keys = fit_check.present_keys(modality, config, "action") if modality and config else {}
     for column, constant in scan.constant.items():
-        parts = [
-            part
-            for key, (_, part) in keys.items()
-            if modality and modality.vector_column("action", key) == column
-        ]
-        used = [n for n in constant if any(part.start <= n < part.end for part in parts)]
+        used = [number for number in constant if fit and fit.uses(column, number)]
         name = config.name if config else None
         check_constant(collector, info.features[column], modality, constant, used, name)

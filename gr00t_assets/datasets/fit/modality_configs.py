@@ -6,19 +6,20 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
+from gr00t_assets.datasets.checks.meta_files import MODALITIES
 from gr00t_assets.datasets.curation import held_out_episodes
-from gr00t_assets.datasets.fit import fit_check
 from gr00t_assets.datasets.fit.dataset_check import check_stored_dataset
+from gr00t_assets.datasets.fit.fit_check import Fit, known_cameras, name_findings, rotation_of
 from gr00t_assets.datasets.frames.frame_check import check_frames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.features import Camera
 from gr00t_assets.datasets.lerobot.statistics import ColumnStatistics, relative_statistics
 from gr00t_assets.datasets.sources.versions import load_record, require_sound_version
 from gr00t_assets.modality.config import ModalityConfig, VectorKey, VideoKey, save_modality_config
-from gr00t_assets.modality.data_config import DataConfig, data_configs
+from gr00t_assets.modality.data_config import data_configs
 from gr00t_assets.modality.generations import GENERATIONS
 from gr00t_assets.modality.key_config import CameraTransforms
-from gr00t_assets.modality.modality_json import Modality, ModalityFile, parse_modality
+from gr00t_assets.modality.modality_json import Modality, parse_modality
 
 
 def build_modality_config(
@@ -84,16 +85,15 @@ def resolve_modality_config(
             cannot be had.
     """
     modality, config = parse_modality(dataset.modality, name), data_configs().get(data_config)
-    cameras = fit_check.known_cameras(dataset.info, dataset.cameras, measured)
-    findings = fit_check.name_findings(data_config, embodiment_tag)
-    findings += fit_check.fit_findings(modality, cameras, config) if config is not None else []
+    cameras = known_cameras(dataset.info, dataset.cameras, measured)
+    findings = name_findings(data_config, embodiment_tag)
+    findings += Fit(modality, config).findings(cameras) if config is not None else []
     if findings or config is None:
         problem = f"it does not fit the data config {data_config}."
         raise DatasetError(name, problem, list(map(_line, findings)))
     generation = GENERATIONS[config.generation]
-    statistics = ColumnStatistics(dataset, generation.stored_statistics)
-    state = _vector_keys(dataset, modality, statistics, config, "state")
-    action = _vector_keys(dataset, modality, statistics, config, "action")
+    statistics, fit = ColumnStatistics(dataset, generation.stored_statistics), Fit(modality, config)
+    state, action = (_vector_keys(dataset, fit, statistics, kind) for kind in MODALITIES)
     language = modality.annotation_column(config.language)
     features = {key: modality.video_feature(key) for key in config.video}
     if absent := [feature for feature in features.values() if feature not in cameras]:
@@ -118,8 +118,8 @@ def resolve_modality_config(
         action=relative_statistics(dataset, state, action, config.action_indices),
         language=language,
         language_key=config.language if config.language != language else None,
-        state_dim=fit_check.total_dim(modality, config, "state"),
-        action_dim=fit_check.total_dim(modality, config, "action"),
+        state_dim=fit.total_dim("state"),
+        action_dim=fit.total_dim("action"),
         **config.model_dump(exclude=_RESOLVED),
     )
 
@@ -140,23 +140,19 @@ def embodiment_tag_of(entry: CatalogEntry) -> str:
 
 
 def _vector_keys(
-    dataset: LeRobotDataset,
-    file: ModalityFile,
-    statistics: ColumnStatistics,
-    config: DataConfig,
-    modality: Modality,
+    dataset: LeRobotDataset, fit: Fit, statistics: ColumnStatistics, modality: Modality
 ) -> tuple[VectorKey, ...]:
     """The keys with their statistics, and the names that the dataset has for their numbers."""
     keys = []
-    for name, (key, entry) in fit_check.present_keys(file, config, modality).items():
-        column = file.vector_column(modality, name)
+    for name, (key, entry) in fit.keys(modality).items():
+        column = fit.file.vector_column(modality, name)
         feature = dataset.features.get(column)
         keys.append(
             VectorKey(
                 key=name,
                 original_key=column,
                 statistics=statistics.key(column, entry.start, entry.end),
-                rotation_type=fit_check.rotation_of(key, entry),
+                rotation_type=rotation_of(key, entry),
                 names=feature.names[entry.start : entry.end] if feature is not None else (),
                 **entry.model_dump(include={"start", "end", "absolute"}),
                 **key.model_dump(exclude={"rotation_type"}),

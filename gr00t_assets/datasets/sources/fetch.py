@@ -97,10 +97,7 @@ def fetch(entry: CatalogEntry, commit: str | None, folder: Path, scratch: Path, 
         commit: Commit of the source, where it has one.
         folder: The dataset's folder in the store. A download stays below it, in
             ``.download-COMMIT``, until ``remove_downloads``, so that what breaks can go on.
-        scratch: An empty folder on the same disk.
-
-    Returns:
-        The dataset's folder in ``scratch``.
+        scratch: An empty folder on the same disk, in which the returned one is made.
 
     Raises:
         DatasetError: It cannot be had; the message says what to do.
@@ -135,11 +132,9 @@ def remove_downloads(folder: Path, keep: Path | None = None) -> None:
 def lay_out(
     source: Path, target: Path, copied: bool = False, replaced: Mapping[Path, Path] | None = None
 ) -> None:
-    """Put the files of a dataset under another folder without taking them from the first.
+    """Put the files of a dataset, and those that replace some, under another folder as well.
 
-    Args:
-        copied: Whether the files get bytes of their own; else both share them where the disk can.
-        replaced: Files that stand in for those of the dataset, by path relative to it.
+    They are ``copied``, or both folders share their bytes where the disk can.
     """
     for path, file in files_by_path(source, replaced).items():
         (target / path).parent.mkdir(parents=True, exist_ok=True)
@@ -154,13 +149,10 @@ def lay_out(
 
 
 def named_source(text: str, revision: str | None = None, path: str | None = None) -> Source:
-    """The source that a text names.
+    """The source that a text names, at a branch, tag or commit, in a folder of a git repository.
 
-    Args:
-        text: A folder; ``owner/name`` or a page of the Hub; an address of git, or a page of a
-            folder on its web server, such as https://github.com/OWNER/NAME/tree/main/FOLDER.
-        revision: Branch, tag or commit of the Hub or of git.
-        path: Folder inside a git repository.
+    The text is a folder; ``owner/name`` or a page of the Hub; an address of git, or a page of a
+    folder on its web server, such as https://github.com/OWNER/NAME/tree/main/FOLDER.
 
     Raises:
         DatasetError: It names none of them, or a repository that cannot be had.

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -67,11 +68,7 @@ def fetch_git(source: GitSource, directory: Path, name: str, log: Log) -> Path:
 
 
 def _check_out(source: GitSource, checkout: Path, lfs: Path, name: str) -> Path:
-    whole_repository = source.path == "."
-
-    def git(*arguments: str) -> None:
-        _git(checkout, name, source.repository, *arguments)
-
+    git, whole_repository = partial(_git, checkout, name, source.repository), source.path == "."
     git("init", "--quiet")
     git("config", "lfs.storage", str(lfs.resolve()))
     if not whole_repository:
@@ -81,8 +78,7 @@ def _check_out(source: GitSource, checkout: Path, lfs: Path, name: str) -> Path:
     dataset = checkout / source.path
     if not dataset.is_dir():
         problem = f"commit {source.revision[:12]} has no folder {source.path}."
-        where = f"repository: {without_credentials(source.repository)}"
-        raise DatasetError(name, problem, [where])
+        raise DatasetError(name, problem, [f"repository: {without_credentials(source.repository)}"])
     if any(is_lfs_pointer(path) for path in dataset.rglob("*") if path.is_file()):
         if shutil.which("git-lfs") is None:
             problem = "its files are in Git LFS, and git-lfs is not installed."
@@ -132,7 +128,6 @@ def _git(directory: Path, name: str, repository: str, *arguments: str) -> str:
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
             errors="replace",
             timeout=_TIMEOUT,
             encoding="utf-8",

@@ -42,10 +42,9 @@ def hub_commit(source: HubSource, name: str) -> str:
 
     if source.pinned:
         return source.revision
+    hub, revision = HfApi(endpoint=_endpoint()), source.revision
     try:
-        info = HfApi(endpoint=_endpoint()).dataset_info(
-            source.repo_id, revision=source.revision, timeout=_TIMEOUT
-        )
+        info = hub.dataset_info(source.repo_id, revision=revision, timeout=_TIMEOUT)
     except Exception as error:
         raise _explained(error, source, name) from error
     assert info.sha is not None
@@ -53,13 +52,10 @@ def hub_commit(source: HubSource, name: str) -> str:
 
 
 def fetch_hub(source: HubSource, commit: str, directory: Path, name: str, log: Log) -> None:
-    """Bring a dataset repository at a commit into a folder; files that are there are kept.
+    """Bring a dataset repository at a commit into a folder; what a failed call left there is used.
 
     The client downloads, also from Xet, and continues a file whose connection breaks for as long
     as the process lives. What it brought is held against the hashes of the commit.
-
-    Args:
-        directory: Folder of this very commit, empty or left by an earlier call that failed.
 
     Raises:
         HubUnreachableError: The connection broke; complete files are kept in ``directory``.
@@ -78,8 +74,8 @@ def fetch_hub(source: HubSource, commit: str, directory: Path, name: str, log: L
         kept = f"{len(files) - len(missing)} files, {format_bytes(total - needed)}"
         log(f"{name}: {kept} are here from an earlier try")
     if needed > (free := free_bytes(directory)):
-        problem = f"it needs {format_bytes(needed)} more, and {format_bytes(free)} are free "
-        problem += "on the disk of the store."
+        free_now = f"{format_bytes(free)} are free on the disk of the store"
+        problem = f"it needs {format_bytes(needed)} more, and {free_now}."
         remedy = "free some space, or move the store with GR00T_ASSETS_STORE, and run it again"
         raise StoreError(name, problem, [remedy])
     try:
@@ -103,16 +99,14 @@ def _listed(source: HubSource, commit: str, name: str) -> list["RepoFile"]:
     from huggingface_hub.hf_api import RepoFile
 
     try:
-        entries = list(
-            HfApi(endpoint=_endpoint()).list_repo_tree(
-                source.repo_id, repo_type="dataset", revision=commit, recursive=True
-            )
+        tree = HfApi(endpoint=_endpoint()).list_repo_tree(
+            source.repo_id, repo_type="dataset", revision=commit, recursive=True
         )
+        entries = list(tree)
     except Exception as error:
         raise _explained(error, source, name) from error
     paths = [entry.path for entry in entries]
-    outside = [path for path in paths if leaves_folder(path) or "\\" in path]
-    if outside:
+    if outside := [path for path in paths if leaves_folder(path) or "\\" in path]:
         remedy = "nothing was downloaded; tell the owner of the repository"
         problem = "the Hub lists files that leave the dataset's folder."
         raise DatasetError(name, problem, [*first_lines(outside), remedy])
@@ -141,10 +135,9 @@ def _is_right(file: "RepoFile", directory: Path) -> bool:
 def _remove_wrong(files: list["RepoFile"], directory: Path) -> list["RepoFile"]:
     """The files that are not there with the right bytes; what is there of them is removed."""
     with ThreadPoolExecutor() as pool:
-        right = list(pool.map(lambda file: _is_right(file, directory), files))
-    wrong = [file for file, matches in zip(files, right, strict=True) if not matches]
-    for file in wrong:
-        path = directory / file.path
+        right = pool.map(lambda file: _is_right(file, directory), files)
+        wrong = [file for file, matches in zip(files, right, strict=True) if not matches]
+    for path in (directory / file.path for file in wrong):
         if path.is_symlink() or path.is_file():
             path.unlink()
     return wrong
@@ -184,38 +177,30 @@ def _download(source: HubSource, commit: str, directory: Path, log: Log) -> None
 
 
 def _endpoint() -> str | None:
-    """``HF_ENDPOINT`` where it is set."""
     return os.environ.get("HF_ENDPOINT") or None
 
 
 def _explained(error: Exception, source: HubSource, name: str) -> DatasetError:
     """The error to raise in place of one of the Hub's client."""
-    from huggingface_hub import get_token
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub import errors, get_token
 
-    if isinstance(error, LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
-        error = error.__cause__
+    cause = error.__cause__
+    if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(cause, Exception):
+        error = cause
     names = " or ".join(dict.fromkeys([name, source.repo_id.split("/")[-1]]))
     local = f"or set GR00T_ASSETS_DATASETS to a folder that holds {names}"
     where = without_credentials(_endpoint() or "https://huggingface.co")
-    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+    status = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else None
     token = "set HF_TOKEN to a token that may read it"
     if get_token():
         token = "the token that is set may not read it; " + token
-    if isinstance(error, GatedRepoError):
+    if isinstance(error, errors.GatedRepoError):
         problem = f"the Hub dataset {source.repo_id} is gated."
         return DatasetError(name, problem, ["accept its terms on its page", token, local])
-    if isinstance(error, RevisionNotFoundError):
+    if isinstance(error, errors.RevisionNotFoundError):
         problem = f"the Hub dataset {source.repo_id} has no revision {source.revision}."
         return DatasetError(name, problem, ["correct revision in data/datasets.yaml", local])
-    if isinstance(error, RepositoryNotFoundError) or status in _REFUSED:
+    if isinstance(error, errors.RepositoryNotFoundError) or status in _REFUSED:
         problem = f"{where} has no dataset {source.repo_id}, or it is private."
         remedy = f"correct repo_id in data/datasets.yaml, or, where it is private, {token}"
         return DatasetError(name, problem, [f"it answered {status}", remedy, local])
@@ -223,7 +208,8 @@ def _explained(error: Exception, source: HubSource, name: str) -> DatasetError:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     remedy = "see that this machine reaches the Hub, and try again; what is complete is kept"
     answered = status is not None and status < 500 and status not in _BUSY
-    kind = DatasetError if answered or isinstance(error, HFValidationError) else HubUnreachableError
+    answered = answered or isinstance(error, errors.HFValidationError)
+    kind = DatasetError if answered else HubUnreachableError
     return kind(name, problem, [without_token(reason), remedy, local])
 
 

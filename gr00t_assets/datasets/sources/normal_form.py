@@ -134,13 +134,11 @@ def _listed(entry: CatalogEntry, directory: Path) -> Metadata:
 
 def _rows_to_trim(dataset: LeRobotDataset, trim: IdleTrim) -> dict[int, tuple[int, int]]:
     """Rows at rest that are cut off at start and end of each episode; see ``IdleTrim``."""
-    extremes = [
-        np.stack([np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)]) for _, rows in _joints(dataset)
-    ]
-    if not extremes:
-        return {}
-    ranges = np.max(extremes, axis=0)[1] - np.min(extremes, axis=0)[0]
-    limits, trimmed = trim.threshold * ranges, {}
+    low, high = np.inf, -np.inf
+    for _, rows in _joints(dataset):
+        low = np.minimum(low, np.nanmin(rows, axis=0))
+        high = np.maximum(high, np.nanmax(rows, axis=0))
+    limits, trimmed = trim.threshold * (high - low), {}
     window = max(round(dataset.fps), 1)
     for index, rows in _joints(dataset):
         first = _first_moving(rows, window, limits)

@@ -112,13 +112,9 @@ def content_files(directory: Path) -> list[Path]:
 
 
 def files_by_path(directory: Path, replaced: Mapping[Path, Path] | None = None) -> dict[Path, Path]:
-    """The files that a dataset consists of by path relative to its folder, sorted.
-
-    Args:
-        replaced: Files that stand in for those of the folder, by path relative to it.
-    """
+    """The files of a dataset by path in its folder, sorted, with those that stand in for some."""
     own = {path: directory / path for path in content_files(directory)}
-    return dict(sorted((own | dict(replaced or {})).items()))
+    return dict(sorted({**own, **(replaced or {})}.items()))
 
 
 def content_hash(directory: Path, replaced: Mapping[Path, Path] | None = None) -> str:
@@ -142,8 +138,8 @@ def hash_of_files(hashes: Mapping[str, str]) -> str:
 
 def first_lines(lines: Sequence[str]) -> list[str]:
     """The first twenty lines of an error, and how many more there are."""
-    others = len(lines) - _SHOWN
-    return [*lines[:_SHOWN], *([f"and {others} more"] if others > 0 else [])]
+    more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    return [*lines[:_SHOWN], *more]
 
 
 def refuse_links(directory: Path, name: str) -> None:
@@ -220,16 +216,11 @@ def require_sound_version(name: str, version: str, store: Store) -> None:
 
 
 def check_rows_and_meta(name: str, version: str, store: Store, *, with_videos: bool = False) -> str:
-    """Hold the files that a training reads against their hashes, in a bounded time.
+    """Hold the files that a training reads, perhaps the videos as well, against their hashes.
 
     All of ``meta/`` and up to ``ROWS_BYTES`` of the rows are hashed; of longer ones those that half
-    a second is enough for, drawn at random, others at every start.
-
-    Args:
-        with_videos: Whether the training reads the videos as well.
-
-    Returns:
-        What was looked at, in words.
+    a second is enough for, drawn at random, others at every start. What was looked at is returned
+    in words.
 
     Raises:
         DatasetError: A file has changed, or is missing.
@@ -239,10 +230,8 @@ def check_rows_and_meta(name: str, version: str, store: Store, *, with_videos: b
     if recorded is None:
         size = sum((directory / path).stat().st_size for path in content_files(directory))
         if size > _UNRECORDED_BYTES:
-            return (
-                f"no file of {name}, {format_bytes(size)}, was compared: nothing is recorded of "
-                "them; gr00t-assets store verify records it"
-            )
+            why = "nothing is recorded of them; gr00t-assets store verify records it"
+            return f"no file of {name}, {format_bytes(size)}, was compared: {why}"
         require_sound_version(name, version, store)
         return f"all files of {name} are those of version {version}"
     meta = {path for path in recorded if path.startswith("meta/")}

@@ -1,5 +1,6 @@
-"""State and action as one matrix an episode: keys, names and ranges of its numbers."""
+"""State and action as one matrix an episode, names and ranges of its numbers; the instructions."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,8 +10,17 @@ import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.quality.thresholds import NOISE_STEP, SAMPLED_ROWS, SWITCH_VALUES
+from gr00t_assets.datasets.quality import thresholds as limits
+from gr00t_assets.datasets.quality.figures import Language
 from gr00t_assets.modality.modality_json import DEFAULT_COLUMNS, Modality, parse_modality
+
+_PREFERRED = (
+    "annotation.human.action.task_description",
+    "annotation.human.task_description",
+    "annotation.human.coarse_action",
+)
+_SHOWN = 50
+"""Instructions that are listed."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +129,7 @@ class Columns:
 
     def _measure_ranges(self, statistics: object) -> None:
         """Extremes are those of all rows, the rest that of at most ``SAMPLED_ROWS`` rows."""
-        every = -(-self._dataset.frame_count // SAMPLED_ROWS) or 1
+        every = -(-self._dataset.frame_count // limits.SAMPLED_ROWS) or 1
         low, high = np.full((2, len(self.labels)), np.nan)
         sampled, steps = [], []
         for rows in self.rows():
@@ -138,8 +148,8 @@ class Columns:
             if known is not None:
                 self.quantiles[:, span] = known
         values = np.array([len(np.unique(number)) for number in sample.T], dtype=int)
-        self.switches = values <= SWITCH_VALUES
-        self.noise = np.median(np.concatenate(steps), axis=0) > NOISE_STEP * (upper - lower)
+        self.switches = values <= limits.SWITCH_VALUES
+        self.noise = np.median(np.concatenate(steps), axis=0) > limits.NOISE_STEP * (upper - lower)
         self.minimum, self.maximum = np.nan_to_num(low), np.nan_to_num(high)
         self.extent = self.maximum - self.minimum
         self.moving = self.extent > 0
@@ -156,3 +166,52 @@ def _stored_quantiles(statistics: Any, column: str, width: int) -> np.ndarray | 
         return None
     fits = quantiles.shape == (2, width) and np.isfinite(quantiles).all()
     return quantiles if fits else None
+
+
+def measure_language(dataset: LeRobotDataset, column: str | None) -> Language | None:
+    """Instructions by rows, of the column that modality.json names where none is given.
+
+    Raises:
+        DatasetError: An episode cannot be read.
+    """
+    column = column or _instruction_column(dataset)
+    if column is None:
+        return None
+    rows: Counter[str] = Counter()
+    for episode in dataset.episodes:
+        indices = dataset.vector(episode.index, column)[:, 0]
+        for index, count in zip(*np.unique(indices, return_counts=True), strict=True):
+            text = dataset.tasks.get(int(index), "") if np.isfinite(index) else ""
+            rows[text] += int(count)
+    total = max(rows.total(), 1)
+    empty = sorted(text for text in rows if is_placeholder(text))
+    return Language(
+        column=column,
+        shares={text: count / total for text, count in rows.most_common(_SHOWN)},
+        distinct=len(rows),
+        empty_share=sum(rows[text] for text in empty) / total,
+        placeholders=tuple(empty[:_SHOWN]),
+    )
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether a text is empty or a placeholder.
+
+    Examples:
+        >>> [is_placeholder(text) for text in ("", "valid", "Task 1", "42", "pick the pear")]
+        [True, True, True, True, False]
+    """
+    letters = "".join(letter if letter.isalpha() else " " for letter in text.lower()).split()
+    return (len(letters) < 2 and set(letters) <= limits.PLACEHOLDERS) or text in limits.PLACEHOLDERS
+
+
+def _instruction_column(dataset: LeRobotDataset) -> str | None:
+    with suppress(DatasetError):  # Other checks report a file that is missing or wrong.
+        file = parse_modality(dataset.modality, dataset.name)
+        names = file.annotation_keys()
+        preferred = [name for name in _PREFERRED if name in names]
+        for name in (*preferred, *(name for name in names if "valid" not in name)):
+            column = file.annotation_column(name)
+            if column in dataset.features:
+                return column
+    return "task_index" if "task_index" in dataset.features else None

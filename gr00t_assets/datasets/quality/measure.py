@@ -1,13 +1,12 @@
 """Measuring the quality of a dataset: what no check forbids and a policy still learns from."""
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import read_limited
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
@@ -15,20 +14,23 @@ from gr00t_assets.datasets.lerobot.info import V30
 from gr00t_assets.datasets.lerobot.statistics import STATS
 from gr00t_assets.datasets.quality import figures, motion
 from gr00t_assets.datasets.quality import thresholds as limits
-from gr00t_assets.datasets.quality.cameras import measure_camera
-from gr00t_assets.datasets.quality.columns import Columns
+from gr00t_assets.datasets.quality.columns import Columns, measure_language
 from gr00t_assets.datasets.quality.figures import Quality
 from gr00t_assets.datasets.quality.scores import episode_scores, find_repeats
 from gr00t_assets.datasets.quality.table import find_warnings
-from gr00t_assets.modality.modality_json import parse_modality
+from gr00t_assets.datasets.videos import spread_positions
 
-_PREFERRED = (
-    "annotation.human.action.task_description",
-    "annotation.human.task_description",
-    "annotation.human.coarse_action",
-)
-_SHOWN = 50
-"""Instructions that are listed."""
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LUMINANCE_WEIGHTS = np.array([0.299, 0.587, 0.114])
+"""Of red, green and blue in luminance, ITU-R BT.601."""
+
+_EVERY = 4
+"""Pixels of which one is looked at, in each direction."""
+
+_BLOCK = 64
+"""Frames that are in memory at a time."""
 
 Parts = list[motion.EpisodeFigures]
 """Figures of each episode."""
@@ -69,10 +71,10 @@ def measure_quality(
         copies=tuple(_copies(columns, parts, total)),
         motion=_motion(columns, indices, parts, dataset.fps),
         repeats=find_repeats(dataset.episodes, parts) if columns.spans else (),
-        language=_language(dataset, language_column),
+        language=measure_language(dataset, language_column),
         cameras=()
         if cache is None
-        else tuple(measure_camera(dataset, cache, camera, moves) for camera in cache.cameras),
+        else tuple(_camera(dataset, cache, camera, moves) for camera in cache.cameras),
     )
     measured = measured.model_copy(update={"scores": episode_scores(measured, indices)})
     return measured.model_copy(update={"warnings": tuple(find_warnings(measured))})
@@ -187,46 +189,65 @@ def _at_limit(columns: Columns, indices: list[int], parts: Parts) -> Iterator[fi
         )
 
 
-def _language(dataset: LeRobotDataset, column: str | None) -> figures.Language | None:
-    """Instructions by rows, of the column that modality.json names where none is given."""
-    column = column or _instruction_column(dataset)
-    if column is None:
-        return None
-    rows: Counter[str] = Counter()
-    for episode in dataset.episodes:
-        indices = dataset.vector(episode.index, column)[:, 0]
-        for index, count in zip(*np.unique(indices, return_counts=True), strict=True):
-            text = dataset.tasks.get(int(index), "") if np.isfinite(index) else ""
-            rows[text] += int(count)
-    total = max(rows.total(), 1)
-    empty = sorted(text for text in rows if is_placeholder(text))
-    return figures.Language(
-        column=column,
-        shares={text: count / total for text, count in rows.most_common(_SHOWN)},
-        distinct=len(rows),
-        empty_share=sum(rows[text] for text in empty) / total,
-        placeholders=tuple(empty[:_SHOWN]),
+def _camera(
+    dataset: LeRobotDataset, cache: FrameCache, camera: str, moves: Sequence[np.ndarray]
+) -> figures.Camera:
+    """Figures of the frames of whole episodes, as many as make ``SCANNED_FRAMES``; ``moves`` are of
+    every episode.
+    """
+    import pandas as pd
+
+    parts = []
+    most = max(limits.SCANNED_FRAMES * len(dataset.episodes) // max(dataset.frame_count, 1), 1)
+    for place in spread_positions(len(dataset.episodes), most):
+        index = dataset.episodes[place].index
+        rows = cache.rows(index, camera, dataset.timestamps(index))
+        light, same = _scan(cache, camera, rows)
+        columns = {"light": light, "same": same, "moving": moves[place]}
+        part = pd.DataFrame({"episode": index, "row": np.arange(len(rows)), **columns})
+        part["place"] = place + part.row / len(rows)
+        parts.append(part)
+    frames = pd.concat(parts, ignore_index=True)
+    pairs = frames[frames.duplicated("episode", keep="last")]
+    flickers = frames.groupby("episode").light.diff().abs() > limits.FLICKER
+    black = (frames.light < limits.BLACK).groupby(frames.episode, sort=False).mean()
+    shown = frames.iloc[spread_positions(len(frames), limits.SHOWN_FRAMES)]
+    return figures.Camera(
+        camera=camera,
+        episode=tuple(shown.place.tolist()),
+        luminance=tuple(shown.light.tolist()),
+        frames=len(frames),
+        mean=float(frames.light.mean()),
+        dark_share=float((frames.light < limits.DARK).mean()),
+        bright_share=float((frames.light > limits.BRIGHT).mean()),
+        flicker_share=flickers.sum() / max(len(pairs), 1),
+        identical_share=pairs.same.sum() / max(len(pairs), 1),
+        frozen_share=(pairs.same & pairs.moving).sum() / max(pairs.moving.sum(), 1),
+        freezes=tuple(_freezes(pairs, dataset.fps)),
+        black={int(index): float(share) for index, share in black[black > 0].items()},
     )
 
 
-def is_placeholder(text: str) -> bool:
-    """Whether a text is empty or a placeholder.
+def _freezes(pairs: "pd.DataFrame", fps: float) -> Iterator[figures.Freeze]:
+    """Runs of pairs of the same frame, during most of which the robot moves."""
+    state = pairs[["episode", "same"]]
+    runs = (state != state.shift()).any(axis=1).cumsum()
+    for _, run in pairs[pairs.same].groupby(runs):
+        seconds = len(run) / fps
+        if seconds >= limits.FREEZE_SECONDS and run.moving.mean() > 0.5:
+            first = run.iloc[0]
+            yield figures.Freeze(episode=int(first.episode), row=int(first.row), seconds=seconds)
 
-    Examples:
-        >>> [is_placeholder(text) for text in ("", "valid", "Task 1", "42", "pick the pear")]
-        [True, True, True, True, False]
-    """
-    letters = "".join(letter if letter.isalpha() else " " for letter in text.lower()).split()
-    return (len(letters) < 2 and set(letters) <= limits.PLACEHOLDERS) or text in limits.PLACEHOLDERS
 
-
-def _instruction_column(dataset: LeRobotDataset) -> str | None:
-    with suppress(DatasetError):  # Other checks report a file that is missing or wrong.
-        file = parse_modality(dataset.modality, dataset.name)
-        names = file.annotation_keys()
-        preferred = [name for name in _PREFERRED if name in names]
-        for name in (*preferred, *(name for name in names if "valid" not in name)):
-            column = file.annotation_column(name)
-            if column in dataset.features:
-                return column
-    return "task_index" if "task_index" in dataset.features else None
+def _scan(cache: FrameCache, camera: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean grey level of each frame, and whether the next is the same; False of the last."""
+    light, same, last = [], [], None
+    for start in range(0, len(rows), _BLOCK):
+        frames = cache.frames(camera, rows[start : start + _BLOCK])[:, ::_EVERY, ::_EVERY]
+        light.append(frames.mean(axis=(1, 2)) @ _LUMINANCE_WEIGHTS)
+        levels = frames.astype(np.int16)
+        levels = levels if last is None else np.concatenate([last, levels])
+        differences = np.abs(np.diff(levels, axis=0)).max(axis=(1, 2, 3))
+        same.append(differences <= limits.FREEZE_LEVELS * np.ptp(levels[1:], axis=(1, 2, 3)))
+        last = levels[-1:]
+    return np.concatenate(light), np.append(np.concatenate(same), False)

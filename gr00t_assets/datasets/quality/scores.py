@@ -33,18 +33,16 @@ _OF_EPISODES = frozenset(
 """Faults that go with the episode; any other is of the whole dataset, or is mended by hand."""
 
 
-def find_repeats(
-    episodes: Sequence[Episode], figures: Sequence[EpisodeFigures]
-) -> tuple[Repeat, ...]:
+def find_repeats(episodes: Sequence[Episode], parts: list[EpisodeFigures]) -> tuple[Repeat, ...]:
     """Each episode that repeats another, with the first that it repeats.
 
     A copy that is cut or shifted in time is not seen.
     """
     first: dict[bytes, int] = {}
-    originals = [first.setdefault(item.digest, place) for place, item in enumerate(figures)]
+    originals = [first.setdefault(item.digest, place) for place, item in enumerate(parts)]
     repeats = {place: (of, 0.0) for place, of in enumerate(originals) if of != place}
     places = list(first.values())
-    points = np.array([figures[place].points for place in places])
+    points = np.array([parts[place].points for place in places])
     lengths = np.array([episodes[place].length for place in places])
     for left, right, distance in near_pairs(points, lengths):
         original, place = places[left], places[right]
@@ -102,8 +100,7 @@ def _faults(quality: Quality, episodes: Sequence[int]) -> Iterator[tuple[int, st
         text = f"{'nearly ' if repeat.distance else ''}repeats episode {repeat.original}"
         yield repeat.episode, kind, text, 1.0
     for label, indices in quality.motion.stuck.items():
-        for index in indices:
-            yield index, "stuck", f"{label} is stuck", 1.0
+        yield from ((index, "stuck", f"{label} is stuck", 1.0) for index in indices)
     for camera in quality.cameras:
         name = camera.camera.rsplit(".", 1)[-1]
         for freeze in camera.freezes:
@@ -117,9 +114,8 @@ def _faults(quality: Quality, episodes: Sequence[int]) -> Iterator[tuple[int, st
             yield index, "jumps", text, 1.0
     for limit in quality.motion.limits:
         for label, above in zip(limit.labels, limit.episodes, strict=True):
-            if not is_meant(label):
-                for index in above:
-                    yield index, "limit", f"{label} of {limit.column} at its limit", 1.0
+            text = f"{label} of {limit.column} at its limit"
+            yield from ((index, "limit", text, 1.0) for index in above if not is_meant(label))
     motion, rows = quality.motion, quality.lengths.rows
     for place, index in enumerate(episodes):
         if index in motion.jerk_outliers:

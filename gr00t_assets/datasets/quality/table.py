@@ -41,12 +41,9 @@ def quality_table(quality: Quality) -> list[list[str]]:
 
 def score_table(quality: Quality) -> list[list[str]]:
     """Rows of episode, score and reasons, the lowest first; those without a fault are left out."""
-    scores = sorted(quality.scores, key=lambda item: item.score)
-    return [
-        [str(item.episode), str(item.score), "; ".join(item.reasons)]
-        for item in scores[:_LOWEST]
-        if item.reasons
-    ]
+    lowest = sorted(quality.scores, key=lambda item: item.score)[:_LOWEST]
+    rows = ([str(item.episode), str(item.score), "; ".join(item.reasons)] for item in lowest)
+    return [row for row in rows if row[2]]
 
 
 def find_warnings(quality: Quality) -> Iterator[QualityWarning]:
@@ -76,24 +73,17 @@ def _row(measure: Measure, subject: str, *passed: object, **values: object) -> _
 
 def _rows(quality: Quality) -> Iterator[_Row]:
     lengths, idle, fps = quality.lengths, quality.idle, quality.fps
-    yield _row(
-        Measure.LENGTHS,
-        "",
-        lengths.outliers,
-        it=lengths,
-        seconds=lengths.median / fps,
-        count=len(lengths.outliers),
-        episodes="episode is" if len(lengths.outliers) == 1 else "episodes are",
-        outliers=list(lengths.outliers),
-    )
+    outliers, seconds = list(lengths.outliers), lengths.median / fps
+    verb = "episode is" if len(outliers) == 1 else "episodes are"
+    values = {"count": len(outliers), "episodes": verb, "outliers": outliers}
+    yield _row(Measure.LENGTHS, "", outliers, it=lengths, seconds=seconds, **values)
     if idle is not None:
         start = Measure.IDLE_START, idle.start, idle.start_share
         for measure, rows, share in (start, (Measure.IDLE_END, idle.end, idle.end_share)):
             mean = float(np.mean(rows))
             values = {"share": share, "mean": mean, "most": max(rows), "seconds": mean / fps}
             yield _row(measure, "", share > limits.IDLE_SHARE, **values)
-    changing = [copy for copy in quality.copies if copy.share is not None]
-    if changing:
+    if changing := [copy for copy in quality.copies if copy.share is not None]:
         shares = [
             f"{copy.key} {copy.share:.0%} ({copy.moving_share or 0:.0%} of moving rows)"
             for copy in changing

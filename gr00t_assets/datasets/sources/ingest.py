@@ -85,9 +85,7 @@ def _current_record(entry: CatalogEntry, store: Store) -> DatasetRecord | None:
         return None
 
 
-def _stored_record(
-    entry: CatalogEntry, store: Store, current: origin.Origin
-) -> DatasetRecord | None:
+def _stored_record(entry: CatalogEntry, store: Store, now: origin.Origin) -> DatasetRecord | None:
     """The record that this origin gave last time, where it is still current, complete and sound."""
     stored, record = origin.load_origin(entry.name, store), _current_record(entry, store)
     if stored is None or record is None or stored[1] != record.version:
@@ -95,7 +93,7 @@ def _stored_record(
     if any(line.startswith(CONVERTED) and line != CONVERSION for line in record.warnings):
         return None
     size = sum(_sizes(record.directory(store)))
-    if stored[0].key != current.key or size != record.size_bytes:
+    if stored[0].key != now.key or size != record.size_bytes:
         return None
     return None if versions.changed_version_files(entry.name, record.version, store) else record
 

@@ -137,12 +137,7 @@ def read_catalog(path: Path | None = None) -> Catalog:
 
 
 def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
-    """Read the catalog, all of it, as ``read_catalog``: entries by name, in the order of the file.
-
-    Raises:
-        CatalogError: Every problem of the file with its line and field, and the nearest valid
-            name.
-    """
+    """The whole catalog, as ``read_catalog``; a CatalogError with every problem of a file."""
     catalog = read_catalog(path)
     for error in catalog.faults.values():
         raise error
@@ -175,11 +170,7 @@ def dataset_problem(name: str, datasets: Collection[str]) -> tuple[str, str] | N
 
 
 def find_entry(name: str, catalog: Mapping[str, CatalogEntry]) -> CatalogEntry:
-    """The entry of a name.
-
-    Raises:
-        CatalogError: There is none; the nearest name is suggested.
-    """
+    """The entry of a name; a CatalogError, with the nearest name, where there is none."""
     if name in catalog:
         return catalog[name]
     hints = [did_you_mean(name, catalog)]
@@ -191,11 +182,7 @@ def find_entry(name: str, catalog: Mapping[str, CatalogEntry]) -> CatalogEntry:
 
 
 def known_entry(name: str, catalog: Catalog) -> CatalogEntry | None:
-    """The entry of a name; None where a catalog without a fault has none.
-
-    Raises:
-        CatalogError: The entry, or the file that may have it, has a fault.
-    """
+    """The entry of a name, None where there is none; a CatalogError where a fault may be why."""
     faulty = name in catalog.errors or catalog.unreadable is not None
     return find_entry(name, catalog) if faulty else catalog.get(name)
 

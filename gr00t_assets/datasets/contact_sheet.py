@@ -24,11 +24,8 @@ _TEXT, _PAPER = (40, 44, 52), (250, 250, 248)
 def contact_sheet(dataset: LeRobotDataset) -> bytes:
     """Frames of the first episodes, a row for each episode and camera, evenly spaced in time.
 
-    Returns:
-        A PNG of 256 colours, 960 pixels wide, less where it would not fit into ``LIMIT`` bytes.
-
-    Raises:
-        DatasetError: A frame cannot be read.
+    A PNG of 256 colours, 960 pixels wide, less where it would not fit into ``LIMIT`` bytes. A
+    DatasetError where a frame cannot be read.
     """
     from PIL import Image
 

@@ -22,10 +22,7 @@ def data_damage(store: Store, tally: Tally) -> Iterator[Damage]:
     """What is damaged of the datasets, modality configs and frames in a store; every file is read.
 
     Nothing of a dataset is to be moved aside, since its source may be gone: what is taken anew
-    replaces it. All else can be made anew from the dataset.
-
-    Raises:
-        OSError: A file cannot be read.
+    replaces it. All else can be made anew from the dataset. OSError where a file cannot be read.
     """
     for folder in _folders(store.root / "datasets"):
         name = folder.name

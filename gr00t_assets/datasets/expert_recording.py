@@ -28,11 +28,7 @@ _MOST_FAILURES = 20
 
 
 def recording_digest(source: EnvironmentSource) -> str:
-    """16 hex digits over all that decides what is recorded.
-
-    Raises:
-        SimulationError: No environment of this name is declared.
-    """
+    """16 hex digits over all that decides what is recorded; the environment has to be declared."""
     environment = load_environments().get(source.environment)
     parameters = source.model_dump(mode="json", include={"episodes", "seed", "noise"})
     evaluated = [environment.seeds, environment.episodes]

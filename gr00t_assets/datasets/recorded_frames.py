@@ -110,11 +110,7 @@ class VideoFrames:
             return stream.codec_context.width, stream.codec_context.height
 
     def decode(self, wanted: Collection[int] | None = None) -> Frames:
-        """Every frame with its time in seconds from the episode's begin, as ``decode`` of a video.
-
-        Raises:
-            VideoError: A frame cannot be read.
-        """
+        """Every frame with its time from the episode's begin; VideoError where one is damaged."""
         return decode(self.path, wanted, self.start, self.end)
 
     def sha256(self) -> str:
@@ -197,11 +193,7 @@ RecordedFrames: TypeAlias = VideoFrames | ImageFrames
 
 
 def recorded_frames(dataset: LeRobotDataset, episode: int, camera: str) -> RecordedFrames:
-    """The frames of an episode of one camera.
-
-    Raises:
-        DatasetError: There is no such episode, or the camera has no video of it.
-    """
+    """The frames of an episode of one camera; a DatasetError where there are none."""
     if camera not in dataset.cameras:
         raise DatasetError(dataset.name, f"it has no camera {camera}.")
     if camera not in dataset.video_cameras:
@@ -211,13 +203,9 @@ def recorded_frames(dataset: LeRobotDataset, episode: int, camera: str) -> Recor
 
 
 class DecodedEpisode:
-    """An episode decoded in order; its pixels are let go, so that memory does not grow with it.
+    """An episode decoded in order, its ``times`` in seconds, ascending, ``(count,)``.
 
-    Attributes:
-        times: Presentation times in seconds, ascending, ``(count,)``.
-
-    Raises:
-        VideoError: A frame cannot be decoded.
+    Pixels are let go, so that memory does not grow with it. VideoError where a frame is damaged.
     """
 
     def __init__(self, recorded: RecordedFrames) -> None:

@@ -54,10 +54,8 @@ class Addition:
     """What was understood of a dataset, and what is to be written.
 
     Attributes:
-        entry: Its entry in the catalog.
         is_new: Whether the entry is to be written.
         dataset: Its meta files; a download is no longer where it says.
-        choice: Its data config, and the keys of ``modality.json``.
         findings: Of the check; none is an error.
     """
 

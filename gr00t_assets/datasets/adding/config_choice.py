@@ -26,12 +26,9 @@ _SPARED = re.compile(r"(left_|right_)?(leg|neck|waist)")
 
 @dataclass(frozen=True)
 class ConfigChoice:
-    """A data config and the ``modality.json`` that goes with it.
+    """A data config, and the ``modality.json`` with keys and cameras named as it does.
 
-    Attributes:
-        config: The data config.
-        draft: The modality draft, keys and cameras named as the data config does.
-        text: Content of its file where it is a draft; None where it is there already.
+    The text is that of the data config's file where it is a draft; None where it is there already.
     """
 
     config: DataConfig
@@ -91,10 +88,7 @@ def _is_for_robot(config: DataConfig, dataset: LeRobotDataset) -> bool:
 
 
 def _fitting(config: DataConfig, draft: ModalityDraft, renamed: bool) -> ConfigChoice | None:
-    """The data config where the dataset has all that it names.
-
-    Where ``renamed``, cameras and the language may be named as it names them.
-    """
+    """The data config where the dataset has all that it names, perhaps ``renamed`` as it does."""
     language, file = config.language.removeprefix("annotation."), draft.file
     annotation = dict(file.annotation or {})
     names = {} if set(config.video) <= set(file.video) else None

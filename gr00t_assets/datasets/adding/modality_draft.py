@@ -54,13 +54,9 @@ Names = dict[Modality, list[str]]
 
 @dataclass(frozen=True)
 class ModalityDraft:
-    """A ``modality.json``, and what of it a drafted data config trains on.
+    """A ``modality.json``, and the keys and cameras of it that a drafted data config trains on.
 
-    Attributes:
-        file: The content of the file.
-        trained: Keys of state and of action.
-        cameras: Keys of cameras.
-        notes: What was guessed, and one line for each column that is left out.
+    The notes say what was guessed, and of each column that is left out why.
     """
 
     file: ModalityFile
@@ -78,8 +74,7 @@ def modality_draft(dataset: LeRobotDataset) -> ModalityDraft:
     """The file of a dataset where it has one, else one drafted from features and first episode.
 
     Raises:
-        DatasetError: The file is not valid; or there are no numbers of state or of action, or no
-            camera.
+        DatasetError: The file is not valid; or there is no state, no action or no camera.
     """
     notes: list[str] = []
     trained: Names = {}

@@ -16,12 +16,7 @@ from gr00t_assets.datasets.checks.scan import (
     scan_dataset,
     stored_scan,
 )
-from gr00t_assets.datasets.fit.fit_check import (
-    Fit,
-    fitting_data_configs,
-    known_cameras,
-    name_findings,
-)
+from gr00t_assets.datasets.fit import fit_check
 from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.folder import FAULTS, Folder
 from gr00t_assets.datasets.lerobot.info import read_info
@@ -85,7 +80,7 @@ def _all_findings(
     """The findings of a scan together with those of a data config, errors first, by code."""
     collector = Collector(FAULTS)
     named = None if isinstance(data_config, DataConfig) else data_config
-    for finding in name_findings(named, embodiment_tag):
+    for finding in fit_check.name_findings(named, embodiment_tag):
         collector.add(finding)
     if scan.widths:
         with collector.guard(MODALITY):
@@ -106,10 +101,10 @@ def _check_fit(
     modality = check_modality(folder, info)
     is_config = isinstance(data_config, DataConfig)
     config = data_config if is_config else configs.get(data_config or "")
-    fit = Fit(modality, config) if modality and config else None
+    fit = fit_check.Fit(modality, config) if modality and config else None
     if modality is not None and len(info.features) == len(info.raw.get("features") or ()):
-        cameras = known_cameras(info, scan.cameras, scan.measured)
-        fitting = fitting_data_configs(modality, cameras)
+        cameras = fit_check.known_cameras(info, scan.cameras, scan.measured)
+        fitting = fit_check.fitting_data_configs(modality, cameras)
         for finding in fit.findings(cameras) if fit else ():
             if finding.code == "config-key" and fitting:
                 remedy = f"choose a data config that fits: {', '.join(fitting)}"

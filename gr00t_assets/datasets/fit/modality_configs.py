@@ -31,8 +31,7 @@ def build_modality_config(
     the warnings of ``check_stored_dataset``, and of the frames that ``video_backends`` give.
 
     Raises:
-        DatasetError: The dataset is not in the store, or ``check_stored_dataset`` has errors, all
-            of which are listed with the file and what to do.
+        DatasetError: The dataset is not in the store, or the check has errors; all are listed.
     """
     try:
         record = load_record(entry.name, store)
@@ -81,8 +80,7 @@ def resolve_modality_config(
     Cameras are as ``measured``; where that is not known, ``meta/info.json`` is believed.
 
     Raises:
-        DatasetError: It does not fit the data config, and every reason is listed; or a statistic
-            cannot be had.
+        DatasetError: It does not fit, and every reason is listed; or a statistic cannot be had.
     """
     modality, config = parse_modality(dataset.modality, name), data_configs().get(data_config)
     cameras = known_cameras(dataset.info, dataset.cameras, measured)

@@ -70,10 +70,7 @@ class Columns:
     """
 
     def __init__(self, dataset: LeRobotDataset, statistics: object) -> None:
-        """Read every row once.
-
-        Args:
-            statistics: Content of ``meta/stats.json``; its quantiles are taken where they fit.
+        """Read every row once; quantiles of ``meta/stats.json`` are taken where they fit.
 
         Raises:
             DatasetError: An episode cannot be read.
@@ -169,11 +166,7 @@ def _stored_quantiles(statistics: Any, column: str, width: int) -> np.ndarray | 
 
 
 def measure_language(dataset: LeRobotDataset, column: str | None) -> Language | None:
-    """Instructions by rows, of the column that modality.json names where none is given.
-
-    Raises:
-        DatasetError: An episode cannot be read.
-    """
+    """Instructions by rows, of the column that modality.json names where none is given."""
     column = column or _instruction_column(dataset)
     if column is None:
         return None

@@ -92,11 +92,7 @@ def _copies(rows: np.ndarray, columns: Columns) -> list[list[int]]:
 
 
 def resampled(rows: np.ndarray, points: int) -> np.ndarray:
-    """Rows, ``(rows, columns)``, at evenly spaced places from the first to the last, linearly.
-
-    Returns:
-        ``(points, columns)``; zeros of an episode without rows.
-    """
+    """Rows, ``(rows, columns)``, at so many evenly spaced places; zeros of an episode without."""
     if not len(rows):
         return np.zeros((points, rows.shape[1]))
     places = np.linspace(0, len(rows) - 1, points)
@@ -121,14 +117,8 @@ def root_mean_square_jerk(positions: np.ndarray, fps: float) -> float:
     """Third difference times fps cubed, its root mean square over rows and joints.
 
     Jerk as the measure of how smooth a movement is: Flash and Hogan, "The coordination of arm
-    movements", Journal of Neuroscience 5 (1985).
-
-    Args:
-        positions: ``(rows, joints)``, as shares of their ranges.
-        fps: Rows per second.
-
-    Returns:
-        Ranges per second cubed; 0 of fewer than four rows.
+    movements", Journal of Neuroscience 5 (1985). In ranges per second cubed, of positions ``(rows,
+    joints)`` as shares of their ranges; 0 of fewer than four rows.
 
     Examples:
         >>> seconds = np.arange(40)[:, None] / 20
@@ -167,13 +157,8 @@ def lagged_correlation(leading: np.ndarray, following: np.ndarray, most: int) ->
     Speech, and Signal Processing 24 (1976); the means and variances of what is shared, from
     cumulative sums.
 
-    Args:
-        leading: ``(rows, columns)``.
-        following: Likewise.
-        most: Largest shift in rows, less than the number of rows.
-
-    Returns:
-        ``(2 * most + 1, columns)`` for k from ``-most`` to ``most``; NaN where one is constant.
+    Both are ``(rows, columns)``, with more than ``most`` rows; the correlation is ``(2 * most + 1,
+    columns)`` for k from ``-most`` to ``most``, NaN where one is constant.
 
     Examples:
         >>> wave = np.sin(np.arange(60) / 5)[:, None] ** 3
@@ -208,8 +193,7 @@ def episode_lags(action: np.ndarray, state: np.ndarray, keys: np.ndarray, fps: f
     is a position is compared by its own steps; one that is a step already, as it is.
 
     Args:
-        action: ``(rows, columns)``.
-        state: Likewise, the same joints.
+        action: ``(rows, columns)``; the state has the same joints.
         keys: Of each column the number of its key, from 0 on.
 
     Returns:

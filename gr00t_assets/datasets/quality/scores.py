@@ -55,11 +55,9 @@ def find_repeats(episodes: Sequence[Episode], parts: list[EpisodeFigures]) -> tu
 
 
 def near_pairs(points: np.ndarray, lengths: np.ndarray) -> list[tuple[int, int, float]]:
-    """Pairs, the lesser first, whose root mean square difference is within ``REPEAT_DISTANCE``.
+    """Pairs, the lesser first, of episodes within ``REPEAT_DISTANCE`` and alike in length.
 
-    Args:
-        points: ``(episodes, numbers)``, as shares of the ranges.
-        lengths: Rows of the episodes; of a pair they are alike.
+    Points are ``(episodes, numbers)``, as shares of the ranges.
     """
     from scipy.spatial import KDTree
 
@@ -145,10 +143,8 @@ def proposed_curation(
     a camera is frozen; rest that is cut off; and tasks that differ from a commoner one in case or
     spaces alone.
 
-    Args:
-        findings: Of the check; episodes as the source numbers them.
-        quality: Of the same dataset.
-        curated: How the dataset that the quality is of differs from its source.
+    The findings number episodes as the source does; ``curated`` says how the dataset that the
+    quality is of differs from it.
     """
     excluded = _damaged_episodes(findings)
     content: dict[str, Any] = {}

@@ -49,10 +49,7 @@ def no_log(line: str) -> None:
 def exclusive(name: str, store: Store, log: Log) -> Iterator[Path]:
     """Lock a dataset's folder in the store, and remove what a killed process left unfinished.
 
-    The kernel drops the lock when its holder dies; see flock(2).
-
-    Yields:
-        The dataset's folder in the store.
+    The kernel drops the lock when its holder dies; see flock(2). Yields the folder.
     """
     folder = store.dataset_record(name).parent
     folder.mkdir(parents=True, exist_ok=True)
@@ -66,10 +63,7 @@ def local_folder(entry: CatalogEntry) -> tuple[Path, str] | None:
     """The dataset where it lies on this machine already, and that place in words; or None.
 
     ``$GR00T_ASSETS_DATASETS/NAME``, with the entry's name or the last part of its path or
-    repository, comes before every other source.
-
-    Raises:
-        DatasetError: The source is a folder that does not exist.
+    repository, comes before every other source. A DatasetError where a named folder is missing.
     """
     source, names = entry.source, [entry.name]
     if isinstance(source, kinds.GitSource):

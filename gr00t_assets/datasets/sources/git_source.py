@@ -23,11 +23,7 @@ _HELPER = f'!f() {{ echo "username=${_USER}"; echo "password=${_PASSWORD}"; }}; 
 
 
 def git_commit(repository: str, revision: str, name: str) -> str:
-    """The commit that a branch, a tag or ``HEAD`` of a repository means now.
-
-    Raises:
-        DatasetError: The repository cannot be had, or has no such revision.
-    """
+    """The commit that a branch, a tag or ``HEAD`` means now; a DatasetError where there is none."""
     if COMMIT.fullmatch(revision):
         return revision
     answer = _git(Path.cwd(), name, repository, "ls-remote", "origin", revision, f"{revision}^{{}}")
@@ -42,8 +38,7 @@ def fetch_git(source: GitSource, directory: Path, name: str, log: Log) -> Path:
     """Check out one folder of one commit, and its Git LFS files; gives the dataset's folder.
 
     git verifies every object by its hash, and git-lfs every file. Git LFS files that an earlier
-    call for this very commit brought before it broke are not brought again; a checkout is begun
-    anew.
+    call for this commit brought are not brought again; a checkout is begun anew.
 
     Raises:
         DatasetError: git is missing, the repository or commit cannot be had, the folder is not in

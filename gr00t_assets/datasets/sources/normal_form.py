@@ -30,11 +30,10 @@ _SHOWN = 8
 
 
 def check_curation(entry: CatalogEntry, directory: Path) -> None:
-    """See that the source, a folder, has what the entry's curation names.
+    """See that the source has the episodes and tasks that the curation names, and others.
 
     Raises:
-        DatasetError: It names an episode or a task that there is not, or leaves no episode; with
-            the line of the catalog.
+        DatasetError: It has not; with the lines of the catalog.
     """
     curation = entry.curation
     if curation.is_empty:
@@ -77,8 +76,7 @@ def write_normal_form(
 ) -> tuple[tuple[str, ...], Curated | None] | None:
     """Write a dataset in normal form; None where it has it, and nothing is written.
 
-    Returns:
-        Warnings for the record, and how the episodes differ from the source's.
+    Returns warnings for the record, and how the episodes differ from the source's.
 
     Raises:
         DatasetError: It cannot be written; all that is wrong, at once.

@@ -60,8 +60,7 @@ def folder_origin(entry: CatalogEntry, store: Store, digest: str) -> Origin:
 def origin_now(entry: CatalogEntry, store: Store) -> tuple[Origin, str | None]:
     """What a source that is no folder means now; asks the Hub about branches and tags.
 
-    Returns:
-        The origin, and a warning where the Hub gave no answer and the store has the revision.
+    Gives a warning, too, where the Hub did not answer and the store has the revision.
 
     Raises:
         DatasetError: The revision means another commit than in the store, or the Hub cannot be

@@ -35,11 +35,7 @@ _UNRECORDED_BYTES = 4 << 30
 
 
 class DatasetRecord(FrozenModel):
-    """A dataset in the store, complete and readable.
-
-    ``version`` is the content hash: the first 16 hex digits of a SHA-256 over every file's path
-    and content.
-    """
+    """A dataset in the store, complete and readable; its version is its ``content_hash``."""
 
     name: str
     version: str
@@ -74,11 +70,7 @@ def save_record(record: DatasetRecord, store: Store) -> None:
 
 
 def load_record(name: str, store: Store) -> DatasetRecord:
-    """The current version of a dataset.
-
-    Raises:
-        DatasetError: It was never materialised, or its files are gone.
-    """
+    """The current version of a dataset; a DatasetError where it, or its files, are not there."""
     command = f"run: {materialize_command('dataset', name)}"
     path = store.dataset_record(name)
     if not path.is_file():
@@ -146,10 +138,7 @@ def refuse_links(directory: Path, name: str) -> None:
     """Stop at links that leave the dataset's folder, point at nothing, or stand for a folder.
 
     A link to a file inside the folder is allowed; the store gets a copy of that file. Nothing is
-    read through any other link.
-
-    Raises:
-        DatasetError: It has such links; each is named with where it points.
+    read through any other link: a DatasetError names each with where it points.
     """
     top, problems = directory.resolve(), []
     for path in filter(Path.is_symlink, top.rglob("*")):
@@ -206,11 +195,7 @@ def recorded_files(name: str, version: str, store: Store) -> dict[str, str] | No
 
 
 def require_sound_version(name: str, version: str, store: Store) -> None:
-    """Hold every file of a version against its hash.
-
-    Raises:
-        DatasetError: One has changed, is missing, or was added.
-    """
+    """Hold every file of a version against its hash; a DatasetError names those that differ."""
     if changed := changed_version_files(name, version, store):
         raise _damaged(name, version, changed, store)
 

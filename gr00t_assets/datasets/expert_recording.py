@@ -17,14 +17,11 @@ from gr00t_assets.datasets.source_kinds import EnvironmentSource
 from gr00t_assets.environments.declared_env import DeclaredEnv, open_environment
 from gr00t_assets.environments.environment_file import Environment, load_environments
 
-RECORDING_VERSION = 1
-"""Raised when the same parameters begin to give other demonstrations."""
-
-_PERSISTENCE = 0.7
-"""Share of a disturbance that is left in the next step."""
-
-_MOST_FAILURES = 20
-"""Episodes more than it has solved that an expert may fail before recording gives up."""
+RECORDING_VERSION = 1  # raised when the same parameters begin to give other demonstrations
+_PERSISTENCE = 0.7  # share of a disturbance that is left in the next step
+_MOST_FAILURES = (
+    20  # episodes more than it has solved that an expert may fail before it is given up
+)
 
 
 def recording_digest(source: EnvironmentSource) -> str:

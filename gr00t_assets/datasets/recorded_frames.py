@@ -27,18 +27,13 @@ DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 """Pillow's names of grey in more than 8 bits: distances, and no picture."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_RGB = bytes((8, 2))
-"""Bits a colour and kind of colours, at their place in a PNG's header."""
+_RGB = bytes((8, 2))  # bits a colour and kind of colours, at their place in a PNG's header
 
 KEPT_BYTES = 64 << 20
 """Compressed images of an episode that are kept for decoding when they were read for their hash."""
 
-TOLERANCE = 6.0
-"""Mean grey levels that another decoder's colours, or another size, may make of a frame."""
-
-TIE = 0.05
-"""Mean grey levels below which two candidates cannot be told apart."""
-
+TOLERANCE = 6.0  # mean grey levels that another decoder's colours, or size, may make of a frame
+TIE = 0.05  # mean grey levels below which two candidates cannot be told apart
 _SIDE = 24
 
 

@@ -13,11 +13,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-MOST_REORDERED = 16
-"""Frames that a codec may decode ahead of those shown before them."""
-
-MOST_PIXELS = 1 << 26
-"""Of a frame, 8192 x 8192; one of 16,384 x 16,384 would take 800 MB as RGB."""
+MOST_REORDERED = 16  # frames that a codec may decode ahead of those shown before them
+MOST_PIXELS = 1 << 26  # of a frame, 8192 x 8192; of 16,384 x 16,384 would take 800 MB as RGB
 
 _OPTIONS = {
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi",
@@ -92,14 +89,8 @@ def nearest_rows(times: np.ndarray, timestamps: np.ndarray) -> np.ndarray:
     """Position of the time nearest to each timestamp, the first of two equally near.
 
     NVIDIA's rule, ``get_frames_by_timestamps`` in Isaac-GR00T's ``gr00t/utils/video.py``, in
-    logarithmic time.
-
-    Args:
-        times: Presentation times in seconds, ascending, shape ``(frames,)``.
-        timestamps: Seconds, shape ``(n,)``.
-
-    Returns:
-        Positions in ``times``, shape ``(n,)``, int64.
+    logarithmic time. ``times`` are in seconds, ascending, ``(frames,)``; timestamps and positions
+    ``(n,)``.
 
     Examples:
         >>> nearest_rows(np.array([0.0, 1.0, 2.0]), np.array([-3.0, 0.5, 0.6, 9.0])).tolist()

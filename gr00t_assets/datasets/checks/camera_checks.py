@@ -39,9 +39,7 @@ _ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
 """How a whole file ends, by format; a few bytes may follow."""
 
 _MOST_BEHIND = 64
-
-_PNG_START = 26
-"""Bytes up to depth and colours, which follow width and height."""
+_PNG_START = 26  # bytes up to depth and colours, which follow width and height
 
 
 def check_video(

@@ -1,18 +1,17 @@
 """The rows of one episode: finite, numbered in order, of listed tasks, and a frame apart.
 
 GR00T looks a row's image up by its timestamp, so that a wrong timestamp is a wrong image. And
-``meta/stats.json`` held against statistics of the rows, and numbers that never change.
+``meta/stats.json`` is held against statistics of the rows.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from gr00t_assets.core.finding import Collector, short
 from gr00t_assets.datasets.checks.meta_files import number_names
-from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.episodes import Episode
 from gr00t_assets.datasets.lerobot.features import Feature
 from gr00t_assets.datasets.lerobot.rows import Rows
@@ -211,26 +210,6 @@ def _tolerance(name: str, truth: Mapping[str, np.ndarray], rows: int, used: bool
         variance = truth["std"] ** 2 + LEROBOT_VARIANCE * truth["mean"] ** 2
         rounding += np.sqrt(variance) - truth["std"]
     return rounding
-
-
-def check_constant(
-    collector: Collector,
-    column: Feature,
-    modality: ModalityFile | None,
-    constant: Collection[int],
-    used: Collection[int],
-    config: str | None,
-) -> None:
-    """Warn of action numbers that never change, and apart of those that a data config uses."""
-    unused = f"; data config {config} does not use them" if config else ""
-    for fault, numbers in (
-        ("constant-action-used", [number for number in constant if number in used]),
-        ("constant-action", [number for number in constant if number not in used]),
-    ):
-        if numbers:
-            names = number_names(modality, "action", column, numbers)
-            found = f"{column.name} never changes in {names}"
-            collector.report(fault, MODALITY, found, config=config, unused=unused)
 
 
 def _numbers(value: Any) -> np.ndarray | None:

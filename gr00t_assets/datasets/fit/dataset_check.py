@@ -7,8 +7,7 @@ from gr00t_assets.core.finding import Collector, Findings
 from gr00t_assets.core.project import Store, own_modality_file
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.checks.episode_scan import Progress
-from gr00t_assets.datasets.checks.meta_files import check_modality
-from gr00t_assets.datasets.checks.row_checks import check_constant
+from gr00t_assets.datasets.checks.meta_files import check_modality, number_names
 from gr00t_assets.datasets.checks.scan import (
     DEFAULT_BACKEND,
     DatasetScan,
@@ -96,7 +95,9 @@ def _all_findings(
 def _check_fit(
     collector: Collector, folder: Folder, scan: DatasetScan, data_config: str | DataConfig | None
 ) -> None:
-    """Report why the dataset does not fit a data config, or that it fits none of them."""
+    """Report why the dataset does not fit a data config, or that it fits none of them; and action
+    numbers that never change, apart those that the data config trains on.
+    """
     info, configs = read_info(folder), data_configs()
     modality = check_modality(folder, info)
     is_config = isinstance(data_config, DataConfig)
@@ -113,7 +114,13 @@ def _check_fit(
         if data_config is None and not fitting:
             found = "cameras and keys that no data config has together"
             collector.report("no-data-config-fits", MODALITY, found, configs=", ".join(configs))
+    unused = f"; data config {config.name} does not use them" if config else ""
     for column, constant in scan.constant.items():
         used = [number for number in constant if fit and fit.uses(column, number)]
-        name = config.name if config else None
-        check_constant(collector, info.features[column], modality, constant, used, name)
+        others = [number for number in constant if number not in used]
+        for fault, numbers in (("constant-action-used", used), ("constant-action", others)):
+            if numbers:
+                names = number_names(modality, "action", info.features[column], numbers)
+                texts = {"config": config and config.name, "unused": unused}
+                found = f"{column} never changes in {names}"
+                collector.report(fault, MODALITY, found, **texts)

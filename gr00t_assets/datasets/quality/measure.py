@@ -23,14 +23,9 @@ from gr00t_assets.datasets.videos import spread_positions
 if TYPE_CHECKING:
     import pandas as pd
 
-_LUMINANCE_WEIGHTS = np.array([0.299, 0.587, 0.114])
-"""Of red, green and blue in luminance, ITU-R BT.601."""
-
-_EVERY = 4
-"""Pixels of which one is looked at, in each direction."""
-
-_BLOCK = 64
-"""Frames that are in memory at a time."""
+_LUMINANCE_WEIGHTS = np.array([0.299, 0.587, 0.114])  # of red, green and blue, ITU-R BT.601
+_EVERY = 4  # pixels of which one is looked at, in each direction
+_BLOCK = 64  # frames that are in memory at a time
 
 Parts = list[motion.EpisodeFigures]
 """Figures of each episode."""

@@ -14,12 +14,8 @@ from gr00t_assets.datasets.quality import thresholds as limits
 from gr00t_assets.datasets.quality.figures import Measure, Quality, QualityWarning
 from gr00t_assets.datasets.quality.scores import is_meant
 
-COLUMNS = ("measure", "found", "warning")
-"""Headings of ``quality_table``."""
-
-SCORE_COLUMNS = ("episode", "score", "why")
-"""Headings of ``score_table``."""
-
+COLUMNS = ("measure", "found", "warning")  # of ``quality_table``
+SCORE_COLUMNS = ("episode", "score", "why")  # of ``score_table``
 _LOWEST = 50
 
 

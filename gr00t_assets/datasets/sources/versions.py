@@ -25,13 +25,11 @@ from gr00t_assets.datasets.lerobot.features import Camera
 NOT_CONTENT = ("README.md",)
 """Files beside the data that describe it and do not change it."""
 
-_SHOWN = 20
-
 ROWS_BYTES, _SECONDS = 512 << 20, 0.5
 """Bytes of rows that are hashed when a training starts, and how long more are, drawn at random."""
 
-_UNRECORDED_BYTES = 4 << 30
-"""Bytes of a version that is hashed whole when a training starts, for lack of a record."""
+_UNRECORDED_BYTES = 4 << 30  # of a version that is hashed whole for lack of a record
+_SHOWN = 20
 
 
 class DatasetRecord(FrozenModel):

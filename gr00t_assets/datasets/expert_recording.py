@@ -19,9 +19,7 @@ from gr00t_assets.environments.environment_file import Environment, load_environ
 
 RECORDING_VERSION = 1  # raised when the same parameters begin to give other demonstrations
 _PERSISTENCE = 0.7  # share of a disturbance that is left in the next step
-_MOST_FAILURES = (
-    20  # episodes more than it has solved that an expert may fail before it is given up
-)
+_MOST_FAILURES = 20  # episodes more than were solved that may fail before recording gives up
 
 
 def recording_digest(source: EnvironmentSource) -> str:

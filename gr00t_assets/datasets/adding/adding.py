@@ -272,9 +272,8 @@ def _with_entry(catalog: Path, entry: CatalogEntry) -> str:
         trial.write_text(text, encoding="utf-8")
         after = read_catalog(trial)
     if after != {**before, entry.name: entry}:
-        lines = [
-            line for error in after.faults.values() for line in (error.problem, *error.details)
-        ]
+        faults = after.faults.values()
+        lines = [line for error in faults for line in (error.problem, *error.details)]
         problem = "an entry cannot be put at its end; nothing was written."
         remedy = "write each dataset on lines of its own, from the first column on"
         raise CatalogError("data/datasets.yaml", problem, [*lines, remedy])

@@ -24,14 +24,9 @@ CANNOT_READ = {"decord": {"av1"}}
 """Codecs that a backend fails on; measured with the June release."""
 
 _CODECS = {
-    "avc1": "h264",
-    "avc": "h264",
-    "libx264": "h264",
-    "h265": "hevc",
-    "hvc1": "hevc",
-    "libx265": "hevc",
-    "libsvtav1": "av1",
-    "libaom-av1": "av1",
+    **dict.fromkeys(("avc1", "avc", "libx264"), "h264"),
+    **dict.fromkeys(("h265", "hvc1", "libx265"), "hevc"),
+    **dict.fromkeys(("libsvtav1", "libaom-av1"), "av1"),
     "libvpx-vp9": "vp9",
 }
 

@@ -174,12 +174,8 @@ def lagged_correlation(leading: np.ndarray, following: np.ndarray, most: int) ->
     products = np.fft.irfft(np.conj(spectra[0]) * spectra[1], size, axis=0)[shifts]
     sums, scale = np.ones(1), np.ones(1)
     for values, shift in ((leading, 0), (following, shifts)):
-        total, squares = (
-            sums_to[last + shift] - sums_to[first + shift]
-            for sums_to in (
-                np.pad(np.cumsum(item, axis=0), ((1, 0), (0, 0))) for item in (values, values**2)
-            )
-        )
+        to_row = np.pad(np.cumsum([values, values**2], axis=1), ((0, 0), (1, 0), (0, 0)))
+        total, squares = to_row[:, last + shift] - to_row[:, first + shift]
         sums = sums * total
         scale = scale * np.sqrt(np.maximum(squares - total**2 / shared, 0))
     known = scale > 1e-9 * count * leading.std(axis=0) * following.std(axis=0)

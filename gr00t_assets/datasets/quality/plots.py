@@ -147,17 +147,15 @@ def _steps(axes: "Axes", quality: Quality) -> str:
     return f"{jumps} of {steps} steps between rows are jumps (red line)"
 
 
-def _by_dimension(
-    axes: "Axes", shares: dict[str, tuple[float, ...]], limit: float, up: str
-) -> None:
+def _by_dimension(axes: "Axes", shares: dict[str, tuple[float, ...]], most: float, up: str) -> None:
     """Bars of state and action side by side, with a line at the limit."""
     for number, (column, share) in enumerate(list(shares.items())[:2]):
         values, color = np.array(share), (_BLUE, _ORANGE)[number]
         place = np.flatnonzero(values) + (number - 0.5) * 0.4
         axes.bar(place, 100 * values[values != 0], 0.4, color=color, label=_short(column))
     axes.set_xlim(-1, max(map(len, shares.values()), default=1))
-    axes.axhline(100 * limit, color=_RED, linewidth=1, linestyle="--")
-    axes.set_ylim(0, max(100 * limit * 1.25, axes.get_ylim()[1]))
+    axes.axhline(100 * most, color=_RED, linewidth=1, linestyle="--")
+    axes.set_ylim(0, max(100 * most * 1.25, axes.get_ylim()[1]))
     _labels(axes, "dimension", up)
     _legend(axes)
 

@@ -69,16 +69,13 @@ def save_record(record: DatasetRecord, store: Store) -> None:
 
 def load_record(name: str, store: Store) -> DatasetRecord:
     """The current version of a dataset; a DatasetError where it, or its files, are not there."""
-    command = f"run: {materialize_command('dataset', name)}"
-    path = store.dataset_record(name)
+    remedy, path = f"run: {materialize_command('dataset', name)}", store.dataset_record(name)
     if not path.is_file():
-        raise DatasetError(name, "this dataset is not in the store.", [command])
-    problem = f"{path} cannot be read."
-    record = load_sealed(
-        path, DatasetRecord, lambda why: DatasetError(name, problem, [why, command])
-    )
+        raise DatasetError(name, "this dataset is not in the store.", [remedy])
+    found = f"{path} cannot be read."
+    record = load_sealed(path, DatasetRecord, lambda why: DatasetError(name, found, [why, remedy]))
     if not record.directory(store).is_dir():
-        raise DatasetError(name, f"version {record.version} is gone from the store.", [command])
+        raise DatasetError(name, f"version {record.version} is gone from the store.", [remedy])
     return record
 
 

@@ -192,10 +192,8 @@ def held_out_episodes(
     """The indices of the episodes that are kept from training.
 
     A share of the last episodes is rounded and is at least one. ``numbers`` are those of each
-    episode in the source, where they are others than the indices.
-
-    Raises:
-        DatasetError: The dataset lacks one of them, or none is left to train on.
+    episode in the source, where they are others than the indices. A DatasetError says which of them
+    the dataset lacks, or that none is left to train on.
     """
     if held_out is None:
         return ()

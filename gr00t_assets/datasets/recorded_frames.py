@@ -55,9 +55,7 @@ class ImageDecoder:
         """The pixels of an image, ``(height, width, 3)`` uint8 RGB.
 
         Grey is repeated for each colour, a palette is looked up, and what is transparent is shown.
-
-        Raises:
-            VideoError: It is no whole PNG or JPEG, or has more than 8 bits of grey.
+        VideoError where it is no whole PNG or JPEG, or has more than 8 bits of grey.
         """
         from av import FFmpegError, Packet
 

@@ -128,8 +128,7 @@ def look_at_source(
 def look_at_entry(entry: CatalogEntry, store: Store, progress: Progress | None = None) -> Addition:
     """Draft ``modality.json`` for a dataset of the catalog that has none, and fits its data config.
 
-    Raises:
-        DatasetError: It has one, it cannot be had, or it does not fit.
+    A DatasetError where it has one, cannot be had, or does not fit.
     """
     try:
         place = nullcontext((load_record(entry.name, store).directory(store), None))

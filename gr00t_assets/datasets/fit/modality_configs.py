@@ -28,10 +28,8 @@ def build_modality_config(
     """Hold the current version of a dataset against its data config and keep the result.
 
     Where it fails the config of before is removed, so that nothing trains on a stale one. It has
-    the warnings of ``check_stored_dataset``, and of the frames that ``video_backends`` give.
-
-    Raises:
-        DatasetError: The dataset is not in the store, or the check has errors; all are listed.
+    the warnings of ``check_stored_dataset``, and of the frames that ``video_backends`` give. A
+    DatasetError where the dataset is not in the store, or with all errors of the check.
     """
     try:
         record = load_record(entry.name, store)
@@ -77,10 +75,8 @@ def resolve_modality_config(
 ) -> ModalityConfig:
     """The keys, slices, dimensions and statistics of a dataset whose files were checked.
 
-    Cameras are as ``measured``; where that is not known, ``meta/info.json`` is believed.
-
-    Raises:
-        DatasetError: It does not fit, and every reason is listed; or a statistic cannot be had.
+    Cameras are as ``measured``; where that is not known, ``meta/info.json`` is believed. A
+    DatasetError with every reason why it does not fit, or where a statistic cannot be had.
     """
     modality, config = parse_modality(dataset.modality, name), data_configs().get(data_config)
     cameras = known_cameras(dataset.info, dataset.cameras, measured)

@@ -50,6 +50,8 @@ def vector_keys(dataset: LeRobotDataset, modality: Modality) -> list[Key]:
 class Columns:
     """The columns that keys of state and action are in, side by side, and their ranges.
 
+    A DatasetError where an episode cannot be read.
+
     Attributes:
         spans: Where each column is in the matrix.
         labels: Of each number: its key and place in the key, the name that ``meta/info.json``
@@ -70,11 +72,7 @@ class Columns:
     """
 
     def __init__(self, dataset: LeRobotDataset, statistics: object) -> None:
-        """Read every row once; quantiles of ``meta/stats.json`` are taken where they fit.
-
-        Raises:
-            DatasetError: An episode cannot be read.
-        """
+        """Read every row once; quantiles of ``meta/stats.json`` are taken where they fit."""
         states, actions = vector_keys(dataset, "state"), vector_keys(dataset, "action")
         self._dataset = dataset
         self._names = list(dict.fromkeys(key.column for key in (*states, *actions)))
@@ -106,8 +104,7 @@ class Columns:
     def rows(self) -> Iterator[np.ndarray]:
         """Every episode, ``(rows, numbers)`` float64; what is not finite becomes NaN.
 
-        Raises:
-            DatasetError: One cannot be read, or the width of a column changes.
+        A DatasetError where one cannot be read, or the width of a column changes.
         """
         for episode in self._dataset.episodes:
             if not self._names:

@@ -146,10 +146,8 @@ def named_source(text: str, revision: str | None = None, path: str | None = None
     """The source that a text names, at a branch, tag or commit, in a folder of a git repository.
 
     The text is a folder; ``owner/name`` or a page of the Hub; an address of git, or a page of a
-    folder on its web server, such as https://github.com/OWNER/NAME/tree/main/FOLDER.
-
-    Raises:
-        DatasetError: It names none of them, or a repository that cannot be had.
+    folder on its web server, such as https://github.com/OWNER/NAME/tree/main/FOLDER. A DatasetError
+    where it is none of them, or a repository cannot be had.
     """
     folder = Path(text).expanduser()
     if folder.is_dir():

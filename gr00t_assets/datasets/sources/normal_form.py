@@ -32,8 +32,7 @@ _SHOWN = 8
 def check_curation(entry: CatalogEntry, directory: Path) -> None:
     """See that the source has the episodes and tasks that the curation names, and others.
 
-    Raises:
-        DatasetError: It has not; with the lines of the catalog.
+    A DatasetError with the lines of the catalog where it has not.
     """
     curation = entry.curation
     if curation.is_empty:

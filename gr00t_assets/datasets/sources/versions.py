@@ -200,10 +200,7 @@ def check_rows_and_meta(name: str, version: str, store: Store, *, with_videos: b
 
     All of ``meta/`` and up to ``ROWS_BYTES`` of the rows are hashed; of longer ones those that half
     a second is enough for, drawn at random, others at every start. What was looked at is returned
-    in words.
-
-    Raises:
-        DatasetError: A file has changed, or is missing.
+    in words; a DatasetError where a file has changed, or is missing.
     """
     directory = store.dataset_directory(name, version)
     recorded = recorded_files(name, version, store)

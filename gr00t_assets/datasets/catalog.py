@@ -219,11 +219,10 @@ def _entry(key: Any, value: Any, problems: list[Finding]) -> CatalogEntry | None
     except ValidationError as failure:
         problems += validation_problems(failure, CatalogEntry, (name,))
         return None
-    if entry.episodes and isinstance(entry.held_out, tuple):
-        absent = [index for index in entry.held_out if entry.episodes.leaves_out(index)]
-        if absent:
-            found = f"names {episode_names(absent)}, left out by episodes"
-            add(f"{found}; take them out of one of the two", "held_out")
+    held_out = entry.held_out if isinstance(entry.held_out, tuple) else ()
+    if absent := [index for index in held_out if entry.curation.episodes.leaves_out(index)]:
+        found = f"names {episode_names(absent)}, left out by episodes"
+        add(f"{found}; take them out of one of the two", "held_out")
     return entry
 
 

@@ -75,7 +75,7 @@ def check_camera_rates(collector: Collector, info: Info) -> None:
 def check_declaration(
     collector: Collector, camera: Feature, videos: Mapping[str, tuple[str, str]], backend: str
 ) -> None:
-    """Hold a camera's videos, by file size and FFmpeg's name of the codec, against its declaration.
+    """Hold a camera's videos, height x width and FFmpeg's codec by file, against its declaration.
 
     Where all videos are alike it is the declaration that is wrong, else the videos that differ.
     """

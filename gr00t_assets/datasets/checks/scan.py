@@ -180,22 +180,14 @@ def _scan(
     with collector.guard(STATS):
         if stored is not None:
             complete = {n: s for n, s in scanned.statistics.items() if n not in scanned.incomplete}
-            check_statistics(
-                collector,
-                modality,
-                stored,
-                ((info.features[n], kind, complete.get(n)) for n, kind in sliced.items()),
-                used=info.version != V30,
-            )
+            columns = [(info.features[n], kind, complete.get(n)) for n, kind in sliced.items()]
+            check_statistics(collector, modality, stored, columns, used=info.version != V30)
+    actions = [name for name, kind in sliced.items() if kind == "action"]
     return {
         "widths": scanned.widths,
         "cameras": tuple(camera.name for camera in cameras),
         "measured": _measured_cameras(scanned),
-        "constant": {
-            name: scanned.constant_numbers(name)
-            for name, kind in sliced.items()
-            if kind == "action"
-        },
+        "constant": {name: scanned.constant_numbers(name) for name in actions},
     }
 
 

@@ -57,7 +57,8 @@ class ImageDecoder:
         Grey is repeated for each colour, a palette is looked up, and what is transparent is shown.
         VideoError where it is no whole PNG or JPEG, or has more than 8 bits of grey.
         """
-        from av import FFmpegError, Packet
+        from av import Packet
+        from av.error import FFmpegError
 
         if content.startswith(_PNG) and content[24:26] == _RGB:
             packet = Packet(content)

@@ -118,6 +118,7 @@ def spread_positions(count: int, most: int) -> list[int]:
 def opened_video(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
     """A file and its video stream; what FFmpeg reports becomes a VideoError."""
     import av
+    from av.error import FFmpegError
 
     try:
         with av.open(str(path), container_options=_OPTIONS) as container:
@@ -132,7 +133,7 @@ def opened_video(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]
                 raise VideoError(found)
             context.options = {"max_pixels": str(MOST_PIXELS)}
             yield container, stream
-    except (av.FFmpegError, OSError, ValueError) as error:
+    except (FFmpegError, OSError, ValueError) as error:
         text = getattr(error, "strerror", None) or str(error)
         raise VideoError(text[:1].lower() + text[1:]) from error
 

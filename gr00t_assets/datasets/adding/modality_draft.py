@@ -163,7 +163,7 @@ def _vector_keys(
         parts = _parts(modality, feature, dataset.robot_type, name == main, notes)
         of_body = [part for part, _, _ in parts]
         if slices.keys() & of_body:
-            short = _last_word(name)
+            short = name.rsplit(".", 1)[-1]
             key = name.replace(".", "_") if short in slices else short
             parts = [(key, 0, feature.width)]
         if name == main:
@@ -191,7 +191,7 @@ def _parts(
     if names and (parts := named_parts(names)):
         return parts
     if not is_main:
-        return [(part_of_column(column) or _last_word(column), 0, size)]
+        return [(part_of_column(column) or column.rsplit(".", 1)[-1], 0, size)]
     if parts := usual_parts(robot, size):
         listed = ", ".join(f"{part} {start}:{end}" for part, start, end in parts)
         notes.append(f"{column}: its names do not tell the joints; those of {robot}: {listed}")
@@ -200,11 +200,6 @@ def _parts(
         why = f"are called {names[0]} to {names[-1]}" if names else "have no names"
         notes.append(f"{column}: its {size} numbers {why}; they are one key '{modality}'")
     return [(modality, 0, size)]
-
-
-def _last_word(column: str) -> str:
-    """``gripper_position`` of ``action.gripper_position``."""
-    return column.rsplit(".", 1)[-1]
 
 
 def _repeats(

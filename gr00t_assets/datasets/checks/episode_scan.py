@@ -50,7 +50,7 @@ class EpisodeScanner:
         self.folder, self.info = self.metadata.folder, self.metadata.info
         self.collector, self.episodes = self.folder.collector, self.metadata.episodes
         self.fps = self.info.fps
-        self.rows = 0
+        self.rows, self._rate_checked = 0, False
         self.widths: dict[str, int] = {}
         self.statistics: dict[str, RunningStatistics] = {}
         self.incomplete: set[str] = set()
@@ -62,7 +62,6 @@ class EpisodeScanner:
         self._digests: dict[bytes, str] = {}
         self._formats: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
         self._faults = FileFaults(self.collector)
-        self._rate_checked = False
 
     def run(self, progress: Progress | None = None) -> None:
         """Look at every episode."""
@@ -186,10 +185,8 @@ class EpisodeScanner:
 
         not_finite = row_checks.check_finite(report, rows)
         row_checks.check_indices(report, rows, episode.index)
-        tasks, info = self.metadata.tasks, self.info
-        if tasks is not None:
-            row_checks.check_task_indices(report, rows, self.task_columns, tasks, info.tasks_file)
-            row_checks.check_episode_tasks(self.collector, info.episodes_file, episode, rows, tasks)
+        if self.metadata.tasks is not None:
+            row_checks.check_tasks(report, rows, self.task_columns, episode, self.metadata)
         times = rows.values.get("timestamp")
         if times is not None and "timestamp" not in not_finite and self.fps is not None:
             row_checks.check_timestamps(report, times[:, 0].astype(np.float64), self.fps)

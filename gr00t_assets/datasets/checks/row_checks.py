@@ -14,6 +14,7 @@ from gr00t_assets.core.finding import Collector, short
 from gr00t_assets.datasets.checks.meta_files import number_names
 from gr00t_assets.datasets.lerobot.episodes import Episode
 from gr00t_assets.datasets.lerobot.features import Feature
+from gr00t_assets.datasets.lerobot.metadata import Metadata
 from gr00t_assets.datasets.lerobot.rows import Rows
 from gr00t_assets.datasets.lerobot.statistics import STATISTIC_NAMES, STATS, RunningStatistics
 from gr00t_assets.modality.modality_json import Modality, ModalityFile
@@ -95,31 +96,25 @@ def check_indices(report: Report, rows: Rows, episode: int) -> None:
         report("index-column", "index does not count up by one")
 
 
-def check_task_indices(
-    report: Report, rows: Rows, columns: Iterable[str], tasks: Mapping[int, str], file: str
+def check_tasks(
+    report: Report, rows: Rows, columns: Iterable[str], episode: Episode, metadata: Metadata
 ) -> None:
-    """Report task indices of the rows that the list of tasks, a file, does not have."""
+    """Report task indices that are not listed, and instructions that the episode does not list."""
+    tasks, info, collector = metadata.tasks or {}, metadata.info, metadata.folder.collector
     for name in columns:
         values = rows.values.get(name, ())
         if unknown := [value for value in np.unique(values).tolist() if value not in tasks]:
             found = f"{name} is {short(unknown[0])}"
             found += f", and {len(unknown) - 1} more unknown" if len(unknown) > 1 else ""
-            report("task-index-unknown", found, file=file)
-
-
-def check_episode_tasks(
-    collector: Collector, file: str, episode: Episode, rows: Rows, tasks: Mapping[int, str]
-) -> None:
-    """Report an instruction of the rows that the list of episodes, a file, does not have."""
-    values = rows.values.get("task_index")
-    if values is None or not episode.tasks:
-        return
-    texts = [tasks[index] for index in np.unique(values).tolist() if index in tasks]
+            report("task-index-unknown", found, file=info.tasks_file)
+    indices = np.unique(rows.values.get("task_index", ())).tolist()
+    texts = [tasks[index] for index in indices if index in tasks]
     others = [text for text in texts if text not in episode.tasks]
-    if others:
+    if others and episode.tasks:
         found = f"episode {episode.index} is listed with {short(episode.tasks[0])}"
         found += f" and {len(episode.tasks) - 1} more" if len(episode.tasks) > 1 else ""
-        collector.report("episode-task-differs", file, found, task=short(others[0]))
+        task = short(others[0])
+        collector.report("episode-task-differs", info.episodes_file, found, task=task)
 
 
 def content_digest(rows: Rows, columns: Iterable[str]) -> bytes | None:

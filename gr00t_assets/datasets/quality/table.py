@@ -114,10 +114,10 @@ def _rows(quality: Quality) -> Iterator[_Row]:
 
 def _vector(vector: figures.Vector) -> Iterator[_Row]:
     outside, stretch, steps = (
-        list(zip(vector.labels, values, strict=True))
+        sorted(zip(vector.labels, values, strict=True), key=lambda pair: -pair[1])
         for values in (vector.outside, vector.stretch, vector.largest_step)
     )
-    above = _words(_falling(outside), "{:.0%}", limits.OUTSIDE_SHARE)
+    above = _words(outside, "{:.0%}", limits.OUTSIDE_SHARE)
     yield _row(
         Measure.OUTSIDE,
         vector.column,
@@ -128,7 +128,7 @@ def _vector(vector: figures.Vector) -> Iterator[_Row]:
         count=len(vector.labels),
         **_largest(outside),
     )
-    above = _words(_falling(stretch), "{:.1f} times", limits.STRETCH)
+    above = _words(stretch, "{:.1f} times", limits.STRETCH)
     above = [text.replace("inf times", "without bound") for text in above]
     yield _row(Measure.STRETCHED, vector.column, above, above=above, **_largest(stretch))
     is_past = vector.jumps > limits.JUMP_ROWS * vector.steps
@@ -176,10 +176,6 @@ def _camera(camera: figures.Camera) -> Iterator[_Row]:
 def _words(pairs: Iterable[tuple[str, float]], pattern: str, above: float = -np.inf) -> list[str]:
     """Names and values, of those above a limit."""
     return [f"{name} {pattern.format(value)}" for name, value in pairs if value > above]
-
-
-def _falling(pairs: list[tuple[str, float]]) -> list[tuple[str, float]]:
-    return sorted(pairs, key=lambda pair: -pair[1])
 
 
 def _largest(pairs: list[tuple[str, float]]) -> dict[str, Any]:

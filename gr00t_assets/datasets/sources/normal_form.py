@@ -131,7 +131,7 @@ def _listed(entry: CatalogEntry, directory: Path) -> Metadata:
 
 def _rows_to_trim(dataset: LeRobotDataset, trim: IdleTrim) -> dict[int, tuple[int, int]]:
     """Rows at rest that are cut off at start and end of each episode; see ``IdleTrim``."""
-    low, high = np.inf, -np.inf
+    low, high = np.array(np.inf), np.array(-np.inf)
     for _, rows in _joints(dataset):
         low = np.minimum(low, np.nanmin(rows, axis=0))
         high = np.maximum(high, np.nanmax(rows, axis=0))

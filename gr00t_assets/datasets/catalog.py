@@ -48,9 +48,15 @@ class CatalogEntry(FrozenModel):
     frame_size: tuple[FramePixels, FramePixels] | None = Field(
         default=None, description="Width and height to cache frames at, to save disk"
     )
-    frames: int | None = Field(default=None, ge=1, description="In all, for epochs till it is here")
-    environment: str | None = Field(default=None, description="That its policies are rolled out in")
-    episodes: EpisodeChoice | None = Field(default=None, description="Taken ones; all by default")
+    frames: int | None = Field(
+        default=None, ge=1, description="Frames of all episodes, for epochs before it is here"
+    )
+    environment: str | None = Field(
+        default=None, description="That policies trained on it are rolled out in"
+    )
+    episodes: EpisodeChoice | None = Field(
+        default=None, description="Episodes that are taken; all by default"
+    )
     trim_idle: IdleTrim | None = Field(
         default=None, description="Cut off rows at the ends of episodes in which nothing moves"
     )

@@ -24,7 +24,9 @@ _FORM = "expected episode numbers and ranges like [3, 10-19]"
 _HELD_OUT_FORM = "expected episode indices like [3, 7], or a share of the last episodes like 0.1"
 
 
-def _checked_spans(value: Any) -> tuple[int | str, ...]:
+def _checked_spans(value: Any) -> tuple[int | str, ...] | None:
+    if value is None:
+        return None
     if value in ([], ()):
         raise ValueError(_FORM)
     return tuple(map(_checked_span, value if isinstance(value, list | tuple) else [value]))
@@ -42,15 +44,15 @@ def _checked_span(item: Any) -> int | str:
     return f"{first}-{last}"
 
 
-Spans = Annotated[tuple[int | str, ...], BeforeValidator(_checked_spans)]
+Spans = Annotated[tuple[int | str, ...] | None, BeforeValidator(_checked_spans)]
 """Episode numbers, and ranges of them with both ends: 3, 10-19."""
 
 
 class EpisodeChoice(FrozenModel):
     """Which episodes of the source are taken, by their numbers there."""
 
-    include: Spans | None = Field(default=None, description="Those that are taken; all by default")
-    exclude: Spans | None = Field(default=None, description="Those that are left out: [3, 10-19]")
+    include: Spans = Field(default=None, description="Those that are taken; all by default")
+    exclude: Spans = Field(default=None, description="Those that are left out: [3, 10-19]")
 
     @property
     def is_empty(self) -> bool:
@@ -83,13 +85,17 @@ class IdleTrim(FrozenModel):
 
     start: float = Field(default=0, ge=0, le=3600, description="Seconds at most, at the start")
     end: float = Field(default=0, ge=0, le=3600, description="Seconds at most, at the end")
-    threshold: float = Field(gt=0, lt=1, description="Of a joint's range in a second: 0.01")
+    threshold: float = Field(
+        gt=0, lt=1, description="Share of its range that a joint moves in a second: 0.01"
+    )
 
 
 class TaskNames(FrozenModel):
     """Instructions that are written otherwise."""
 
-    rename: dict[str, str] = Field(default={}, description="New text by the source's exact one")
+    rename: dict[str, str] = Field(
+        default={}, description="New text by the text in the source, to the letter"
+    )
     special_tokens: Literal["refuse", "escape"] = Field(
         default="refuse",
         description="escape: put a space into what the tokenizer takes for more than words",

@@ -28,8 +28,7 @@ from gr00t_assets.environments.environment_file import load_environments
 from gr00t_assets.modality.data_config import data_configs
 from gr00t_assets.modality.generations import EMBODIMENT_TAGS
 
-FramePixels = Annotated[int, Field(ge=32, le=4096)]
-"""A side of a cached frame."""
+FramePixels = Annotated[int, Field(ge=32, le=4096)]  # a side of a cached frame
 
 
 class CatalogEntry(FrozenModel):

@@ -13,8 +13,7 @@ from gr00t_assets.datasets.videos import VideoError, spread_positions
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-LIMIT = 400_000
-"""Bytes that a sheet may have, so that it can be put inside Markdown metadata."""
+LIMIT = 400_000  # bytes that a sheet may have, so that it can be put inside Markdown metadata
 
 _EPISODES, _COLUMNS = 5, 6
 _GAP, _CAPTION = 4, 20

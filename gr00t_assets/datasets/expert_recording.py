@@ -56,14 +56,14 @@ def record_expert(source: EnvironmentSource, directory: Path, version: str, log:
         if isinstance(source.noise, tuple) and len(source.noise) != numbers:
             found = f"{len(source.noise)} numbers; its action has {numbers}"
             raise SimulationError(environment.name, "noise is of another action.", [found])
-        names, modality = _layout(environment, env, first.observation, numbers)
+        names, modality = _layout(env, first.observation, numbers)
         robot = str(getattr(env.env.unwrapped, "robot_type", environment.name))
         failed, recorded = 0, 0
         with DatasetWriter(directory, version, environment.fps, robot, names, modality) as writer:
             evaluated = range(environment.seeds, environment.seeds + environment.episodes)
             seeds = (seed for seed in count(source.seed) if seed not in evaluated)
             while recorded < source.episodes:
-                if rows := _episode(environment, env, expert, next(seeds), source.noise):
+                if rows := _episode(env, expert, next(seeds), source.noise):
                     writer.add(rows)
                     recorded += 1
                     continue
@@ -79,14 +79,10 @@ def record_expert(source: EnvironmentSource, directory: Path, version: str, log:
 
 
 def _episode(
-    environment: Environment,
-    env: DeclaredEnv,
-    expert: Callable[[], np.ndarray],
-    seed: int,
-    noise: float | tuple[float, ...],
+    env: DeclaredEnv, expert: Callable[[], np.ndarray], seed: int, noise: float | tuple[float, ...]
 ) -> EpisodeRows | None:
     """One episode to its success; None where there is none."""
-    random = np.random.default_rng(seed)
+    environment, random = env.declared, np.random.default_rng(seed)
     observed, disturbance = env.reset(seed), np.zeros(1)
     task = observed.observation["task"]
     keys, states, actions = _state_keys(environment), [], []
@@ -114,14 +110,14 @@ def _state_keys(environment: Environment) -> list[str]:
 
 
 def _layout(
-    environment: Environment, env: DeclaredEnv, shown: dict[str, Any], numbers: int
+    env: DeclaredEnv, shown: dict[str, Any], numbers: int
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, Any]]:
     """Names of the numbers by column, and ``modality.json``.
 
     An action key has as many numbers as the state key of its name, and a single one all of them.
     """
+    environment, keys = env.declared, env.declared.action_keys
     sizes = {key: len(shown[f"state.{key}"]) for key in _state_keys(environment)}
-    keys = environment.action_keys
     actions = {keys[0]: numbers} if len(keys) == 1 else {key: sizes.get(key, 0) for key in keys}
     if sum(actions.values()) != numbers or not all(actions.values()):
         found = f"its action has {numbers} numbers, its keys {actions}"

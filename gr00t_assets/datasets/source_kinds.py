@@ -12,11 +12,9 @@ from gr00t_assets.modality.modality_json import preset_names
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
-GENERATOR_VERSION = 1
-"""Raised when the same parameters begin to give other demonstrations."""
+GENERATOR_VERSION = 1  # raised when the same parameters begin to give other demonstrations
 
-CAMERAS = {"gr1_arms": ("ego_view",), "so101": ("front", "wrist")}
-"""Cameras that each robot has."""
+CAMERAS = {"gr1_arms": ("ego_view",), "so101": ("front", "wrist")}  # cameras that each robot has
 
 _SIZE = {"gr1_arms": (256, 256, 20.0), "so101": (640, 480, 30.0)}
 

@@ -36,8 +36,7 @@ from gr00t_assets.datasets.sources.fetch import drop_download, name_of_source, n
 from gr00t_assets.datasets.sources.versions import load_record
 from gr00t_assets.modality.special_tokens import special_tokens
 
-HELD_OUT_FROM = 10
-"""Episodes from which on the last tenth is kept from training."""
+HELD_OUT_FROM = 10  # episodes from which on the last tenth is kept from training
 
 
 class UnsoundDatasetError(DatasetError):

@@ -48,8 +48,7 @@ _REASONS = {
 }
 """Why a feature of a kind is left out."""
 
-Names = dict[Modality, list[str]]
-"""Columns or keys of state and of action."""
+Names = dict[Modality, list[str]]  # columns or keys of state and of action
 
 
 @dataclass(frozen=True)

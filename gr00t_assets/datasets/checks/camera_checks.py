@@ -20,8 +20,7 @@ from gr00t_assets.datasets.videos import VideoError
 BACKENDS = ("frame-cache", "decord", "torchvision_av", "torchcodec")
 """What turns videos into frames: the native trainer's frame cache, and Isaac-GR00T's choices."""
 
-CANNOT_READ = {"decord": {"av1"}}
-"""Codecs that a backend fails on; measured with the June release."""
+CANNOT_READ = {"decord": {"av1"}}  # codecs that a backend fails on; measured with the June release
 
 _CODECS = {
     **dict.fromkeys(("avc1", "avc", "libx264"), "h264"),

@@ -30,8 +30,7 @@ from gr00t_assets.datasets.lerobot.info import V30
 from gr00t_assets.datasets.lerobot.metadata import find_cameras, read_metadata
 from gr00t_assets.datasets.lerobot.statistics import STATS
 
-SCAN_VERSION = 4
-"""Raised when the checks begin to find other things in the same files."""
+SCAN_VERSION = 4  # raised when the checks begin to find other things in the same files
 
 DEFAULT_BACKEND = "frame-cache"
 
@@ -42,9 +41,7 @@ class DatasetScan(FrozenModel):
     findings: tuple[Finding, ...] = Field(description="Those that are listed, in order")
     error_count: int = Field(description="Errors, listed or not")
     warning_count: int = Field(description="Warnings, listed or not")
-    widths: dict[str, int] = Field(
-        default={}, description="Numbers in a row of each column that a key is a slice of"
-    )
+    widths: dict[str, int] = Field(default={}, description="Numbers of each column with a slice")
     modality_file: str = Field(default=MODALITY, description="The file that is read as it")
     cameras: tuple[str, ...] = Field(default=(), description="Cameras that have frames")
     measured: tuple[Camera, ...] = Field(default=(), description="Cameras as their frames are")

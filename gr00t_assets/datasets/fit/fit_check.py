@@ -18,8 +18,7 @@ from gr00t_assets.modality.key_config import POSE_ROTATIONS, ActionTransforms, K
 from gr00t_assets.modality.modality_json import MODALITY, Modality, ModalityFile, VectorSlice
 from gr00t_assets.modality.rotations import ROTATION_DIMS
 
-Cameras = Mapping[str, Camera]
-"""Those that have frames, by feature."""
+Cameras = Mapping[str, Camera]  # those that have frames, by feature
 
 
 def known_cameras(info: Info, names: Iterable[str], measured: Sequence[Camera] = ()) -> Cameras:

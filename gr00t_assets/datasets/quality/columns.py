@@ -19,8 +19,7 @@ _PREFERRED = (
     "annotation.human.task_description",
     "annotation.human.coarse_action",
 )
-_SHOWN = 50
-"""Instructions that are listed."""
+_SHOWN = 50  # instructions that are listed
 
 
 @dataclass(frozen=True)

@@ -111,17 +111,14 @@ class Motion(FrozenModel):
     """How the joints move."""
 
     stuck: dict[str, tuple[int, ...]] = Field(
-        description="Indices of the episodes in which a dimension of the state stays where it is "
-        "although it is told to move, by its name"
+        description="By dimension of the state: episodes in which it is told to move and does not"
     )
     limits: tuple[AtLimit, ...] = Field(description="By column")
     lags: dict[str, float | None] = Field(
-        description="Milliseconds by which the state follows the action, median over the episodes "
-        "in which it clearly does, by key; None where it never does"
+        description="Milliseconds from action to state by key, median of the episodes where clear"
     )
     jerk: tuple[float, ...] = Field(
-        description="Root mean square of the third derivative of the joints, in ranges per second "
-        "cubed, by position in the dataset; empty without a state or action"
+        description="By position in the dataset, as ``root_mean_square_jerk``; empty without joints"
     )
     jerk_median: float
     jerk_outliers: tuple[int, ...] = Field(description="Indices of episodes far above the median")

@@ -27,8 +27,7 @@ _LUMINANCE_WEIGHTS = np.array([0.299, 0.587, 0.114])  # of red, green and blue, 
 _EVERY = 4  # pixels of which one is looked at, in each direction
 _BLOCK = 64  # frames that are in memory at a time
 
-Parts = list[motion.EpisodeFigures]
-"""Figures of each episode."""
+Parts = list[motion.EpisodeFigures]  # figures of each episode
 
 
 def measure_quality(

@@ -14,8 +14,7 @@ from gr00t_assets.datasets.quality.figures import Measure, Quality
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LIMIT = 250_000
-"""Bytes that the picture may have, so that it can be put inside Markdown metadata."""
+LIMIT = 250_000  # bytes that the picture may have, so that it can be put inside Markdown metadata
 
 _BLUE, _ORANGE, _GREEN, _RED = "#2f6db3", "#e08a1e", "#3f8f5f", "#c23b3b"
 _CAMERAS = (_BLUE, _ORANGE, _GREEN, "#8a5ba6", "#4c9aa8", "#8c6d46")

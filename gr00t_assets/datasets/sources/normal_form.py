@@ -25,8 +25,7 @@ from gr00t_assets.datasets.lerobot.v3.convert import CONVERSION, convert_to_v21
 from gr00t_assets.datasets.lerobot.v3.stored_episodes import Changes
 from gr00t_assets.datasets.quality.columns import vector_keys
 
-_SHOWN = 8
-"""Tasks that are listed where none is like the one that was named."""
+_SHOWN = 8  # tasks that are listed where none is like the one that was named
 
 
 def check_curation(entry: CatalogEntry, directory: Path) -> None:

@@ -22,8 +22,7 @@ from gr00t_assets.core.text import format_bytes
 from gr00t_assets.datasets.curation import Curated
 from gr00t_assets.datasets.lerobot.features import Camera
 
-NOT_CONTENT = ("README.md",)
-"""Files beside the data that describe it and do not change it."""
+NOT_CONTENT = ("README.md",)  # files beside the data that describe it and do not change it
 
 ROWS_BYTES, _SECONDS = 512 << 20, 0.5
 """Bytes of rows that are hashed when a training starts, and how long more are, drawn at random."""
@@ -48,9 +47,7 @@ class DatasetRecord(FrozenModel):
     tasks: tuple[str, ...]
     size_bytes: int
     warnings: tuple[str, ...] = Field(default=(), description="Odd, and yet usable")
-    curated: Curated | None = Field(
-        default=None, description="How its episodes differ from the source's; none if they do not"
-    )
+    curated: Curated | None = Field(default=None, description="How it differs from its source")
 
     @property
     def hours(self) -> float:

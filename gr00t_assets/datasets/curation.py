@@ -1,7 +1,4 @@
-"""What a catalog entry leaves out, cuts off, renames or keeps from training.
-
-The source is never touched.
-"""
+"""What a catalog entry leaves out of its source, cuts off, renames or keeps from training."""
 
 import re
 from collections.abc import Iterable

@@ -1,7 +1,4 @@
-"""The data of a store, every file against what is recorded of it.
-
-This is the complete check of ``gr00t-assets store verify``; a training looks at what it reads.
-"""
+"""Every file of a store's data against what is recorded of it, for ``store verify``."""
 
 from collections.abc import Iterator
 from functools import partial

@@ -1,7 +1,4 @@
-"""The frames of one episode and camera as a dataset has them: in a video file, or in its rows.
-
-Images in the rows are PNG or JPEG.
-"""
+"""The frames of an episode and camera as a dataset has them: a video, or images in its rows."""
 
 import hashlib
 import io
@@ -29,9 +26,7 @@ DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _RGB = bytes((8, 2))  # bits a colour and kind of colours, at their place in a PNG's header
 
-KEPT_BYTES = 64 << 20
-"""Compressed images of an episode that are kept for decoding when they were read for their hash."""
-
+KEPT_BYTES = 64 << 20  # images of an episode that are kept for decoding when read for their hash
 TOLERANCE = 6.0  # mean grey levels that another decoder's colours, or size, may make of a frame
 TIE = 0.05  # mean grey levels below which two candidates cannot be told apart
 _SIDE = 24

@@ -20,8 +20,7 @@ _FAMILIES = {"so100": r"so-?10[01]|koch", "unitree": r"(^|[^r])g1", "fourier": r
 _TAGS = {"fourier": "gr1", "oxe_droid": "oxe_droid", "agibot": "agibot_genie1"}
 """By the same, the embodiment tag of weights that the base model has trained."""
 
-_SPARED = re.compile(r"(left_|right_)?(leg|neck|waist)")
-"""Parts of a humanoid that a data config of its arms may leave out."""
+_SPARED = re.compile(r"(left_|right_)?(leg|neck|waist)")  # left out by a config of the arms
 
 
 @dataclass(frozen=True)

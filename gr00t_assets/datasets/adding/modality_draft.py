@@ -37,8 +37,7 @@ _NEITHER = re.compile(
 )
 _BOOKKEEPING = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 _CAMERA_PREFIX = re.compile(r"^observation\.(images?\.)?")
-_LEAST_NEEDED = ("leg", "base", "pad", "other", "neck", "waist")
-"""Parts that are left out first where the model takes fewer numbers."""
+_LEAST_NEEDED = ("leg", "base", "pad", "other", "neck", "waist")  # left out first of too many
 
 _REASONS = {
     "text": "text; the instructions are those of task_index",

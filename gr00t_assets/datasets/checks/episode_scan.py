@@ -10,7 +10,7 @@ from gr00t_assets.datasets.checks import row_checks
 from gr00t_assets.datasets.checks.camera_checks import check_declaration, check_images, check_video
 from gr00t_assets.datasets.lerobot.columns import LONGEST_EPISODE, FileFaults
 from gr00t_assets.datasets.lerobot.episodes import Episode
-from gr00t_assets.datasets.lerobot.features import INFO, Feature
+from gr00t_assets.datasets.lerobot.features import INFO, Camera, Feature
 from gr00t_assets.datasets.lerobot.info import V30
 from gr00t_assets.datasets.lerobot.metadata import Metadata
 from gr00t_assets.datasets.lerobot.rows import Rows, find_rows, read_rows
@@ -19,8 +19,7 @@ from gr00t_assets.datasets.lerobot.video_packets import VideoPackets, find_frame
 
 TIMESTAMP = Feature("timestamp", "float32", (1,), (), {})
 
-Progress = Callable[[int, int], None]
-"""Called with the episodes that were looked at, and how many there are."""
+Progress = Callable[[int, int], None]  # episodes that were looked at, and how many there are
 
 
 @dataclass
@@ -36,8 +35,8 @@ class EpisodeScanner:
         rows: Rows of all episodes that could be read.
         statistics: Of each such column.
         incomplete: Columns whose statistics are not those of the whole dataset.
-        videos: The first video of each camera that could be read.
-        images: Format of the images in the rows, by camera.
+        videos: Cameras as their first video that could be read is.
+        images: Cameras of images in the rows.
     """
 
     metadata: Metadata
@@ -54,8 +53,8 @@ class EpisodeScanner:
         self.widths: dict[str, int] = {}
         self.statistics: dict[str, RunningStatistics] = {}
         self.incomplete: set[str] = set()
-        self.videos: dict[str, VideoPackets] = {}
-        self.images: dict[str, str] = {}
+        self.videos: dict[str, Camera] = {}
+        self.images: dict[str, Camera] = {}
         self._features = {"timestamp": TIMESTAMP, **self.info.features}
         self._videos = [camera for camera in self.cameras if camera.is_video]
         self._images = [camera for camera in self.cameras if not camera.is_video]
@@ -155,12 +154,16 @@ class EpisodeScanner:
 
     def _check_images(self, file: str) -> None:
         for camera in self._images:
-            if kind := check_images(self.folder, file, camera):
-                self.images.setdefault(camera.name, kind)
+            kind = check_images(self.folder, file, camera)
+            if kind and camera.size is not None and camera.name not in self.images:
+                self.images[camera.name] = Camera.declared(camera, self.info.fps or 0, kind)
 
     def _keep_video(self, camera: Feature, file: str, video: VideoPackets) -> None:
-        self.videos.setdefault(camera.name, video)
-        self._formats[camera.name][file] = f"{video.height} x {video.width}", video.codec
+        height, width, codec = video.height, video.width, video.codec
+        fields = {"height": height, "width": width, "fps": video.fps or 0, "codec": codec}
+        measured = Camera.model_validate({"original_key": camera.name, **fields})
+        self.videos.setdefault(camera.name, measured)
+        self._formats[camera.name][file] = f"{height} x {width}", codec
 
     def _check_rate(self, rows: Rows | None, video_rates: Sequence[float | None]) -> None:
         """Where timestamps and videos agree against ``info.json``, it is that which is wrong."""

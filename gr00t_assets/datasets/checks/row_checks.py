@@ -19,8 +19,7 @@ from gr00t_assets.datasets.lerobot.rows import Rows
 from gr00t_assets.datasets.lerobot.statistics import STATISTIC_NAMES, STATS, RunningStatistics
 from gr00t_assets.modality.modality_json import Modality, ModalityFile
 
-Report = Callable[..., None]
-"""``report(fault, found, **texts)``: adds a finding of the file that is looked at."""
+Report = Callable[..., None]  # ``report(fault, found, **texts)``, of the file that is looked at
 
 LEROBOT_VARIANCE = 1e-6
 """By how much of its squared mean LeRobot's variance of a number may be off, measured at 0.6.1."""

@@ -180,31 +180,14 @@ def _scan(
             columns = [(info.features[n], kind, complete.get(n)) for n, kind in sliced.items()]
             check_statistics(collector, modality, stored, columns, used=info.version != V30)
     actions = [name for name, kind in sliced.items() if kind == "action"]
+    names = [camera.name for camera in cameras]
+    images = (scanned.images[name] for name in names if name in scanned.images)
     return {
         "widths": scanned.widths,
-        "cameras": tuple(camera.name for camera in cameras),
-        "measured": _measured_cameras(scanned),
+        "cameras": tuple(names),
+        "measured": (*scanned.videos.values(), *images),
         "constant": {name: scanned.constant_numbers(name) for name in actions},
     }
-
-
-def _measured_cameras(scanned: EpisodeScanner) -> tuple[Camera, ...]:
-    videos = (
-        Camera(
-            original_key=name,
-            height=video.height,
-            width=video.width,
-            fps=video.fps or 0,
-            codec=video.codec,
-        )
-        for name, video in scanned.videos.items()
-    )
-    images = (
-        Camera.declared(camera, scanned.info.fps or 0, scanned.images[camera.name])
-        for camera in scanned.cameras
-        if camera.name in scanned.images and camera.size is not None
-    )
-    return (*videos, *images)
 
 
 def _identity(directory: Path) -> dict[str, Any]:

@@ -57,8 +57,7 @@ def rotation_of(key: KeyTransforms, entry: VectorSlice) -> str | None:
     return entry.rotation_type or key.rotation_type
 
 
-_Found = tuple[str, str, dict[str, Any]]
-"""A fault, what was found, and what its texts are filled in with."""
+_Found = tuple[str, str, dict[str, Any]]  # fault, what was found, what its texts are filled with
 
 
 class Fit:

@@ -35,12 +35,9 @@ def measure_quality(
 ) -> Quality:
     """Figures of a dataset, with a warning for each threshold that one of them passes.
 
-    Reads the rows twice, an episode at a time, and the frames of some whole episodes.
-
-    Args:
-        cache: Its frames; without them nothing is said of images.
-        language_column: Column of task indices of the data config that will be trained; by
-            default the one that modality.json names.
+    Reads the rows twice, an episode at a time, and the frames of some whole episodes; without a
+    cache nothing is said of images. Instructions are of the column of task indices of the data
+    config that will be trained, by default of the one that modality.json names.
 
     Raises:
         DatasetError: Its rows cannot be read, or the cache is of another dataset.

@@ -23,9 +23,6 @@ JUMP = 0.4  # of its range that a dimension moves
 JUMP_ROWS = 0.001  # of steps with a jump
 SWITCH_VALUES = 3  # or fewer of a dimension: a switch, whose jumps are let off
 
-# Lengths of episodes
-LENGTH_FACTOR = 3.0  # times shorter or longer than the median
-
 # Instructions
 COMMONEST_SHARE = 0.95  # of rows of the commonest, where there are several
 PLACEHOLDERS = frozenset(
@@ -66,6 +63,7 @@ LAG_CORRELATION = 0.5  # from which on a state clearly follows its action
 LAG_LATE = 250.0  # milliseconds by which a state may follow
 
 # Episodes unlike the others
+LENGTH_FACTOR = 3.0  # times shorter or longer than the median
 OUTLIER = 3.5  # modified z-score, as Iglewicz and Hoaglin recommend
 JERK_FACTOR = 1.5  # times the median jerk that an outlier's is at least
 FEWEST_EPISODES = 5  # from which on one of them can be unlike the others

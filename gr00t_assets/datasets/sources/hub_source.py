@@ -19,12 +19,9 @@ from gr00t_assets.datasets.sources.versions import NOT_CONTENT, first_lines, is_
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile
 
-_BUSY = (408, 429)
-_REFUSED = (401, 403)
-_TIMEOUT = 10.0
-_LOG_SECONDS = 10.0
-_NOT_CONTENT_PATTERNS = [".*", "*/.*", *NOT_CONTENT]
-"""What ``is_content`` refuses, as the Hub's client takes it."""
+_BUSY, _REFUSED = (408, 429), (401, 403)
+_TIMEOUT, _LOG_SECONDS = 10.0, 10.0
+_NOT_CONTENT_PATTERNS = [".*", "*/.*", *NOT_CONTENT]  # what ``is_content`` refuses
 
 
 class HubUnreachableError(DatasetError):

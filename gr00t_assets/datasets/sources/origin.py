@@ -21,8 +21,7 @@ from gr00t_assets.datasets.sources.hub_source import HubUnreachableError, hub_co
 from gr00t_assets.modality.modality_json import MODALITY, preset_path
 
 ORIGIN = "origin.json"
-OFFLINE = "the Hub could not be asked"
-"""How the warning begins that a version from the store was used without asking."""
+OFFLINE = "the Hub could not be asked"  # begins the warning that the store's version was used
 
 
 class Origin(FrozenModel):

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _SPAN = re.compile(r"(\d{1,9})\s*-\s*(\d{1,9})")
 _FORM = "expected episode numbers and ranges like [3, 10-19]"
-
 _HELD_OUT_FORM = "expected episode indices like [3, 7], or a share of the last episodes like 0.1"
 
 

@@ -21,8 +21,7 @@ from gr00t_assets.modality.modality_json import Modality, ModalityFile
 
 Report = Callable[..., None]  # ``report(fault, found, **texts)``, of the file that is looked at
 
-LEROBOT_VARIANCE = 1e-6
-"""By how much of its squared mean LeRobot's variance of a number may be off, measured at 0.6.1."""
+LEROBOT_VARIANCE = 1e-6  # of the squared mean, by which LeRobot's variance may be off, at 0.6.1
 
 
 def measured_fps(times: np.ndarray) -> float | None:

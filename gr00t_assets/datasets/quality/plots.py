@@ -19,8 +19,7 @@ LIMIT = 250_000  # bytes that the picture may have, so that it can be put inside
 _BLUE, _ORANGE, _GREEN, _RED = "#2f6db3", "#e08a1e", "#3f8f5f", "#c23b3b"
 _CAMERAS = (_BLUE, _ORANGE, _GREEN, "#8a5ba6", "#4c9aa8", "#8c6d46")
 _INK, _FAINT, _GRID = "#282c34", "#8a9099", "#e3e6ea"
-_BARS = 60
-_TEXTS = 6
+_BARS, _TEXTS = 60, 6
 
 
 def quality_png(quality: Quality) -> bytes:

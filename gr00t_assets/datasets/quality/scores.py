@@ -57,19 +57,24 @@ def find_repeats(episodes: Sequence[Episode], parts: list[EpisodeFigures]) -> tu
 def near_pairs(points: np.ndarray, lengths: np.ndarray) -> list[tuple[int, int, float]]:
     """Pairs, the lesser first, of episodes within ``REPEAT_DISTANCE`` and alike in length.
 
-    Points are ``(episodes, numbers)``, as shares of the ranges.
+    Points are ``(episodes, numbers)``, as shares of the ranges. Those that are near are so, too, in
+    the few directions in which all differ most, where a tree finds them.
     """
     from scipy.spatial import KDTree
 
     if not points.size:
         return []
+    spread = points - points.mean(axis=0)
+    axes = np.linalg.eigh(spread.T @ spread)[1][:, -8:]
     reach = limits.REPEAT_DISTANCE * points.shape[1] ** 0.5
-    left, right = KDTree(points).query_pairs(reach, output_type="ndarray").T
-    longer = np.maximum(lengths[left], lengths[right])
-    alike = np.abs(lengths[left] - lengths[right]) <= limits.REPEAT_LENGTHS * longer
-    left, right = left[alike], right[alike]
-    distances = np.sqrt(np.mean((points[left] - points[right]) ** 2, axis=1))
-    return list(zip(left.tolist(), right.tolist(), distances.tolist(), strict=True))
+    pairs = KDTree(spread @ axes).query_pairs(reach, output_type="ndarray")
+    near = []
+    for left, right in pairs.tolist():
+        distance = float(np.sqrt(np.mean((points[left] - points[right]) ** 2)))
+        difference, longer = abs(lengths[left] - lengths[right]), max(lengths[left], lengths[right])
+        if distance < limits.REPEAT_DISTANCE and difference <= limits.REPEAT_LENGTHS * longer:
+            near.append((left, right, distance))
+    return near
 
 
 def episode_scores(quality: Quality, episodes: Sequence[int]) -> tuple[EpisodeScore, ...]:

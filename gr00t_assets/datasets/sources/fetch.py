@@ -28,8 +28,7 @@ from gr00t_assets.datasets.sources.hub_source import fetch_hub, hub_commit
 from gr00t_assets.datasets.sources.versions import files_by_path, refuse_links
 from gr00t_assets.datasets.synthetic.generator import generate
 
-LOCAL_DATASETS = "GR00T_ASSETS_DATASETS"
-"""Environment variable: a folder of datasets that are taken instead of downloading them."""
+LOCAL_DATASETS = "GR00T_ASSETS_DATASETS"  # variable: a folder of datasets in place of downloads
 
 _DOWNLOAD = ".download-"
 

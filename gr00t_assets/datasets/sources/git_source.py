@@ -17,7 +17,6 @@ from gr00t_assets.datasets.sources.versions import content_files
 _TIMEOUT = 3600.0
 _REMEDY = "or set GR00T_ASSETS_DATASETS to a folder that holds a copy of it"
 _USER, _PASSWORD = "GR00T_ASSETS_GIT_USER", "GR00T_ASSETS_GIT_PASSWORD"
-
 _HELPER = f'!f() {{ echo "username=${_USER}"; echo "password=${_PASSWORD}"; }}; f'
 """A credential helper that prints what the environment has; see gitcredentials(7)."""
 

@@ -91,7 +91,6 @@ def fetch_hub(source: HubSource, commit: str, directory: Path, name: str, log: L
 
 
 def _listed(source: HubSource, commit: str, name: str) -> list["RepoFile"]:
-    """Every file of the dataset at a commit, as the Hub lists it."""
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
 

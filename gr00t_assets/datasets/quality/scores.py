@@ -16,6 +16,7 @@ from gr00t_assets.datasets.lerobot.episodes import Episode
 from gr00t_assets.datasets.quality import thresholds as limits
 from gr00t_assets.datasets.quality.figures import EpisodeScore, Quality, Repeat
 from gr00t_assets.datasets.quality.motion import EpisodeFigures
+from gr00t_assets.datasets.quality.table import is_meant
 
 _FILE = re.compile(r"episode_(\d+)\.\w+$")
 _FOUND = re.compile(r"(?:line \d+ \()?episode (\d+)\b")
@@ -132,11 +133,6 @@ def _faults(quality: Quality, episodes: Sequence[int]) -> Iterator[tuple[int, st
             rest = min(still / max(rows[place], 1), 1.0)
             if rest > limits.IDLE_SHARE:
                 yield index, "rest", f"at rest in {rest:.0%} of its rows", rest
-
-
-def is_meant(label: str) -> bool:
-    """Whether a dimension belongs at its limits, as a gripper that is open or closed."""
-    return any(name in label.lower() for name in limits.ENDS_MEANT)
 
 
 def proposed_curation(

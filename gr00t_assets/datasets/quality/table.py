@@ -12,7 +12,6 @@ from gr00t_assets.datasets.lerobot.folder import episode_names, first_few
 from gr00t_assets.datasets.quality import figures
 from gr00t_assets.datasets.quality import thresholds as limits
 from gr00t_assets.datasets.quality.figures import Measure, Quality, QualityWarning
-from gr00t_assets.datasets.quality.scores import is_meant
 
 COLUMNS = ("measure", "found", "warning")  # of ``quality_table``
 SCORE_COLUMNS = ("episode", "score", "why")  # of ``score_table``
@@ -158,6 +157,11 @@ def _motion(motion: figures.Motion) -> Iterator[_Row]:
         outliers = motion.jerk_outliers
         texts = {"outliers": episode_names(outliers), "count": len(outliers)}
         yield _row(Measure.JERK, "", outliers, it=motion, **texts)
+
+
+def is_meant(label: str) -> bool:
+    """Whether a dimension belongs at its limits, as a gripper that is open or closed."""
+    return any(name in label.lower() for name in limits.ENDS_MEANT)
 
 
 def _camera(camera: figures.Camera) -> Iterator[_Row]:

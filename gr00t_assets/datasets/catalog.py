@@ -1,7 +1,8 @@
 """``data/datasets.yaml``: the datasets that can be trained on, and where they come from."""
 
 import functools
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +14,9 @@ from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.project import Store, data_files, project_root
 from gr00t_assets.core.text import did_you_mean, name_problem
 from gr00t_assets.core.yaml_files import (
-    LocatedYaml,
     Location,
     load_yaml,
+    problems_error,
     raise_problems,
     validation_problems,
     yaml_problem,
@@ -27,8 +28,7 @@ from gr00t_assets.environments.environment_file import load_environments
 from gr00t_assets.modality.data_config import data_configs
 from gr00t_assets.modality.generations import EMBODIMENT_TAGS
 
-FramePixels = Annotated[int, Field(ge=32, le=4096)]
-"""A side of a cached frame."""
+FramePixels = Annotated[int, Field(ge=32, le=4096)]  # a side of a cached frame
 
 
 class CatalogEntry(FrozenModel):
@@ -112,9 +112,8 @@ class Catalog(dict[str, CatalogEntry]):
 def read_catalog(path: Path | None = None) -> Catalog:
     """Read what can be used of the catalog; a fault of an entry disables that entry.
 
-    Args:
-        path: The file; ``data/datasets.yaml`` of the project by default, and with the examples
-            theirs, where an own entry takes the place of one of the same name.
+    Without a path it is ``data/datasets.yaml`` of the project, and with the examples theirs, where
+    an own entry takes the place of one of the same name.
     """
     if path is None:
         own = project_root() / "data" / "datasets.yaml"
@@ -132,22 +131,18 @@ def read_catalog(path: Path | None = None) -> Catalog:
     for key, value in content.items():
         if entry := _entry(key, value, problems):
             entries[entry.name] = entry
-    faulty = {str(item.location[0]) for item in problems}
-    errors = {
-        name: _error(located, [item for item in problems if str(item.location[0]) == name])
-        for name in faulty
-    }
-    sound = {name: entry for name, entry in entries.items() if name not in faulty}
-    return Catalog(sound, errors, {path: _error(located, problems)} if problems else {})
+    faulty = defaultdict(list)
+    for item in problems:
+        faulty[str(item.location[0])].append(item)
+    found = {name: problems_error(located, items, CatalogError) for name, items in faulty.items()}
+    errors = {name: error for name, error in found.items() if error}
+    sound = {name: entry for name, entry in entries.items() if name not in errors}
+    whole = problems_error(located, problems, CatalogError)
+    return Catalog(sound, errors, {path: whole} if whole else {})
 
 
 def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
-    """Read the catalog, all of it, as ``read_catalog``: entries by name, in the order of the file.
-
-    Raises:
-        CatalogError: Every problem of the file with its line and field, and the nearest valid
-            name.
-    """
+    """The whole catalog, as ``read_catalog``; a CatalogError with every problem of a file."""
     catalog = read_catalog(path)
     for error in catalog.faults.values():
         raise error
@@ -180,11 +175,7 @@ def dataset_problem(name: str, datasets: Collection[str]) -> tuple[str, str] | N
 
 
 def find_entry(name: str, catalog: Mapping[str, CatalogEntry]) -> CatalogEntry:
-    """The entry of a name.
-
-    Raises:
-        CatalogError: There is none; the nearest name is suggested.
-    """
+    """The entry of a name; a CatalogError, with the nearest name, where there is none."""
     if name in catalog:
         return catalog[name]
     hints = [did_you_mean(name, catalog)]
@@ -196,22 +187,9 @@ def find_entry(name: str, catalog: Mapping[str, CatalogEntry]) -> CatalogEntry:
 
 
 def known_entry(name: str, catalog: Catalog) -> CatalogEntry | None:
-    """The entry of a name; None where a catalog without a fault has none.
-
-    Raises:
-        CatalogError: The entry, or the file that may have it, has a fault.
-    """
+    """The entry of a name, None where there is none; a CatalogError where a fault may be why."""
     faulty = name in catalog.errors or catalog.unreadable is not None
     return find_entry(name, catalog) if faulty else catalog.get(name)
-
-
-def _error(located: LocatedYaml, problems: Sequence[Finding]) -> CatalogError:
-    """All of some problems in one error."""
-    try:
-        raise_problems(located, problems, CatalogError)
-    except CatalogError as error:
-        return error
-    raise AssertionError("there is no problem")
 
 
 def _entry(key: Any, value: Any, problems: list[Finding]) -> CatalogEntry | None:
@@ -231,8 +209,7 @@ def _entry(key: Any, value: Any, problems: list[Finding]) -> CatalogEntry | None
     if fields.pop("name", None) is not None:
         add("the name is the key above; remove this line", "name")
     if "source" in fields:
-        source = _source(fields["source"], (name, "source"), problems)
-        fields["source"] = source or FolderSource(path=".")
+        fields["source"] = _source(fields["source"], (name, "source"), problems)
     config, tag = fields.get("data_config"), fields.get("embodiment_tag")
     if isinstance(config, str) and (problem := data_configs().problem(config)):
         add(problem, "data_config")
@@ -247,16 +224,18 @@ def _entry(key: Any, value: Any, problems: list[Finding]) -> CatalogEntry | None
     except ValidationError as failure:
         problems += validation_problems(failure, CatalogEntry, (name,))
         return None
-    if entry.episodes and isinstance(entry.held_out, tuple):
-        absent = [index for index in entry.held_out if entry.episodes.leaves_out(index)]
-        if absent:
-            found = f"names {episode_names(absent)}, left out by episodes"
-            add(f"{found}; take them out of one of the two", "held_out")
+    held_out = entry.held_out if isinstance(entry.held_out, tuple) else ()
+    if absent := [index for index in held_out if entry.curation.episodes.leaves_out(index)]:
+        found = f"names {episode_names(absent)}, left out by episodes"
+        add(f"{found}; take them out of one of the two", "held_out")
     return entry
 
 
-def _source(value: Any, at: Location, problems: list[Finding]) -> BaseModel | None:
-    """A source; ``synthetic`` alone stands for the generator's defaults."""
+def _source(value: Any, at: Location, problems: list[Finding]) -> BaseModel:
+    """A source; ``synthetic`` alone stands for the generator's defaults.
+
+    One that is wrong is added to the problems, and any other stands in for it.
+    """
     fields = {"kind": value} if value == "synthetic" else value
     kind = fields.get("kind") if isinstance(fields, dict) else None
     if kind is None:
@@ -270,4 +249,4 @@ def _source(value: Any, at: Location, problems: list[Finding]) -> BaseModel | No
             return model.model_validate(fields)
         except ValidationError as failure:
             problems += validation_problems(failure, model, at)
-    return None
+    return FolderSource(path=".")

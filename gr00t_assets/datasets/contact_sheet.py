@@ -13,55 +13,42 @@ from gr00t_assets.datasets.videos import VideoError, spread_positions
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-LIMIT = 400_000
-"""Bytes that a sheet may have, so that it can be put inside Markdown metadata."""
+LIMIT = 400_000  # bytes that a sheet may have, so that it can be put inside Markdown metadata
 
-_EPISODES = 5
-_COLUMNS = 6
-"""Frames in a row, evenly spaced from the first to the last."""
-
-_GAP = 4
-_CAPTION = 20
-_TEXT = (40, 44, 52)
-_PAPER = (250, 250, 248)
+_EPISODES, _COLUMNS = 5, 6
+_GAP, _CAPTION = 4, 20
+_TEXT, _PAPER = (40, 44, 52), (250, 250, 248)
 
 
 def contact_sheet(dataset: LeRobotDataset) -> bytes:
-    """Frames of the first episodes, one row for each episode and camera, in order of time.
+    """Frames of the first episodes, a row for each episode and camera, evenly spaced in time.
 
-    Returns:
-        A PNG of 256 colours, 960 pixels wide, less where it would not fit into ``LIMIT`` bytes.
-
-    Raises:
-        DatasetError: A frame cannot be read.
+    A PNG of 256 colours, 960 pixels wide, less where it would not fit into ``LIMIT`` bytes. A
+    DatasetError where a frame cannot be read.
     """
-    rows: list[tuple[str, list[Image]]] = []
+    from PIL import Image
+
+    rows: list[tuple[str, list[Image.Image]]] = []
     for episode in dataset.episodes[:_EPISODES]:
         task = episode.tasks[0] if episode.tasks else "no task"
         for camera in dataset.cameras:
             short = camera.rsplit(".", 1)[-1]
             caption = f"episode {episode.index}  {short}  {episode.length} rows  {task}"
             wanted = spread_positions(episode.length, _COLUMNS)
-            rows.append((caption, _images(dataset, episode.index, camera, wanted)))
+            recorded = recorded_frames(dataset, episode.index, camera)
+            frames = (frame for _, frame in recorded.decode(wanted) if frame is not None)
+            try:
+                images = [Image.fromarray(frame) for frame in islice(frames, len(wanted))]
+            except VideoError as error:
+                shown = recorded.path.relative_to(dataset.directory)
+                raise DatasetError(dataset.name, f"{shown}: {error}.") from error
+            rows.append((caption, images))
     if not rows:
         rows.append((f"{dataset.name} has no camera", []))
     width = 960
     while len(encoded := _encode(rows, width)) > LIMIT and width >= 200:
         width = int(width * 0.85)
     return encoded
-
-
-def _images(dataset: LeRobotDataset, episode: int, camera: str, wanted: list[int]) -> list["Image"]:
-    """Some frames of an episode; those between are decoded and not converted."""
-    from PIL import Image
-
-    recorded = recorded_frames(dataset, episode, camera)
-    frames = (frame for _, frame in recorded.decode(wanted) if frame is not None)
-    try:
-        return [Image.fromarray(frame) for frame in islice(frames, len(wanted))]
-    except VideoError as error:
-        shown = recorded.path.relative_to(dataset.directory)
-        raise DatasetError(dataset.name, f"{shown}: {error}.") from error
 
 
 def _encode(rows: list[tuple[str, list["Image"]]], width: int) -> bytes:

@@ -1,7 +1,4 @@
-"""What a catalog entry leaves out, cuts off, renames or keeps from training.
-
-The source is never touched.
-"""
+"""What a catalog entry leaves out of its source, cuts off, renames or keeps from training."""
 
 import re
 from collections.abc import Iterable
@@ -20,7 +17,6 @@ if TYPE_CHECKING:
 
 _SPAN = re.compile(r"(\d{1,9})\s*-\s*(\d{1,9})")
 _FORM = "expected episode numbers and ranges like [3, 10-19]"
-
 _HELD_OUT_FORM = "expected episode indices like [3, 7], or a share of the last episodes like 0.1"
 
 
@@ -77,10 +73,10 @@ class IdleTrim(FrozenModel):
 
     A joint is a number of the state or of the action. Its range is what lies between its smallest
     and its largest value in all episodes that are taken. Row ``i`` is at rest where no joint moves
-    by more than ``threshold`` times its range within the second that ends at it (from the first row
-    on, where that is nearer); at the end, within the second that begins at it. The rows at rest
-    before the first that is not, all but the last of them, are cut off, at most ``start`` seconds;
-    likewise ``end`` seconds at the end. An episode that rests in all its rows is left as it is.
+    by more than ``threshold`` times its range within the second that ends at it; at the end, within
+    the second that begins at it. The rows at rest before the first that is not are cut off but for
+    the last of them, at most ``start`` seconds; likewise at the end. An episode that rests in all
+    its rows is left as it is.
     """
 
     start: float = Field(default=0, ge=0, le=3600, description="Seconds at most, at the start")
@@ -197,13 +193,9 @@ def held_out_episodes(
 ) -> tuple[int, ...]:
     """The indices of the episodes that are kept from training.
 
-    Args:
-        held_out: Their numbers in the source, or a share of the dataset's last episodes, which is
-            rounded and is at least one episode; None where all are trained on.
-        numbers: Number in the source of each episode, where it is another than its index.
-
-    Raises:
-        DatasetError: The dataset lacks one of them, or none is left to train on.
+    A share of the last episodes is rounded and is at least one. ``numbers`` are those of each
+    episode in the source, where they are others than the indices. A DatasetError says which of them
+    the dataset lacks, or that none is left to train on.
     """
     if held_out is None:
         return ()
@@ -212,16 +204,15 @@ def held_out_episodes(
     episodes = list(index_of)
     if not isinstance(held_out, tuple):
         held_out = tuple(episodes[-max(1, round(held_out * len(episodes))) :])
-    problems = []
+    found = []
     if unknown := sorted(set(held_out) - index_of.keys()):
         has = f"{len(episodes)} episodes, {episodes[0]} to {episodes[-1]}" if episodes else "none"
-        problems.append(
-            f"held_out names {episode_names(unknown)}, which it does not have; it has {has}"
-        )
+        names = episode_names(unknown)
+        found.append(f"held_out names {names}, which it does not have; it has {has}")
     if index_of.keys() <= set(held_out):
-        problems.append(f"held_out takes all {len(episodes)}; none is left to train on")
-    if problems:
+        found.append(f"held_out takes all {len(episodes)}; none is left to train on")
+    if found:
+        found.append("change held_out of this dataset in data/datasets.yaml")
         problem = "its held-out episodes cannot be kept from training."
-        remedy = "change held_out of this dataset in data/datasets.yaml"
-        raise DatasetError(dataset.name, problem, [*problems, remedy])
+        raise DatasetError(dataset.name, problem, found)
     return tuple(index_of[number] for number in held_out)

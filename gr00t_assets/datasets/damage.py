@@ -1,7 +1,4 @@
-"""The data of a store, every file against what is recorded of it.
-
-This is the complete check of ``gr00t-assets store verify``; a training looks at what it reads.
-"""
+"""Every file of a store's data against what is recorded of it, for ``store verify``."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -11,23 +8,9 @@ from gr00t_assets.core.checksums import Damage, Tally, listed, read_sealed
 from gr00t_assets.core.files import LARGEST_LIST, folders
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.core.text import name_problem
-from gr00t_assets.datasets.frames.frame_index import (
-    CHECKSUMS,
-    FRAMES,
-    HEAD,
-    INDEX,
-    TIMES,
-    damaged_frames,
-    read_indices,
-)
+from gr00t_assets.datasets.frames import frame_index
 from gr00t_assets.datasets.frames.prepared_frames import PREPARED, damaged_prepared
-from gr00t_assets.datasets.sources.versions import (
-    changed_version_files,
-    content_files,
-    load_record,
-    recorded_files,
-    remedy_of_damage,
-)
+from gr00t_assets.datasets.sources import versions
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.frame_check_result import load_frame_check
 
@@ -36,16 +19,14 @@ def data_damage(store: Store, tally: Tally) -> Iterator[Damage]:
     """What is damaged of the datasets, modality configs and frames in a store; every file is read.
 
     Nothing of a dataset is to be moved aside, since its source may be gone: what is taken anew
-    replaces it. All else can be made anew from the dataset.
-
-    Raises:
-        OSError: A file cannot be read.
+    replaces it. All else can be made anew from the dataset. OSError where a file cannot be read.
     """
     for folder in _folders(store.root / "datasets"):
         name = folder.name
         take, check = (materialize_command(asset, name) for asset in ("dataset", "modality_config"))
         if (file := store.dataset_record(name)).is_file():
-            yield from tally.load("dataset record", file, partial(load_record, name, store), take)
+            load = partial(versions.load_record, name, store)
+            yield from tally.load("dataset record", file, load, take)
         if (file := folder / "origin.json").is_file():
             yield from tally.load("dataset record", file, partial(read_sealed, file), take)
         for file in sorted(folder.glob("[!.]*.scan.json")):
@@ -68,30 +49,30 @@ def data_damage(store: Store, tally: Tally) -> Iterator[Damage]:
 
 def _version(name: str, version: Path, store: Store, tally: Tally) -> Iterator[Damage]:
     lock, hashes = version.parent / ".lock", store.dataset_files(name, version.name)
-    known = recorded_files(name, version.name, store) is not None
-    changed = changed_version_files(name, version.name, store)
-    for file in content_files(version):
+    changed = versions.changed_version_files(name, version.name, store)
+    for file in versions.content_files(version):
         tally.read(version / file)
-    if not known and hashes.is_file() and recorded_files(name, version.name, store) is None:
+    if hashes.is_file() and versions.recorded_files(name, version.name, store) is None:
         command, found = materialize_command("dataset", name), "it does not give the version's name"
         yield Damage("dataset record", hashes, found, command, (hashes,), command, lock)
     if changed:
-        remedy = remedy_of_damage(name, version.name, store)
+        remedy = versions.remedy_of_damage(name, version.name, store)
         yield Damage("dataset", version, listed(changed), remedy, lock=lock)
 
 
 def _frames(folder: Path, command: str, lock: Path, tally: Tally) -> Iterator[Damage]:
     """The cameras of a frame cache, of one size."""
-    for camera, index in read_indices(folder).items():
+    for camera, index in frame_index.read_indices(folder).items():
         place = folder / camera
         found = "it is damaged, or of an older form" if index is None else _of_array(place)
         if found:
             remedy = f"decode it anew: {command}"
             yield Damage("frame cache", place, found, remedy, (place,), command, lock)
             continue
-        recorded = (place / CHECKSUMS).is_file()
-        for name in (FRAMES, INDEX, TIMES) if recorded else (FRAMES,):
-            tally.read(place / name, "frame cache", recorded)
+        recorded = (place / frame_index.CHECKSUMS).is_file()
+        tally.read(place / frame_index.FRAMES, "frame cache", recorded)
+        for name in (frame_index.INDEX, frame_index.TIMES) if recorded else ():
+            tally.read(place / name)
 
 
 def _prepared(folder: Path, tally: Tally) -> Iterator[Damage]:
@@ -112,13 +93,13 @@ def _prepared(folder: Path, tally: Tally) -> Iterator[Damage]:
 def _of_array(place: Path) -> str | None:
     """What is wrong with the frames of a camera."""
     try:
-        rows = list(damaged_frames(place))
+        rows = list(frame_index.damaged_frames(place))
     except ValueError:
-        return f"{CHECKSUMS} is damaged"
+        return f"{frame_index.CHECKSUMS} is damaged"
     if not rows:
         return None
-    if rows == [HEAD]:
-        return f"the head of {FRAMES} is not as it was written"
+    if rows == [frame_index.HEAD]:
+        return f"the head of {frame_index.FRAMES} is not as it was written"
     return f"{len(rows)} frames are not as they were decoded: {listed(list(map(str, rows)))}"
 
 

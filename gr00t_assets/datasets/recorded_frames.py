@@ -1,7 +1,4 @@
-"""The frames of one episode and camera as a dataset has them: in a video file, or in its rows.
-
-Images in the rows are PNG or JPEG.
-"""
+"""The frames of an episode and camera as a dataset has them: a video, or images in its rows."""
 
 import hashlib
 import io
@@ -17,7 +14,7 @@ import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.videos import MOST_PIXELS, VideoError, decode, frame_size
+from gr00t_assets.datasets.videos import MOST_PIXELS, Frames, VideoError, decode, opened_video
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -27,18 +24,11 @@ DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 """Pillow's names of grey in more than 8 bits: distances, and no picture."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_RGB = bytes((8, 2))
-"""Bits a colour and kind of colours, at their place in a PNG's header."""
+_RGB = bytes((8, 2))  # bits a colour and kind of colours, at their place in a PNG's header
 
-KEPT_BYTES = 64 << 20
-"""Compressed images of an episode that are kept for decoding when they were read for their hash."""
-
-TOLERANCE = 6.0
-"""Mean grey levels that another decoder's colours, or another size, may make of a frame."""
-
-TIE = 0.05
-"""Mean grey levels below which two candidates cannot be told apart."""
-
+KEPT_BYTES = 64 << 20  # images of an episode that are kept for decoding when read for their hash
+TOLERANCE = 6.0  # mean grey levels that another decoder's colours, or size, may make of a frame
+TIE = 0.05  # mean grey levels below which two candidates cannot be told apart
 _SIDE = 24
 
 
@@ -60,33 +50,25 @@ class ImageDecoder:
         """The pixels of an image, ``(height, width, 3)`` uint8 RGB.
 
         Grey is repeated for each colour, a palette is looked up, and what is transparent is shown.
-
-        Raises:
-            VideoError: It is no whole PNG or JPEG, or has more than 8 bits of grey.
+        VideoError where it is no whole PNG or JPEG, or has more than 8 bits of grey.
         """
+        from av import Packet
+        from av.error import FFmpegError
+
         if content.startswith(_PNG) and content[24:26] == _RGB:
-            frame = self._decode_rgb(content)
-            if frame is not None:
-                return frame
+            packet = Packet(content)
+            packet.is_keyframe = True  # else FFmpeg adds the image before
+            try:
+                frames = self._png.decode(packet)  # pyright: ignore[reportAttributeAccessIssue]
+            except FFmpegError as error:
+                raise VideoError("is no whole PNG") from error
+            # FFmpeg has another format for one with a transparent colour.
+            if len(frames) == 1 and frames[0].format.name == "rgb24":
+                return np.ascontiguousarray(frames[0].to_ndarray())
         with opened_image(content, "is no whole PNG or JPEG") as image:
             if image.mode in DEEP_MODES:
                 raise VideoError("has more than 8 bits of grey, as images of depth have")
             return np.array(image.convert("RGB"))
-
-    def _decode_rgb(self, content: bytes) -> np.ndarray | None:
-        """None where FFmpeg has no RGB for it, as with a transparent colour."""
-        from av import Packet
-        from av.error import FFmpegError
-
-        packet = Packet(content)
-        packet.is_keyframe = True  # else FFmpeg adds the image before
-        try:
-            frames = self._png.decode(packet)  # pyright: ignore[reportAttributeAccessIssue]
-        except FFmpegError as error:
-            raise VideoError("is no whole PNG") from error
-        if len(frames) != 1 or frames[0].format.name != "rgb24":
-            return None
-        return np.ascontiguousarray(frames[0].to_ndarray())
 
 
 @contextmanager
@@ -112,30 +94,18 @@ class VideoFrames:
     end: float = math.inf
 
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels, from the first header.
+        """Width and height in pixels, from the first header; VideoError as ``decode``."""
+        with opened_video(self.path) as (_, stream):
+            return stream.codec_context.width, stream.codec_context.height
 
-        Raises:
-            VideoError: It cannot be read.
-        """
-        return frame_size(self.path)
-
-    def decode(
-        self, wanted: Collection[int] | None = None
-    ) -> Iterator[tuple[float, np.ndarray | None]]:
-        """Every frame with its time in seconds from the episode's begin, as ``decode`` of a video.
-
-        Raises:
-            VideoError: A frame cannot be read.
-        """
+    def decode(self, wanted: Collection[int] | None = None) -> Frames:
+        """Every frame with its time from the episode's begin; VideoError where one is damaged."""
         return decode(self.path, wanted, self.start, self.end)
 
     def sha256(self) -> str:
         """A hash of all that decides the frames and their times, 64 hex digits.
 
-        Of a whole file it is that of its content.
-
-        Raises:
-            VideoError: They cannot be read.
+        Of a whole file it is that of its content. VideoError as ``decode``.
         """
         try:
             with self.path.open("rb") as file:
@@ -171,9 +141,7 @@ class ImageFrames:
                 raise VideoError(f"{self.camera} at row 0 {error}") from error
         raise VideoError(f"{self.camera} has no image")
 
-    def decode(
-        self, wanted: Collection[int] | None = None
-    ) -> Iterator[tuple[float, np.ndarray | None]]:
+    def decode(self, wanted: Collection[int] | None = None) -> Frames:
         """See ``VideoFrames``; what was read for the hash is not read again."""
         decoder, images = ImageDecoder(), self._kept or self._images()
         for row, (time, content) in enumerate(zip(self._times, images, strict=True)):
@@ -214,11 +182,7 @@ RecordedFrames: TypeAlias = VideoFrames | ImageFrames
 
 
 def recorded_frames(dataset: LeRobotDataset, episode: int, camera: str) -> RecordedFrames:
-    """The frames of an episode of one camera.
-
-    Raises:
-        DatasetError: There is no such episode, or the camera has no video of it.
-    """
+    """The frames of an episode of one camera; a DatasetError where there are none."""
     if camera not in dataset.cameras:
         raise DatasetError(dataset.name, f"it has no camera {camera}.")
     if camera not in dataset.video_cameras:
@@ -228,13 +192,9 @@ def recorded_frames(dataset: LeRobotDataset, episode: int, camera: str) -> Recor
 
 
 class DecodedEpisode:
-    """An episode decoded in order; its pixels are let go, so that memory does not grow with it.
+    """An episode decoded in order, its ``times`` in seconds, ascending, ``(count,)``.
 
-    Attributes:
-        times: Presentation times in seconds, ascending, ``(count,)``.
-
-    Raises:
-        VideoError: A frame cannot be decoded.
+    Pixels are let go, so that memory does not grow with it. VideoError where a frame is damaged.
     """
 
     def __init__(self, recorded: RecordedFrames) -> None:
@@ -275,6 +235,5 @@ def _digest(image: np.ndarray | None) -> str:
 def _reduced(image: np.ndarray | None) -> np.ndarray:
     from PIL import Image
 
-    assert image is not None
-    small = Image.fromarray(image).resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    small = Image.fromarray(np.asarray(image)).resize((_SIDE, _SIDE), Image.Resampling.BOX)
     return np.asarray(small, dtype=np.float32).ravel()

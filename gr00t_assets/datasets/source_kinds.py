@@ -1,26 +1,20 @@
 """The kinds of place that a dataset can be taken from."""
 
-import hashlib
-import json
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, Field, NonNegativeFloat, model_validator
 
-from gr00t_assets.core.files import FrozenModel
+from gr00t_assets.core.files import FrozenModel, json_hash
 from gr00t_assets.core.text import counted, did_you_mean
 from gr00t_assets.core.yaml_files import explained_error
 from gr00t_assets.modality.modality_json import preset_names
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
-_REPOSITORY = r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*"
-_INSIDE = r"(?![/!-])(?!(.*/)?\.\.(/|\Z)).*"
 
-GENERATOR_VERSION = 1
-"""Raised when the same parameters begin to give other demonstrations."""
+GENERATOR_VERSION = 1  # raised when the same parameters begin to give other demonstrations
 
-CAMERAS = {"gr1_arms": ("ego_view",), "so101": ("front", "wrist")}
-"""Cameras that each robot has."""
+CAMERAS = {"gr1_arms": ("ego_view",), "so101": ("front", "wrist")}  # cameras that each robot has
 
 _SIZE = {"gr1_arms": (256, 256, 20.0), "so101": (640, 480, 30.0)}
 
@@ -50,16 +44,12 @@ class SyntheticSource(FrozenModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.min_frames > self.max_frames:
-            raise explained_error(
-                f"min_frames {self.min_frames} is above max_frames {self.max_frames}"
-            )
+            problem = f"min_frames {self.min_frames} is above max_frames {self.max_frames}"
+            raise explained_error(problem)
         available = CAMERAS[self.robot]
-        unknown = [camera for camera in self.cameras or () if camera not in available]
-        if unknown:
-            raise explained_error(
-                f"robot {self.robot} has no camera {', '.join(unknown)}; "
-                f"it has: {', '.join(available)}"
-            )
+        if unknown := [camera for camera in self.cameras or () if camera not in available]:
+            problem = f"robot {self.robot} has no camera {', '.join(unknown)}"
+            raise explained_error(f"{problem}; it has: {', '.join(available)}")
         return self
 
     @property
@@ -80,17 +70,14 @@ class SyntheticSource(FrozenModel):
 
     def digest(self) -> str:
         """16 hex digits over all that decides what is drawn."""
-        content = {
+        content = self.model_dump(include={"robot", "episodes", "seed"}) | {
             "generator": GENERATOR_VERSION,
-            "robot": self.robot,
-            "episodes": self.episodes,
             "frames": [self.min_frames, self.max_frames],
             "size": self.size,
             "fps": self.rate,
             "cameras": self.shown_cameras,
-            "seed": self.seed,
         }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        return json_hash(content, 16)
 
     def describe(self) -> str:
         """The source in words."""
@@ -128,6 +115,17 @@ def _checked(pattern: str, expected: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+_NAME = r"[A-Za-z0-9][\w.-]*"
+_Repository = Annotated[str, _checked(f"{_NAME}/{_NAME}", "a Hub repository is written owner/name")]
+_Address = Annotated[str, _checked(r"[^-].*", "an address cannot begin with '-'")]
+_Commit = Annotated[str, _checked(COMMIT.pattern, "expected a full commit hash, 40 hex digits")]
+_Folder = Annotated[
+    str,
+    _checked(r"(?![/!-])(?!(.*/)?\.\.(/|\Z)).*", "expected a folder inside the repository"),
+    AfterValidator(lambda path: path.strip("/")),
+]
+
+
 def _packaged(value: str | None) -> str | None:
     names = preset_names()
     if value is not None and value not in names:
@@ -140,9 +138,7 @@ class HubSource(FrozenModel):
     """A dataset repository of the Hugging Face Hub."""
 
     kind: Literal["hub"] = Field(default="hub", description="What this source is")
-    repo_id: Annotated[str, _checked(_REPOSITORY, "a Hub repository is written owner/name")] = (
-        Field(description="owner/name")
-    )
+    repo_id: _Repository = Field(description="owner/name")
     revision: str = Field(default="main", description="Branch, tag, or full commit hash")
     modality: Annotated[str | None, AfterValidator(_packaged)] = Field(
         default=None, description="Packaged modality.json that is put in place: so100_dualcam"
@@ -163,17 +159,9 @@ class GitSource(FrozenModel):
     """A folder of a git repository at one commit."""
 
     kind: Literal["git"] = Field(default="git", description="What this source is")
-    repository: Annotated[str, _checked(r"[^-].*", "an address cannot begin with '-'")] = Field(
-        min_length=1, description="Address that git clone takes"
-    )
-    revision: Annotated[
-        str, _checked(COMMIT.pattern, "expected a full commit hash, 40 hex digits")
-    ] = Field(description="Full commit hash")
-    path: Annotated[
-        str,
-        _checked(_INSIDE, "expected a folder inside the repository"),
-        AfterValidator(lambda path: path.strip("/")),
-    ] = Field(default=".", description="Folder of the dataset inside the repository")
+    repository: _Address = Field(min_length=1, description="Address that git clone takes")
+    revision: _Commit = Field(description="Full commit hash")
+    path: _Folder = Field(default=".", description="Folder of the dataset inside the repository")
 
     def describe(self) -> str:
         """The source in words, without credentials."""
@@ -197,8 +185,7 @@ Source = Annotated[
 ]
 
 SOURCE_KINDS: dict[str, type[BaseModel]] = {
-    source.model_fields["kind"].default: source
-    for source in (SyntheticSource, EnvironmentSource, HubSource, GitSource, FolderSource)
+    source.model_fields["kind"].default: source for source in get_args(get_args(Source)[0])
 }
 
 

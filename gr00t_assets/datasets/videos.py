@@ -13,11 +13,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-MOST_REORDERED = 16
-"""Frames that a codec may decode ahead of those shown before them."""
-
-MOST_PIXELS = 1 << 26
-"""Of a frame, 8192 x 8192; one of 16,384 x 16,384 would take 800 MB as RGB."""
+MOST_REORDERED = 16  # frames that a codec may decode ahead of those shown before them
+MOST_PIXELS = 1 << 26  # of a frame, 8192 x 8192; of 16,384 x 16,384 would take 800 MB as RGB
 
 _OPTIONS = {
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi",
@@ -34,23 +31,17 @@ _ENCODING: dict[str, object] = {
 """Without x264's assembly, whose AVX-512 part gives one of two files by the place in memory."""
 
 
+Frames = Iterator[tuple[float, np.ndarray | None]]
+"""Time in seconds and ``(height, width, 3)`` uint8 RGB, which is None where it is not wanted."""
+
+
 class VideoError(Exception):
     """A video file, or an image in the rows, cannot be read; the text says why."""
 
 
-def frame_size(path: Path) -> tuple[int, int]:
-    """Width and height of a video's frames in pixels, from its header.
-
-    Raises:
-        VideoError: It is not a video, or is truncated.
-    """
-    with opened_video(path) as (_, stream):
-        return stream.codec_context.width, stream.codec_context.height
-
-
 def decode(
     path: Path, wanted: Collection[int] | None = None, start: float = 0.0, end: float = math.inf
-) -> Iterator[tuple[float, np.ndarray | None]]:
+) -> Frames:
     """Every frame of a video, or of a stretch of it, in order of presentation, with its time.
 
     One thread: more of them take more CPU seconds for each frame. One converter serves all frames
@@ -86,11 +77,11 @@ def decode(
                 continue
             if frame.time >= end - half:
                 break
+            image = None
             if wanted is None or position in wanted:
-                image = reformatter.reformat(frame, format="rgb24").to_ndarray()
-                yield frame.time - start, np.ascontiguousarray(image)
-            else:
-                yield frame.time - start, None
+                pixels = reformatter.reformat(frame, format="rgb24").to_ndarray()
+                image = np.ascontiguousarray(pixels)
+            yield frame.time - start, image
             position += 1
 
 
@@ -98,14 +89,8 @@ def nearest_rows(times: np.ndarray, timestamps: np.ndarray) -> np.ndarray:
     """Position of the time nearest to each timestamp, the first of two equally near.
 
     NVIDIA's rule, ``get_frames_by_timestamps`` in Isaac-GR00T's ``gr00t/utils/video.py``, in
-    logarithmic time.
-
-    Args:
-        times: Presentation times in seconds, ascending, shape ``(frames,)``.
-        timestamps: Seconds, shape ``(n,)``.
-
-    Returns:
-        Positions in ``times``, shape ``(n,)``, int64.
+    logarithmic time. ``times`` are in seconds, ascending, ``(frames,)``; timestamps and positions
+    ``(n,)``.
 
     Examples:
         >>> nearest_rows(np.array([0.0, 1.0, 2.0]), np.array([-3.0, 0.5, 0.6, 9.0])).tolist()

@@ -24,7 +24,7 @@ from gr00t_assets.core.text import counted, name_problem
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.adding.config_choice import ConfigChoice, choose_data_config
 from gr00t_assets.datasets.adding.modality_draft import modality_draft
-from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog, project_catalog
+from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog, project_catalog, read_catalog
 from gr00t_assets.datasets.checks.episode_scan import Progress
 from gr00t_assets.datasets.curation import TaskNames
 from gr00t_assets.datasets.fit.dataset_check import check_dataset, of_own_file
@@ -36,16 +36,11 @@ from gr00t_assets.datasets.sources.fetch import drop_download, name_of_source, n
 from gr00t_assets.datasets.sources.versions import load_record
 from gr00t_assets.modality.special_tokens import special_tokens
 
-HELD_OUT_FROM = 10
-"""Episodes from which on the last tenth is kept from training."""
+HELD_OUT_FROM = 10  # episodes from which on the last tenth is kept from training
 
 
 class UnsoundDatasetError(DatasetError):
-    """A dataset has errors and was not added.
-
-    Attributes:
-        findings: All of the check.
-    """
+    """A dataset has errors, among the ``findings`` of its check, and was not added."""
 
     def __init__(self, name: str, findings: Findings) -> None:
         lines = [f"{item.subject or 'the folder'}: {item.text}" for item in findings.errors]
@@ -58,10 +53,8 @@ class Addition:
     """What was understood of a dataset, and what is to be written.
 
     Attributes:
-        entry: Its entry in the catalog.
         is_new: Whether the entry is to be written.
         dataset: Its meta files; a download is no longer where it says.
-        choice: Its data config, and the keys of ``modality.json``.
         findings: Of the check; none is an error.
     """
 
@@ -106,19 +99,19 @@ def look_at_source(
         DataConfigError: There is no such data config.
     """
     name = name or name_of_source(source)
+    another = "choose another with --name"
     if problem := name_problem(name):
-        raise CatalogError(name, f"{problem}.", ["choose another with --name"])
+        raise CatalogError(name, f"{problem}.", [another])
     if name in project_catalog():
-        remedy = f"choose another with --name; gr00t-assets dataset show {name} shows the one"
+        remedy = f"{another}; gr00t-assets dataset show {name} shows the one"
         raise CatalogError(name, "data/datasets.yaml has a dataset of this name.", [remedy])
     entry = CatalogEntry(name=name, description="new", source=source, data_config="none")
     with taken_source(entry, store, log) as (directory, pinned):
         tasks = read_metadata(Folder(directory, confined=False)).tasks or {}
         if any(map(special_tokens, tasks.values())):
             entry = entry.model_copy(update={"tasks": TaskNames(special_tokens="escape")})
-        dataset, choice, findings = _examine(
-            directory, entry, data_config, embodiment_tag, progress
-        )
+        examined = _examine(directory, entry, data_config, embodiment_tag, progress)
+    dataset, choice, _ = examined
     entry = CatalogEntry(
         name=name,
         description=description or _description(dataset),
@@ -128,14 +121,13 @@ def look_at_source(
         held_out=0.1 if len(dataset.episodes) >= HELD_OUT_FROM else None,
         tasks=entry.tasks,
     )
-    return Addition(entry, True, dataset, choice, findings)
+    return Addition(entry, True, *examined)
 
 
 def look_at_entry(entry: CatalogEntry, store: Store, progress: Progress | None = None) -> Addition:
     """Draft ``modality.json`` for a dataset of the catalog that has none, and fits its data config.
 
-    Raises:
-        DatasetError: It has one, it cannot be had, or it does not fit.
+    A DatasetError where it has one, cannot be had, or does not fit.
     """
     try:
         place = nullcontext((load_record(entry.name, store).directory(store), None))
@@ -150,10 +142,9 @@ def look_at_entry(entry: CatalogEntry, store: Store, progress: Progress | None =
         if not unfit:
             raise
         problem = f"its columns cannot be named as data config {config} names them."
-        remedy = (
-            "remove it from data/datasets.yaml and add its source with "
-            f"gr00t-assets dataset add SOURCE --name {entry.name}, which drafts a data config too"
-        )
+        command = f"gr00t-assets dataset add SOURCE --name {entry.name}"
+        remedy = f"remove it from data/datasets.yaml and add its source with {command}, "
+        remedy += "which drafts a data config too"
         raise DatasetError(entry.name, problem, [*unfit, remedy]) from error
     if not addition.files:
         shown = shown_path(own_modality_file(entry.name))
@@ -173,16 +164,11 @@ def stand_ins(directory: Path) -> dict[Path, Path]:
     """The project's ``modality.json`` of a folder that the catalog has as a source."""
     with suppress(CatalogError):
         for name, entry in project_catalog().items():
-            if isinstance(entry.source, FolderSource):
-                folder = project_root() / entry.source.path
-                if folder.resolve() == directory.resolve() and (replaced := _own_file(name)):
-                    return replaced
+            own, source = own_modality_file(name), entry.source
+            folder = project_root() / source.path if isinstance(source, FolderSource) else None
+            if folder and folder.resolve() == directory.resolve() and own.is_file():
+                return {Path(MODALITY): own}
     return {}
-
-
-def _own_file(name: str) -> dict[Path, Path]:
-    own = own_modality_file(name)
-    return {Path(MODALITY): own} if own.is_file() else {}
 
 
 def _examine(
@@ -193,7 +179,8 @@ def _examine(
     progress: Progress | None,
 ) -> tuple[LeRobotDataset, ConfigChoice, Findings]:
     """Read, draft and check a dataset, with the project's ``modality.json`` where there is one."""
-    name, replaced = entry.name, _own_file(entry.name)
+    name, own = entry.name, own_modality_file(entry.name)
+    replaced = {Path(MODALITY): own} if own.is_file() else {}
     check = partial(check_dataset, directory, progress=progress, trained_task=entry.curation.task)
     try:
         dataset = LeRobotDataset.read(Folder(directory, confined=False, replaced=replaced), name)
@@ -215,7 +202,6 @@ def _examine(
 
 
 def _description(dataset: LeRobotDataset) -> str:
-    """What a dataset shows, by its instructions, to be put better by a person."""
     tasks = list(dataset.tasks.values())
     more = f" and {len(tasks) - 1} more" if len(tasks) > 1 else ""
     first = shorten(tasks[0], 80, placeholder="...") if tasks else "no instruction"
@@ -279,15 +265,13 @@ def _with_entry(catalog: Path, entry: CatalogEntry) -> str:
     fields["source"] = {"kind": entry.source.kind, **fields["source"]}
     text += "\n\n" if text else ""
     text += yaml.safe_dump({entry.name: fields}, sort_keys=False, allow_unicode=True, width=96)
-    after, lines = {}, ()
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder, catalog.name)
         trial.write_text(text, encoding="utf-8")
-        try:
-            after = load_catalog(trial)
-        except CatalogError as error:
-            lines = (error.problem, *error.details)
+        after = read_catalog(trial)
     if after != {**before, entry.name: entry}:
+        faults = after.faults.values()
+        lines = [line for error in faults for line in (error.problem, *error.details)]
         problem = "an entry cannot be put at its end; nothing was written."
         remedy = "write each dataset on lines of its own, from the first column on"
         raise CatalogError("data/datasets.yaml", problem, [*lines, remedy])

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
+from typing import Any
 
 import yaml
 
@@ -11,7 +12,6 @@ from gr00t_assets.core.errors import DataConfigError, DatasetError
 from gr00t_assets.datasets.adding.modality_draft import TASK, ModalityDraft
 from gr00t_assets.datasets.lerobot.dataset import MODALITY, LeRobotDataset
 from gr00t_assets.modality.data_config import DataConfig, data_configs, is_built_in
-from gr00t_assets.modality.modality_json import Modality
 from gr00t_assets.modality.vector_names import is_so_arm
 
 _FAMILIES = {"so100": r"so-?10[01]|koch", "unitree": r"(^|[^r])g1", "fourier": r"gr1"}
@@ -20,18 +20,14 @@ _FAMILIES = {"so100": r"so-?10[01]|koch", "unitree": r"(^|[^r])g1", "fourier": r
 _TAGS = {"fourier": "gr1", "oxe_droid": "oxe_droid", "agibot": "agibot_genie1"}
 """By the same, the embodiment tag of weights that the base model has trained."""
 
-_SPARED = re.compile(r"(left_|right_)?(leg|neck|waist)")
-"""Parts of a humanoid that a data config of its arms may leave out."""
+_SPARED = re.compile(r"(left_|right_)?(leg|neck|waist)")  # left out by a config of the arms
 
 
 @dataclass(frozen=True)
 class ConfigChoice:
-    """A data config and the ``modality.json`` that goes with it.
+    """A data config, and the ``modality.json`` with keys and cameras named as it does.
 
-    Attributes:
-        config: The data config.
-        draft: The modality draft, keys and cameras named as the data config does.
-        text: Content of its file where it is a draft; None where it is there already.
+    The text is that of the data config's file where it is a draft; None where it is there already.
     """
 
     config: DataConfig
@@ -47,14 +43,11 @@ class ConfigChoice:
 def choose_data_config(
     dataset: LeRobotDataset, draft: ModalityDraft, asked: str | None
 ) -> ConfigChoice:
-    """The data config for a dataset.
+    """The data config for a dataset; one that is asked for whether the dataset fits it or not.
 
     Where the dataset has no ``modality.json``, cameras and the language of the draft may be named
-    as a data config does. A drafted data config has the dataset's name.
-
-    Args:
-        asked: Name of a data config that it is to be, whether the dataset fits it or not; the
-            project's own of the dataset's name where it is left out.
+    as a data config does. The project's own of the dataset's name is taken before all others; a
+    drafted one has that name.
 
     Raises:
         DataConfigError: There is none of the name that is asked for.
@@ -80,7 +73,6 @@ def choose_data_config(
 
 
 def _built_in_value(config: DataConfig, values: Mapping[str, str]) -> str | None:
-    """The value by how the name of a built-in data config begins."""
     named = (value for key, value in values.items() if config.name.startswith(key))
     return next(named, None) if is_built_in(config.name) else None
 
@@ -95,22 +87,16 @@ def _is_for_robot(config: DataConfig, dataset: LeRobotDataset) -> bool:
 
 
 def _fitting(config: DataConfig, draft: ModalityDraft, renamed: bool) -> ConfigChoice | None:
-    """The data config where the dataset has all that it names.
-
-    Where ``renamed``, cameras and the language may be named as it names them.
-    """
+    """The data config where the dataset has all that it names, perhaps ``renamed`` as it does."""
     language, file = config.language.removeprefix("annotation."), draft.file
-    annotation, names = dict(file.annotation or {}), {}
+    annotation = dict(file.annotation or {})
+    names = {} if set(config.video) <= set(file.video) else None
     if renamed:
         names = _camera_names(config.video, draft.cameras)
-        if names is None:
-            return None
         if language not in annotation and TASK in annotation:
             annotation = {language: annotation.pop(TASK), **annotation}
-    elif not set(config.video) <= set(file.video):
-        return None
     left_out = _left_out(config, draft)
-    if left_out is None or language not in annotation:
+    if names is None or left_out is None or language not in annotation:
         return None
     notes = [f"camera {old} is named {new}" for old, new in names.items() if old != new]
     if left_out:
@@ -123,14 +109,11 @@ def _fitting(config: DataConfig, draft: ModalityDraft, renamed: bool) -> ConfigC
 
 def _left_out(config: DataConfig, draft: ModalityDraft) -> list[str] | None:
     """Keys that the data config does not use; None where it needs others or leaves out an arm."""
-    left_out = []
-    for trained, needed in (
-        (draft.trained["state"], config.state),
-        (draft.trained["action"], config.action),
-    ):
-        if not set(needed) <= set(trained):
-            return None
-        left_out += [key for key in trained if key not in needed]
+    state, action = draft.trained["state"], draft.trained["action"]
+    if not (config.state.keys() <= set(state) and config.action.keys() <= set(action)):
+        return None
+    left_out = [key for key in state if key not in config.state]
+    left_out += [key for key in action if key not in config.action]
     return left_out if all(map(_SPARED.fullmatch, left_out)) else None
 
 
@@ -145,21 +128,24 @@ def _camera_names(needed: Sequence[str], cameras: Sequence[str]) -> dict[str, st
     """
     if set(needed) == set(cameras):
         return {key: key for key in cameras}
-    if len(needed) == len(cameras) == 1:
-        return {cameras[0]: needed[0]}
     ours, theirs = (sorted(keys, key=lambda key: "wrist" in key) for keys in (cameras, needed))
     wrists = [["wrist" in key for key in keys] for keys in (ours, theirs)]
-    return dict(zip(ours, theirs, strict=True)) if wrists == [[False, True]] * 2 else None
+    is_told = wrists == [[False, True]] * 2 or len(ours) == len(theirs) == 1
+    return dict(zip(ours, theirs, strict=True)) if is_told else None
 
 
 def _drafted(dataset: LeRobotDataset, draft: ModalityDraft) -> ConfigChoice:
-    """A data config that trains on every key of the draft, scaled by its least and largest."""
-    content = {
-        "video": list(draft.cameras),
-        "language": _language(draft),
-        "state": _normalized(dataset, draft, "state"),
-        "action": _normalized(dataset, draft, "action"),
-    }
+    """A data config that trains on every key of the draft, scaled by its least and largest; what is
+    on or off alone is binary.
+    """
+    content: dict[str, Any] = {"video": list(draft.cameras), "language": _language(draft)}
+    for modality, keys in draft.trained.items():
+        content[modality] = {}
+        for key in keys:
+            feature = dataset.features.get(draft.file.vector_column(modality, key))
+            is_binary = feature is not None and feature.dtype == "bool"
+            is_binary |= not draft.file.slices(modality)[key].continuous
+            content[modality][key] = {"normalization": "binary" if is_binary else "min_max"}
     if empty := [f"{MODALITY} has no key of {part}" for part, keys in content.items() if not keys]:
         raise DatasetError(dataset.name, "no data config can be drafted.", empty)
     text = f"# Drafted for {dataset.name}; yours to edit. docs/files.md has every key.\n"
@@ -168,19 +154,6 @@ def _drafted(dataset: LeRobotDataset, draft: ModalityDraft) -> ConfigChoice:
     names = chain([dataset.name], (f"{dataset.name}-{number}" for number in count(2)))
     name = next(name for name in names if name not in configs)
     return ConfigChoice(DataConfig.model_validate(content, context=name), draft, text)
-
-
-def _normalized(
-    dataset: LeRobotDataset, draft: ModalityDraft, modality: Modality
-) -> dict[str, dict[str, str]]:
-    """Transforms of each key: on and off alone is binary."""
-    transforms = {}
-    for key in draft.trained[modality]:
-        feature = dataset.features.get(draft.file.vector_column(modality, key))
-        is_bool = feature is not None and feature.dtype == "bool"
-        is_continuous = draft.file.slices(modality)[key].continuous and not is_bool
-        transforms[key] = {"normalization": "min_max" if is_continuous else "binary"}
-    return transforms
 
 
 def _language(draft: ModalityDraft) -> str:

@@ -6,6 +6,7 @@ by the drafted data config: columns that say again what the main column says.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,8 +37,7 @@ _NEITHER = re.compile(
 )
 _BOOKKEEPING = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 _CAMERA_PREFIX = re.compile(r"^observation\.(images?\.)?")
-_LEAST_NEEDED = ("leg", "base", "pad", "other", "neck", "waist")
-"""Parts that are left out first where the model takes fewer numbers."""
+_LEAST_NEEDED = ("leg", "base", "pad", "other", "neck", "waist")  # left out first of too many
 
 _REASONS = {
     "text": "text; the instructions are those of task_index",
@@ -47,20 +47,18 @@ _REASONS = {
 }
 """Why a feature of a kind is left out."""
 
+Names = dict[Modality, list[str]]  # columns or keys of state and of action
+
 
 @dataclass(frozen=True)
 class ModalityDraft:
-    """A ``modality.json``, and what of it a drafted data config trains on.
+    """A ``modality.json``, and the keys and cameras of it that a drafted data config trains on.
 
-    Attributes:
-        file: The content of the file.
-        trained: Keys of state and of action.
-        cameras: Keys of cameras.
-        notes: What was guessed, and one line for each column that is left out.
+    The notes say what was guessed, and of each column that is left out why.
     """
 
     file: ModalityFile
-    trained: Mapping[Modality, Sequence[str]]
+    trained: Names
     cameras: Sequence[str]
     notes: tuple[str, ...]
 
@@ -71,18 +69,15 @@ class ModalityDraft:
 
 
 def modality_draft(dataset: LeRobotDataset) -> ModalityDraft:
-    """The file of a dataset where it has one, else one drafted from its features.
-
-    For a draft its first episode is read.
+    """The file of a dataset where it has one, else one drafted from features and first episode.
 
     Raises:
-        DatasetError: The file is not valid; or there are no numbers of state or of action, or no
-            camera.
+        DatasetError: The file is not valid; or there is no state, no action or no camera.
     """
     notes: list[str] = []
-    trained: dict[Modality, list[str]]
+    trained: Names = {}
     if dataset.modality is None:
-        file, trained = _drafted(dataset, notes)
+        file = _drafted(dataset, trained, notes)
     else:
         file = parse_modality(dataset.modality, dataset.name)
         trained = {kind: list(file.slices(kind)) for kind in _COLUMNS}
@@ -92,10 +87,8 @@ def modality_draft(dataset: LeRobotDataset) -> ModalityDraft:
     return ModalityDraft(file, trained, cameras, tuple(notes))
 
 
-def _drafted(
-    dataset: LeRobotDataset, notes: list[str]
-) -> tuple[ModalityFile, dict[Modality, list[str]]]:
-    """The file, and the keys that do not say again what others say."""
+def _drafted(dataset: LeRobotDataset, trained: Names, notes: list[str]) -> ModalityFile:
+    """The file; ``trained`` gets the keys that do not say again what others say."""
     features = dataset.features
     chosen = _chosen_columns(features, notes)
     problems = [f"no column of numbers is {kind}" for kind in _COLUMNS if not chosen[kind]]
@@ -106,8 +99,9 @@ def _drafted(
         remedy = "name the columns observation.state and action, as LeRobot does"
         lines = [*problems, f"it has: {has}", remedy]
         raise DatasetError(dataset.name, "no modality.json can be drafted.", lines)
-    state, trained_state = _vector_keys(dataset, "state", chosen["state"], notes)
-    action, trained_action = _vector_keys(dataset, "action", chosen["action"], notes)
+    slices: dict[Modality, dict[str, VectorSlice]] = {}
+    for kind, columns in chosen.items():
+        slices[kind], trained[kind] = _vector_keys(dataset, kind, columns, notes)
     annotation = {TASK: KeyName(original_key="task_index")} if "task_index" in features else {}
     used = {*chosen["state"], *chosen["action"], *dataset.cameras, *_BOOKKEEPING}
     for name, feature in features.items():
@@ -120,26 +114,23 @@ def _drafted(
     for camera in dataset.cameras:
         key = _CAMERA_PREFIX.sub("", camera).replace(".", "_") or camera
         video[camera if key in video else key] = KeyName(original_key=camera)
-    file = ModalityFile(state=state, action=action, video=video, annotation=annotation)
-    return file, {"state": trained_state, "action": trained_action}
+    return ModalityFile.model_validate({**slices, "video": video, "annotation": annotation})
 
 
-def _chosen_columns(
-    features: Mapping[str, Feature], notes: list[str]
-) -> dict[Modality, dict[str, Feature]]:
+def _chosen_columns(features: Mapping[str, Feature], notes: list[str]) -> Names:
     """Columns of state and of action, the main one first, then others of the observation."""
-    numbers = {name: item for name, item in features.items() if item.kind == "number"}
-    chosen: dict[Modality, dict[str, Feature]] = {}
-    for modality, pattern in _COLUMNS.items():
-        names = [name for name in numbers if pattern.fullmatch(name)]
-        chosen[modality] = {name: numbers[name] for name in sorted(names, key=_is_part)}
+    numbers = [name for name, feature in features.items() if feature.kind == "number"]
+    chosen: Names = {
+        modality: sorted(filter(pattern.fullmatch, numbers), key=_is_part)
+        for modality, pattern in _COLUMNS.items()
+    }
     named = {*chosen["state"], *chosen["action"]}
     others = [name for name in numbers if not (name in named or _NEITHER.fullmatch(name))]
     if not chosen["state"] and others:
         notes.append(f"no column is called observation.state; state is {', '.join(others)}")
     else:
         others = [name for name in others if name.startswith("observation.")]
-    chosen["state"] |= {name: numbers[name] for name in others}
+    chosen["state"] += others
     for modality, default in DEFAULT_COLUMNS.items():
         main = _main_column(modality, chosen[modality])
         if main not in (None, default):
@@ -159,21 +150,20 @@ def _is_part(name: str) -> bool:
 
 
 def _vector_keys(
-    dataset: LeRobotDataset, modality: Modality, columns: Mapping[str, Feature], notes: list[str]
+    dataset: LeRobotDataset, modality: Modality, columns: Sequence[str], notes: list[str]
 ) -> tuple[dict[str, VectorSlice], list[str]]:
-    """Keys of every column; slices by the parts of the robot where the names tell them."""
+    """Keys of every column, slices by the parts of the robot, and those that are trained on."""
     slices: dict[str, VectorSlice] = {}
     trained: list[str] = []
-    main = _main_column(modality, columns)
-    of_main: list[str] = []
-    for name, feature in columns.items():
+    main, of_main = _main_column(modality, columns), []
+    for name in columns:
+        feature, why_not = dataset.features[name], None
         parts = _parts(modality, feature, dataset.robot_type, name == main, notes)
         of_body = [part for part, _, _ in parts]
         if slices.keys() & of_body:
-            short = _last_word(name)
+            short = name.rsplit(".", 1)[-1]
             key = name.replace(".", "_") if short in slices else short
             parts = [(key, 0, feature.width)]
-        why_not = None
         if name == main:
             of_main = of_body
         elif main is not None and not _COLUMNS[modality].fullmatch(name):
@@ -194,12 +184,12 @@ def _vector_keys(
 def _parts(
     modality: Modality, feature: Feature, robot: str, is_main: bool, notes: list[str]
 ) -> list[tuple[str, int, int]]:
-    """Slices of a column by the parts of the robot; one of all its numbers where none is known."""
+    """Slices of a column by the parts of the robot, or one of all; names, starts and ends."""
     names, size, column = feature.names, feature.width, feature.name
     if names and (parts := named_parts(names)):
         return parts
     if not is_main:
-        return [(part_of_column(column) or _last_word(column), 0, size)]
+        return [(part_of_column(column) or column.rsplit(".", 1)[-1], 0, size)]
     if parts := usual_parts(robot, size):
         listed = ", ".join(f"{part} {start}:{end}" for part, start, end in parts)
         notes.append(f"{column}: its names do not tell the joints; those of {robot}: {listed}")
@@ -210,21 +200,14 @@ def _parts(
     return [(modality, 0, size)]
 
 
-def _last_word(column: str) -> str:
-    """``gripper_position`` of ``action.gripper_position``."""
-    return column.rsplit(".", 1)[-1]
-
-
 def _repeats(
     dataset: LeRobotDataset, main: str, column: str, of_main: Iterable[str], parts: Iterable[str]
 ) -> str | None:
     """Why a column says again what the main column says; None where it does not."""
-    try:
+    with suppress(DatasetError, OSError, IndexError):
         rows = dataset.vectors(dataset.episodes[0].index, [main, column])
         if all((number == rows[main].T).all(axis=1).any() for number in rows[column].T):
             return f"{main} has the same numbers"
-    except (DatasetError, OSError, IndexError):
-        pass
     if {_body_part(key) for key in of_main} & {_body_part(part) for part in parts}:
         return f"{main} has this part already"
     return None
@@ -263,8 +246,7 @@ def _of_one_size(dataset: LeRobotDataset, file: ModalityFile, notes: list[str]) 
     others = {key: size for key, size in sizes.items() if size != most}
     for key, size in others.items():
         if size and most:
-            notes.append(
-                f"camera {key} is not used: it is {size[1]} x {size[0]}, others "
-                f"{most[1]} x {most[0]}, and GR00T crops them as one stack"
-            )
+            found = f"it is {size[1]} x {size[0]}, others {most[1]} x {most[0]}"
+            why_not = f"{found}, and GR00T crops them as one stack"
+            notes.append(f"camera {key} is not used: {why_not}")
     return [key for key in file.video if key not in others]

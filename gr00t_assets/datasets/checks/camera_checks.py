@@ -20,18 +20,12 @@ from gr00t_assets.datasets.videos import VideoError
 BACKENDS = ("frame-cache", "decord", "torchvision_av", "torchcodec")
 """What turns videos into frames: the native trainer's frame cache, and Isaac-GR00T's choices."""
 
-CANNOT_READ = {"decord": {"av1"}}
-"""Codecs that a backend fails on; measured with the June release."""
+CANNOT_READ = {"decord": {"av1"}}  # codecs that a backend fails on; measured with the June release
 
 _CODECS = {
-    "avc1": "h264",
-    "avc": "h264",
-    "libx264": "h264",
-    "h265": "hevc",
-    "hvc1": "hevc",
-    "libx265": "hevc",
-    "libsvtav1": "av1",
-    "libaom-av1": "av1",
+    **dict.fromkeys(("avc1", "avc", "libx264"), "h264"),
+    **dict.fromkeys(("h265", "hvc1", "libx265"), "hevc"),
+    **dict.fromkeys(("libsvtav1", "libaom-av1"), "av1"),
     "libvpx-vp9": "vp9",
 }
 
@@ -39,9 +33,7 @@ _ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
 """How a whole file ends, by format; a few bytes may follow."""
 
 _MOST_BEHIND = 64
-
-_PNG_START = 26
-"""Bytes up to depth and colours, which follow width and height."""
+_PNG_START = 26  # bytes up to depth and colours, which follow width and height
 
 
 def check_video(
@@ -51,11 +43,7 @@ def check_video(
     fps: float | None,
     episodes: Sequence[Cut] = (),
 ) -> None:
-    """Hold a video against the dataset's rate.
-
-    Args:
-        episodes: Those whose frames it holds; of v2.x it holds one.
-    """
+    """Hold a video of one episode, or in v3.0 of ``episodes``, against the dataset's rate."""
     if fps is None or video.frames < 2:
         return
     if video.fps is not None and abs(video.fps - fps) > 0.01 * fps:
@@ -71,8 +59,7 @@ def check_video(
             place = f"episode {cut.episode}: " if episodes else ""
             collector.report("video-frame-times", file, place + found, fps=fps)
         elif not episodes and abs(times[0]) > 0.5 / fps:
-            found = f"the first frame is shown at {times[0]:.4g} s"
-            collector.report("video-start", file, found)
+            collector.report("video-start", file, f"the first frame is shown at {times[0]:.4g} s")
 
 
 def check_camera_rates(collector: Collector, info: Info) -> None:
@@ -87,12 +74,9 @@ def check_camera_rates(collector: Collector, info: Info) -> None:
 def check_declaration(
     collector: Collector, camera: Feature, videos: Mapping[str, tuple[str, str]], backend: str
 ) -> None:
-    """Hold the sizes and codecs of a camera's videos against what is declared of it.
+    """Hold a camera's videos, height x width and FFmpeg's codec by file, against its declaration.
 
     Where all videos are alike it is the declaration that is wrong, else the videos that differ.
-
-    Args:
-        videos: By file, height x width and the codec as FFmpeg names it.
     """
     sizes = {file: size for file, (size, _) in videos.items()}
     codecs = {file: codec for file, (_, codec) in videos.items()}
@@ -119,12 +103,10 @@ def check_declaration(
 
 
 def check_images(folder: Folder, file: str, camera: Feature) -> str | None:
-    """Hold the images of a camera in a file's rows against its declaration.
-
-    The first image that is wrong is reported; every image is looked at until then.
+    """Hold the images of a camera in a file's rows against its declaration, up to the first fault.
 
     Returns:
-        The format of the first image, png or jpeg; none where there is none.
+        The format of the images, png or jpeg; none where there is none.
     """
     collector, kind, row = folder.collector, None, 0
     path = folder.opened(file) if folder.exists(file) else None
@@ -144,13 +126,13 @@ def check_images(folder: Folder, file: str, camera: Feature) -> str | None:
                 image = stored_images(batch.column(0).slice(at, 1), folder.directory) or iter(())
                 kind, fault, found = _look_at(next(image, None), camera.size)
                 if fault:
-                    size = camera.size or (0, 0)
+                    height, width = camera.size or (0, 0)
                     remedy = "write the episode again from the recording"
                     if row + at == 0:
                         remedy = "correct the shape in meta/info.json"
-                    texts = {"height": size[0], "width": size[1], "remedy": remedy}
-                    where = f"{camera.name} at row {row + at}"
-                    collector.report(fault, file, f"{where} {found}", name=camera.name, **texts)
+                    texts = {"name": camera.name, "height": height, "width": width}
+                    found = f"{camera.name} at row {row + at} {found}"
+                    collector.report(fault, file, found, remedy=remedy, **texts)
                     return kind
                 if kind == "png":
                     good.add(start)
@@ -159,10 +141,7 @@ def check_images(folder: Folder, file: str, camera: Feature) -> str | None:
 
 
 def _unlike(images: pa.Array, good: Collection[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Positions and starts of the images that are not whole PNG files of a good start.
-
-    The start has the size of a PNG, and the end is the same in all of them.
-    """
+    """Positions and starts, with their size, of images that are no whole PNG of a good start."""
     cut = pc.binary_slice  # pyright: ignore[reportAttributeAccessIssue]
     starts = cut(images, 0, _PNG_START).to_pylist()
     ends = cut(images, -len(_ENDS["PNG"]), None).to_pylist()

@@ -6,20 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gr00t_assets.datasets.checks import row_checks
 from gr00t_assets.datasets.checks.camera_checks import check_declaration, check_images, check_video
-from gr00t_assets.datasets.checks.row_checks import (
-    check_episode_tasks,
-    check_finite,
-    check_indices,
-    check_task_indices,
-    check_timestamps,
-    content_digest,
-    measured_fps,
-    reporter,
-)
 from gr00t_assets.datasets.lerobot.columns import LONGEST_EPISODE, FileFaults
 from gr00t_assets.datasets.lerobot.episodes import Episode
-from gr00t_assets.datasets.lerobot.features import INFO, Feature
+from gr00t_assets.datasets.lerobot.features import INFO, Camera, Feature
 from gr00t_assets.datasets.lerobot.info import V30
 from gr00t_assets.datasets.lerobot.metadata import Metadata
 from gr00t_assets.datasets.lerobot.rows import Rows, find_rows, read_rows
@@ -28,27 +19,24 @@ from gr00t_assets.datasets.lerobot.video_packets import VideoPackets, find_frame
 
 TIMESTAMP = Feature("timestamp", "float32", (1,), (), {})
 
-Progress = Callable[[int, int], None]
-"""Called with the episodes that were looked at, and how many there are."""
+Progress = Callable[[int, int], None]  # episodes that were looked at, and how many there are
 
 
 @dataclass
 class EpisodeScanner:
     """Looks at one episode after the other, in bounded memory.
 
-    Args:
+    Attributes:
         cameras: Those that have frames.
         sliced: Columns that state and action keys are slices of, in order.
         task_columns: Columns of task indices.
         backend: One of ``camera_checks.BACKENDS``.
-
-    Attributes:
         widths: Numbers in a row of each column that a key is a slice of.
         rows: Rows of all episodes that could be read.
         statistics: Of each such column.
         incomplete: Columns whose statistics are not those of the whole dataset.
-        videos: The first video of each camera that could be read.
-        images: Format of the images in the rows, by camera.
+        videos: Cameras as their first video that could be read is.
+        images: Cameras of images in the rows.
     """
 
     metadata: Metadata
@@ -61,26 +49,23 @@ class EpisodeScanner:
         self.folder, self.info = self.metadata.folder, self.metadata.info
         self.collector, self.episodes = self.folder.collector, self.metadata.episodes
         self.fps = self.info.fps
-        self.rows = 0
+        self.rows, self._rate_checked = 0, False
         self.widths: dict[str, int] = {}
         self.statistics: dict[str, RunningStatistics] = {}
         self.incomplete: set[str] = set()
-        self.videos: dict[str, VideoPackets] = {}
-        self.images: dict[str, str] = {}
+        self.videos: dict[str, Camera] = {}
+        self.images: dict[str, Camera] = {}
         self._features = {"timestamp": TIMESTAMP, **self.info.features}
         self._videos = [camera for camera in self.cameras if camera.is_video]
         self._images = [camera for camera in self.cameras if not camera.is_video]
         self._digests: dict[bytes, str] = {}
         self._formats: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
         self._faults = FileFaults(self.collector)
-        self._rate_checked = False
 
     def run(self, progress: Progress | None = None) -> None:
         """Look at every episode."""
-        if self.info.version == V30:
-            self._scan_shared_files(progress)
-        else:
-            self._scan_own_files(progress)
+        scan = self._scan_shared_files if self.info.version == V30 else self._scan_own_files
+        scan(progress or (lambda done, count: None))
         self._faults.report_all(sum(map(self.folder.exists, self.metadata.data_files())))
         for camera in self._videos:
             check_declaration(self.collector, camera, self._formats[camera.name], self.backend)
@@ -93,7 +78,7 @@ class EpisodeScanner:
         statistics = running.result()
         return tuple(np.flatnonzero(statistics["min"] == statistics["max"]).tolist())
 
-    def _scan_own_files(self, progress: Progress | None) -> None:
+    def _scan_own_files(self, progress: Progress) -> None:
         """v2.x: a file of rows for each episode, and a video of each camera."""
         for done, episode in enumerate(self.episodes, start=1):
             file = self.info.data_file(episode.index)
@@ -104,7 +89,12 @@ class EpisodeScanner:
             for camera in self._videos:
                 name = self.info.video_file(episode.index, camera.name)
                 with self.collector.guard(name):
-                    self._read_video(name, camera, videos)
+                    path = self.folder.opened(name) if name else None
+                    if not name or not path:
+                        continue
+                    if video := read_packets(self.collector, path, name, LONGEST_EPISODE):
+                        self._keep_video(camera, name, video)
+                        videos[name] = video
             with self.collector.guard(file):
                 self._check_rate(rows, [video.fps for video in videos.values()])
                 if file is not None and rows is not None and rows.count:
@@ -116,80 +106,64 @@ class EpisodeScanner:
                     self._check_lengths(file, episode, rows.count if rows else None, frames)
             if rows is None or rows.count != episode.length:
                 self.incomplete.update(self.sliced)
-            if progress:
-                progress(done, len(self.episodes))
+            progress(done, len(self.episodes))
 
-    def _scan_shared_files(self, progress: Progress | None) -> None:
+    def _scan_shared_files(self, progress: Progress) -> None:
         """v3.0: files of the rows of many episodes, and of their videos."""
         episodes = {episode.index: episode for episode in self.episodes}
-        cameras = {camera.name: camera for camera in self._videos}
-        files = find_frames(self.folder, self.episodes, cameras, self.fps or 0)
-        videos = {
-            file: (cameras[camera], packets, cuts)
-            for camera, found in files.items()
-            for file, (packets, cuts) in found.items()
-        }
-        for file, (camera, packets, _) in videos.items():
-            self._keep_video(camera, file, packets)
+        names = [camera.name for camera in self._videos]
+        found = find_frames(self.folder, self.episodes, names, self.fps or 0)
+        videos = {file: cuts for files in found.values() for file, cuts in files.items()}
+        for camera in self._videos:
+            for file, (packets, _) in found[camera.name].items():
+                self._keep_video(camera, file, packets)
         done = 0
 
         def visit(file: str, rows: Rows) -> None:
             nonlocal done
-            self._check_rate(rows, [packets.fps for _, packets, _ in videos.values()])
+            self._check_rate(rows, [packets.fps for packets, _ in videos.values()])
             episode = episodes.get(rows.episode if rows.episode is not None else -1)
             if episode is not None:
                 self.rows += rows.count
                 self._check_rows(file, episode, rows)
                 done += 1
-                if progress:
-                    progress(done, len(episodes))
+                progress(done, len(episodes))
 
-        data_files = self.metadata.data_files()
-        whole = find_rows(
-            self.folder, self.episodes, data_files, self._features, visit, self._faults
-        )
+        folder, data = self.folder, self.metadata.data_files()
+        whole = find_rows(folder, self.episodes, data, self._features, visit, self._faults)
         if len(whole) < len(episodes):
             self.incomplete.update(self.sliced)
         for file in dict.fromkeys(part.file for part in whole.values()):
             self._check_images(file)
-        for file, (_, packets, cuts) in videos.items():
+        for file, (packets, cuts) in videos.items():
             with self.collector.guard(file):
                 check_video(self.collector, file, packets, self.fps, cuts)
 
     def _read_rows(self, file: str | None) -> Rows | None:
-        path = None if file is None else self.folder.opened(file)
-        if file is None or path is None:
+        path = self.folder.opened(file) if file else None
+        if not file or not path:
             return None
         reading = read_rows(self.collector, path, file, self._features, faults=self._faults)
         rows = next(reading, None)
-        if rows is None:
-            return None
-        if rows.count == 0:
-            self.collector.report("no-rows", file, "0 rows")
-        self.rows += rows.count
-        self._check_images(file)
+        if rows is not None:
+            if rows.count == 0:
+                self.collector.report("no-rows", file, "0 rows")
+            self.rows += rows.count
+            self._check_images(file)
         return rows
 
     def _check_images(self, file: str) -> None:
         for camera in self._images:
             kind = check_images(self.folder, file, camera)
-            if kind is not None:
-                self.images.setdefault(camera.name, kind)
-
-    def _read_video(
-        self, file: str | None, camera: Feature, videos: dict[str, VideoPackets]
-    ) -> None:
-        path = None if file is None else self.folder.opened(file)
-        if file is None or path is None:
-            return
-        video = read_packets(self.collector, path, file, LONGEST_EPISODE)
-        if video is not None:
-            self._keep_video(camera, file, video)
-            videos[file] = video
+            if kind and camera.size is not None and camera.name not in self.images:
+                self.images[camera.name] = Camera.declared(camera, self.info.fps or 0, kind)
 
     def _keep_video(self, camera: Feature, file: str, video: VideoPackets) -> None:
-        self.videos.setdefault(camera.name, video)
-        self._formats[camera.name][file] = f"{video.height} x {video.width}", video.codec
+        height, width, codec = video.height, video.width, video.codec
+        fields = {"height": height, "width": width, "fps": video.fps or 0, "codec": codec}
+        measured = Camera.model_validate({"original_key": camera.name, **fields})
+        self.videos.setdefault(camera.name, measured)
+        self._formats[camera.name][file] = f"{height} x {width}", codec
 
     def _check_rate(self, rows: Rows | None, video_rates: Sequence[float | None]) -> None:
         """Where timestamps and videos agree against ``info.json``, it is that which is wrong."""
@@ -197,7 +171,7 @@ class EpisodeScanner:
         if self._rate_checked or self.fps is None or times is None:
             return
         self._rate_checked = True
-        measured = measured_fps(times[:, 0])
+        measured = row_checks.measured_fps(times[:, 0])
         rates = [rate for rate in video_rates if rate]
         if measured is None or not rates or abs(measured - self.fps) <= 0.01 * self.fps:
             return
@@ -206,21 +180,23 @@ class EpisodeScanner:
             self.fps = round(measured, 2)
 
     def _check_rows(self, file: str, episode: Episode, rows: Rows) -> None:
-        report = reporter(self.collector, file, rows.episode)
-        not_finite = check_finite(report, rows)
-        check_indices(report, rows, episode.index)
-        tasks = self.metadata.tasks
-        if tasks is not None:
-            check_task_indices(report, rows, self.task_columns, tasks, self.info.tasks_file)
-            check_episode_tasks(self.collector, self.info.episodes_file, episode, rows, tasks)
+        is_shared = rows.episode is not None
+        place = f"episode {rows.episode}" if is_shared else file
+
+        def report(fault: str, found: str, **texts: object) -> None:
+            self.collector.report(fault, file, f"{place}: {found}" if is_shared else found, **texts)
+
+        not_finite = row_checks.check_finite(report, rows)
+        row_checks.check_indices(report, rows, episode.index)
+        if self.metadata.tasks is not None:
+            row_checks.check_tasks(report, rows, self.task_columns, episode, self.metadata)
         times = rows.values.get("timestamp")
         if times is not None and "timestamp" not in not_finite and self.fps is not None:
-            check_timestamps(report, times[:, 0].astype(np.float64), self.fps)
-        digest = content_digest(rows, self.sliced)
-        place = file if rows.episode is None else f"episode {rows.episode}"
-        first = place if digest is None else self._digests.setdefault(digest, place)
+            row_checks.check_timestamps(report, times[:, 0].astype(np.float64), self.fps)
+        digest = row_checks.content_digest(rows, self.sliced)
+        first = self._digests.setdefault(digest, place) if digest else place
         if first != place:
-            fault = "episode-copied" if rows.episode is None else "episode-repeated"
+            fault = "episode-repeated" if is_shared else "episode-copied"
             report(fault, f"the same {', '.join(self.sliced)} as {first}")
         for name in self.sliced:
             values = rows.values.get(name)
@@ -234,10 +210,7 @@ class EpisodeScanner:
     def _check_lengths(
         self, file: str, episode: Episode, rows: int | None, frames: Mapping[str, int]
     ) -> None:
-        """Report what differs, and of three counts the one that is alone.
-
-        ``rows`` are none where the file cannot be read; ``frames`` are by video file.
-        """
+        """Report what differs, and of three counts the one that is alone; frames by video file."""
         listed, report = episode.length or None, self.collector.report
         right = {count for count in (listed, rows) if count is not None}
         if len(right) == 2:

@@ -1,12 +1,11 @@
 """The meta files held against each other, the features, and the files that there are."""
 
-import os
 import re
 import shlex
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from itertools import islice, pairwise
-from pathlib import Path, PurePosixPath
+from itertools import pairwise
+from pathlib import PurePosixPath
 
 from pydantic import ValidationError
 
@@ -48,11 +47,7 @@ def check_features(collector: Collector, info: Info) -> None:
 
 
 def check_tasks(collector: Collector, tasks: Mapping[int, str], file: str) -> None:
-    """Report tasks that are no instruction.
-
-    Args:
-        file: The list of tasks.
-    """
+    """Report tasks of a list, a file, that are no instruction."""
     for index, text in tasks.items():
         if not text.strip():
             collector.report("task-empty", file, f"task {index}: an empty text")
@@ -72,12 +67,11 @@ def check_episodes(metadata: Metadata) -> None:
             found = f"episode {episode.index} after episode {before.index}"
             collector.report("episode-order", file, found)
             break
-    instructions = set((metadata.tasks or {}).values())
+    instructions, tasks = set((metadata.tasks or {}).values()), metadata.info.tasks_file
     for episode in listed if metadata.tasks is not None else ():
         for text in episode.tasks:
             if text not in instructions:
                 found = f"episode {episode.index}: {short(text)}"
-                tasks = metadata.info.tasks_file
                 collector.report("episode-task-unknown", file, found, file=tasks)
     indices = {episode.index for episode in listed}
     last = max(indices, default=-1)
@@ -94,13 +88,12 @@ def check_unlisted_files(metadata: Metadata) -> None:
         return
     folder, listed = metadata.folder, set(metadata.data_files())
     roots = {PurePosixPath(file).parts[0] for file in listed if "/" in file}
-    for root in sorted(root for root in roots if folder.holds(root)):
-        for parent, _, names in os.walk(folder.directory / root):
-            for name in names:
-                file = folder.relative(Path(parent, name))
-                if name.endswith(".parquet") and file not in listed:
-                    found = "rows of an episode that is not listed"
-                    folder.collector.report("episode-unlisted", file, found)
+    for root in filter(folder.holds, sorted(roots)):
+        for path in sorted((folder.directory / root).rglob("*.parquet")):
+            file = folder.relative(path)
+            if file not in listed and not path.is_dir():
+                found = "rows of an episode that is not listed"
+                folder.collector.report("episode-unlisted", file, found)
 
 
 def check_totals(metadata: Metadata, cameras: Collection[Feature], rows: int) -> None:
@@ -118,22 +111,20 @@ def check_totals(metadata: Metadata, cameras: Collection[Feature], rows: int) ->
     videos = count * sum(feature.dtype == "video" for feature in info.features.values())
     if info.version == V30 or len(cameras) < len(info.cameras):
         videos = None
-    totals: tuple[tuple[str, str, tuple[int | None, ...]], ...] = (
-        ("total_episodes", "episode-count", (count,)),
-        ("total_frames", "frame-count", (lengths, rows)),
-        ("total_tasks", "info-total", (tasks,)),
-        ("total_videos", "info-total", (videos,)),
-        ("total_chunks", "info-total", (chunks,)),
-    )
-    for name, fault, right in totals:
+    for name, fault, *right in (
+        ("total_episodes", "episode-count", count),
+        ("total_frames", "frame-count", lengths, rows),
+        ("total_tasks", "info-total", tasks),
+        ("total_videos", "info-total", videos),
+        ("total_chunks", "info-total", chunks),
+    ):
         if right[0] is not None and name in info.raw and info.raw[name] not in right:
             found = f"{name} {short(info.raw[name])}"
             texts = {"name": name, "total": right[0], "file": info.episodes_file}
             collector.report(fault, INFO, found, **texts)
     splits = info.raw.get("splits")
-    if splits is None:
-        return
-    for name, value in splits.items() if isinstance(splits, dict) else (("splits", splits),):
+    parts = splits if isinstance(splits, dict) else {} if splits is None else {"splits": splits}
+    for name, value in parts.items():
         bounds = _SPLIT.fullmatch(value) if isinstance(value, str) else None
         if not bounds or not int(bounds[1]) <= int(bounds[2]) <= count:
             found = f"split {short(name)} is {short(value)}"
@@ -141,11 +132,7 @@ def check_totals(metadata: Metadata, cameras: Collection[Feature], rows: int) ->
 
 
 def check_modality(folder: Folder, info: Info) -> ModalityFile | None:
-    """Read ``modality.json``; whatever is wrong with it is a finding.
-
-    Returns:
-        ``None`` where it cannot be used.
-    """
+    """Read ``modality.json``, None where it cannot be used; what is wrong with it is a finding."""
     raw = read_object(folder, MODALITY, missing=None)
     if raw is None:
         if not folder.exists(MODALITY):
@@ -173,9 +160,8 @@ def sliced_columns(modality: ModalityFile | None, info: Info) -> dict[str, Modal
 
     LeRobot's default columns where there is no usable ``modality.json``.
     """
-    if modality is None:
-        columns: dict[str, Modality] = {DEFAULT_COLUMNS[kind]: kind for kind in MODALITIES}
-    else:
+    columns: dict[str, Modality] = {DEFAULT_COLUMNS[kind]: kind for kind in MODALITIES}
+    if modality is not None:
         columns = {
             modality.vector_column(kind, key): kind
             for kind in MODALITIES
@@ -190,22 +176,18 @@ def number_names(
 ) -> str:
     """Numbers of a column in words: whole keys as slices, others by key and position."""
     names, left = [], set(numbers)
-    keys = [
-        (key, part)
-        for key, part in (modality.slices(kind).items() if modality else ())
-        if modality is not None and modality.vector_column(kind, key) == column.name
-    ]
-    for key, part in keys:
-        span = set(range(part.start, part.end))
-        if len(span) > 1 and span <= left:
-            names.append(f"{key} ({part.start}:{part.end})")
-            left -= span
+    of_key: dict[int, str] = {}
+    for key, part in modality.slices(kind).items() if modality else ():
+        if modality and modality.vector_column(kind, key) == column.name:
+            span = range(part.start, part.end)
+            if len(span) > 1 and left.issuperset(span):
+                names.append(f"{key} ({part.start}:{part.end})")
+                left -= set(span)
+            inside = {number: f"{key}.{number - part.start}" for number in left if number in span}
+            of_key = inside | of_key
+    of_key = dict(enumerate(column.names)) | of_key
     for number in sorted(left):
-        name = column.names[number] if number < len(column.names) else ""
-        containing = (item for item in keys if item[1].start <= number < item[1].end)
-        for key, part in islice(containing, 1):
-            name = f"{key}.{number - part.start}"
-        names.append(f"{name} ({number})" if name else str(number))
+        names.append(f"{of_key[number]} ({number})" if of_key.get(number) else str(number))
     return first_few(names)
 
 
@@ -262,6 +244,5 @@ def _check_overlaps(collector: Collector, modality: ModalityFile) -> None:
 
 def task_columns(modality: ModalityFile | None) -> list[str]:
     """``task_index``, and the columns of the annotations."""
-    keys = modality.annotation_keys() if modality else ()
-    columns = [modality.annotation_column(key) for key in keys] if modality else []
-    return list(dict.fromkeys(["task_index", *(name for name in columns if name)]))
+    columns = map(modality.annotation_column, modality.annotation_keys()) if modality else ()
+    return list(dict.fromkeys(["task_index", *filter(None, columns)]))

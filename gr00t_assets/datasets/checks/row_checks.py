@@ -1,51 +1,31 @@
 """The rows of one episode: finite, numbered in order, of listed tasks, and a frame apart.
 
 GR00T looks a row's image up by its timestamp, so that a wrong timestamp is a wrong image. And
-``meta/stats.json`` held against statistics of the rows, and numbers that never change.
+``meta/stats.json`` is held against statistics of the rows.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from gr00t_assets.core.finding import Collector, short
 from gr00t_assets.datasets.checks.meta_files import number_names
-from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.episodes import Episode
 from gr00t_assets.datasets.lerobot.features import Feature
+from gr00t_assets.datasets.lerobot.metadata import Metadata
 from gr00t_assets.datasets.lerobot.rows import Rows
 from gr00t_assets.datasets.lerobot.statistics import STATISTIC_NAMES, STATS, RunningStatistics
 from gr00t_assets.modality.modality_json import Modality, ModalityFile
 
-Report = Callable[..., None]
-"""``report(fault, found, **texts)``: adds a finding of the file that is looked at."""
+Report = Callable[..., None]  # ``report(fault, found, **texts)``, of the file that is looked at
 
-LEROBOT_VARIANCE = 1e-6
-"""By how much of its squared mean LeRobot's variance of a number may be off, measured at 0.6.1."""
-
-
-def reporter(collector: Collector, file: str, episode: int | None) -> Report:
-    """Reports on the rows of an episode.
-
-    Args:
-        episode: Its index where the file holds others, too.
-    """
-    place = "" if episode is None else f"episode {episode}: "
-
-    def report(fault: str, found: str, **texts: object) -> None:
-        collector.report(fault, file, place + found, **texts)
-
-    return report
+LEROBOT_VARIANCE = 1e-6  # of the squared mean, by which LeRobot's variance may be off, at 0.6.1
 
 
 def measured_fps(times: np.ndarray) -> float | None:
-    """Rows a second by the median step; none where there is no step forward.
-
-    Args:
-        times: Seconds, shape ``(rows,)``.
-    """
+    """Rows a second by the median step of times in seconds; none where none goes forward."""
     if len(times) < 3 or not np.isfinite(times).all():
         return None
     step = float(np.median(np.diff(times)))
@@ -68,14 +48,11 @@ def check_timestamps(report: Report, times: np.ndarray, fps: float) -> None:
     shift = round(float(times[0]) * fps)
     if shift:
         fault = "timestamp-start-late" if abs(shift) == 1 else "timestamp-start"
-        found = f"the first row is at {times[0]:.4g} s, so row i gets frame i{shift:+d}"
-        report(fault, found)
-    rate = measured_fps(times)
-    off = np.abs(steps - 1 / fps)
+        report(fault, f"the first row is at {times[0]:.4g} s, so row i gets frame i{shift:+d}")
+    rate, off = measured_fps(times), np.abs(steps - 1 / fps)
     drift = times - times[0] - np.arange(len(times)) / fps
     if rate is not None and abs(rate - fps) > 0.01 * fps:
-        found = f"{rate:.4g} rows a second by the timestamps"
-        report("timestamp-fps", found, fps=fps)
+        report("timestamp-fps", f"{rate:.4g} rows a second by the timestamps", fps=fps)
     elif len(off) and off.max() > 0.5 / fps:
         row = int(off.argmax())
         found = f"{steps[row]:.4g} s between rows {row} and {row + 1}"
@@ -88,26 +65,17 @@ def check_timestamps(report: Report, times: np.ndarray, fps: float) -> None:
 
 
 def check_finite(report: Report, rows: Rows) -> set[str]:
-    """Report NaN and infinite values.
-
-    Returns:
-        The columns that have some.
-    """
-    wrong_columns = set()
+    """Report NaN and infinite values; gives the columns that have some."""
+    columns = set()
     for name, values in rows.values.items():
-        if values.dtype.kind != "f":
-            continue
         wrong = ~np.isfinite(values)
-        count = int(np.count_nonzero(wrong))
-        if not count:
-            continue
-        wrong_columns.add(name)
-        row, number = np.argwhere(wrong)[0].tolist()
-        report(
-            "timestamp-not-finite" if name == "timestamp" else "not-finite",
-            f"{count} values of {name}, first {values[row, number]} at row {row}, number {number}",
-        )
-    return wrong_columns
+        if count := np.count_nonzero(wrong):
+            columns.add(name)
+            row, number = np.argwhere(wrong)[0].tolist()
+            fault = "timestamp-not-finite" if name == "timestamp" else "not-finite"
+            first = f"first {values[row, number]} at row {row}, number {number}"
+            report(fault, f"{count} values of {name}, {first}")
+    return columns
 
 
 def check_indices(report: Report, rows: Rows, episode: int) -> None:
@@ -126,34 +94,25 @@ def check_indices(report: Report, rows: Rows, episode: int) -> None:
         report("index-column", "index does not count up by one")
 
 
-def check_task_indices(
-    report: Report, rows: Rows, columns: Iterable[str], tasks: Mapping[int, str], file: str
+def check_tasks(
+    report: Report, rows: Rows, columns: Iterable[str], episode: Episode, metadata: Metadata
 ) -> None:
-    """Report task indices of the rows that the list of tasks, a file, does not have."""
+    """Report task indices that are not listed, and instructions that the episode does not list."""
+    tasks, info, collector = metadata.tasks or {}, metadata.info, metadata.folder.collector
     for name in columns:
-        values = rows.values.get(name)
-        if values is None:
-            continue
-        unknown = [value for value in np.unique(values).tolist() if value not in tasks]
-        if unknown:
+        values = rows.values.get(name, ())
+        if unknown := [value for value in np.unique(values).tolist() if value not in tasks]:
             found = f"{name} is {short(unknown[0])}"
             found += f", and {len(unknown) - 1} more unknown" if len(unknown) > 1 else ""
-            report("task-index-unknown", found, file=file)
-
-
-def check_episode_tasks(
-    collector: Collector, file: str, episode: Episode, rows: Rows, tasks: Mapping[int, str]
-) -> None:
-    """Report an instruction of the rows that the list of episodes, a file, does not have."""
-    values = rows.values.get("task_index")
-    if values is None or not episode.tasks:
-        return
-    texts = [tasks[index] for index in np.unique(values).tolist() if index in tasks]
+            report("task-index-unknown", found, file=info.tasks_file)
+    indices = np.unique(rows.values.get("task_index", ())).tolist()
+    texts = [tasks[index] for index in indices if index in tasks]
     others = [text for text in texts if text not in episode.tasks]
-    if others:
+    if others and episode.tasks:
         found = f"episode {episode.index} is listed with {short(episode.tasks[0])}"
         found += f" and {len(episode.tasks) - 1} more" if len(episode.tasks) > 1 else ""
-        collector.report("episode-task-differs", file, found, task=short(others[0]))
+        task = short(others[0])
+        collector.report("episode-task-differs", info.episodes_file, found, task=task)
 
 
 def content_digest(rows: Rows, columns: Iterable[str]) -> bytes | None:
@@ -163,7 +122,7 @@ def content_digest(rows: Rows, columns: Iterable[str]) -> bytes | None:
     for values in arrays:
         if values is None or not values.size:
             return None
-        digest.update(np.ascontiguousarray(values).tobytes())
+        digest.update(values.tobytes())
     return digest.digest() if arrays else None
 
 
@@ -174,14 +133,11 @@ def check_statistics(
     columns: Iterable[tuple[Feature, Modality, RunningStatistics | None]],
     used: bool,
 ) -> None:
-    """Hold ``stats.json`` against statistics of the rows.
+    """Hold ``stats.json`` against statistics of the rows; none where some could not be read.
 
     In v2.x a training uses what is stored. Nothing uses what is stored in v3.0, since the store
     computes statistics from the rows, so nothing of it is an error. LeRobot's quantiles are means
     of those of the episodes, or read off a histogram: of all that differ one is reported.
-
-    Args:
-        columns: With the statistics of every row; none where some row could not be read.
     """
     of_quantiles, first = 0, ""
     for column, kind, running in columns:
@@ -247,26 +203,6 @@ def _tolerance(name: str, truth: Mapping[str, np.ndarray], rows: int, used: bool
         variance = truth["std"] ** 2 + LEROBOT_VARIANCE * truth["mean"] ** 2
         rounding += np.sqrt(variance) - truth["std"]
     return rounding
-
-
-def check_constant(
-    collector: Collector,
-    column: Feature,
-    modality: ModalityFile | None,
-    constant: Collection[int],
-    used: Collection[int],
-    config: str | None,
-) -> None:
-    """Warn of action numbers that never change, and apart of those that a data config uses."""
-    unused = f"; data config {config} does not use them" if config else ""
-    for fault, numbers in (
-        ("constant-action-used", [number for number in constant if number in used]),
-        ("constant-action", [number for number in constant if number not in used]),
-    ):
-        if numbers:
-            names = number_names(modality, "action", column, numbers)
-            found = f"{column.name} never changes in {names}"
-            collector.report(fault, MODALITY, found, config=config, unused=unused)
 
 
 def _numbers(value: Any) -> np.ndarray | None:

@@ -19,18 +19,9 @@ from gr00t_assets.core.files import LARGEST_LIST, FrozenModel, write_json
 from gr00t_assets.core.finding import Finding, Findings
 from gr00t_assets.core.project import project_root
 from gr00t_assets.core.text import did_you_mean
+from gr00t_assets.datasets.checks import meta_files
 from gr00t_assets.datasets.checks.camera_checks import BACKENDS, check_camera_rates
 from gr00t_assets.datasets.checks.episode_scan import EpisodeScanner, Progress
-from gr00t_assets.datasets.checks.meta_files import (
-    check_episodes,
-    check_features,
-    check_modality,
-    check_tasks,
-    check_totals,
-    check_unlisted_files,
-    sliced_columns,
-    task_columns,
-)
 from gr00t_assets.datasets.checks.row_checks import check_statistics
 from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.features import INFO, Camera, Feature
@@ -39,8 +30,7 @@ from gr00t_assets.datasets.lerobot.info import V30
 from gr00t_assets.datasets.lerobot.metadata import find_cameras, read_metadata
 from gr00t_assets.datasets.lerobot.statistics import STATS
 
-SCAN_VERSION = 4
-"""Raised when the checks begin to find other things in the same files."""
+SCAN_VERSION = 4  # raised when the checks begin to find other things in the same files
 
 DEFAULT_BACKEND = "frame-cache"
 
@@ -51,9 +41,7 @@ class DatasetScan(FrozenModel):
     findings: tuple[Finding, ...] = Field(description="Those that are listed, in order")
     error_count: int = Field(description="Errors, listed or not")
     warning_count: int = Field(description="Warnings, listed or not")
-    widths: dict[str, int] = Field(
-        default={}, description="Numbers in a row of each column that a key is a slice of"
-    )
+    widths: dict[str, int] = Field(default={}, description="Numbers of each column with a slice")
     modality_file: str = Field(default=MODALITY, description="The file that is read as it")
     cameras: tuple[str, ...] = Field(default=(), description="Cameras that have frames")
     measured: tuple[Camera, ...] = Field(default=(), description="Cameras as their frames are")
@@ -61,31 +49,25 @@ class DatasetScan(FrozenModel):
         default={}, description="By action column, the numbers that are the same in every row"
     )
 
-    def renamed(self, finding: Finding) -> Finding:
-        """A finding that names the file which stands in for ``modality.json``, where one does."""
-        return naming(finding, self.modality_file)
 
-
-def naming(finding: Finding, file: str) -> Finding:
-    """A finding with another file's name in place of ``modality.json``'s."""
-    texts = {name: getattr(finding, name) for name in ("subject", "found", "remedy")}
-    update = {
-        name: text.replace(MODALITY, file)
-        for name, text in texts.items()
-        if text and file not in text
-    }
-    return finding.model_copy(update=update)
+def naming(findings: Findings, file: str) -> Findings:
+    """Findings with the name of the file that stands in for ``modality.json``."""
+    items = []
+    for finding in findings:
+        texts = finding.model_dump(include={"subject", "found", "remedy"}).items()
+        named = {
+            name: text.replace(MODALITY, file) for name, text in texts if text and file not in text
+        }
+        items.append(finding.model_copy(update=named))
+    return Findings(items, findings.error_count, findings.warning_count)
 
 
 def stored_scan(directory: Path, kept: Path, converted: bool = False) -> DatasetScan:
     """The scan of a dataset version in the store, which is made once.
 
     It is made anew where the checks are of another version, where a file of the dataset was
-    replaced, added or changed since, and where it could not be written.
-
-    Args:
-        kept: The JSON file beside the version that keeps the scan; written atomically.
-        converted: Whether its files are the converter's, which are no findings.
+    replaced, added or changed since, and where it could not be written to ``kept``. What is wrong
+    with files that the converter wrote is no finding.
     """
     with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
         content = read_sealed(kept, LARGEST_LIST)
@@ -93,9 +75,10 @@ def stored_scan(directory: Path, kept: Path, converted: bool = False) -> Dataset
             return DatasetScan.model_validate(content["scan"])
     scan = scan_dataset(directory)
     if converted:
-        kept_codes = ("task-special-token",)
         findings = Findings(
-            item for item in scan.findings if item.subject == MODALITY or item.code in kept_codes
+            item
+            for item in scan.findings
+            if item.subject == MODALITY or item.code == "task-special-token"
         )
         counts = {"error_count": findings.error_count, "warning_count": findings.warning_count}
         scan = scan.model_copy(update={"findings": tuple(findings), **counts})
@@ -133,16 +116,16 @@ def scan_dataset(
     facts: dict[str, Any] = {}
     with folder.collector.guard(None):
         facts = _scan(folder, backend, progress, trained_task)
-    findings, root = folder.collector.findings(), project_root()
-    own = (replaced or {}).get(Path(MODALITY), Path(MODALITY))
-    scan = DatasetScan(
-        findings=(),
+    own, root = (replaced or {}).get(Path(MODALITY), Path(MODALITY)), project_root()
+    file = str(own.relative_to(root) if own.is_relative_to(root) else own)
+    findings = naming(folder.collector.findings(), file)
+    return DatasetScan(
+        findings=findings,
         error_count=findings.error_count,
         warning_count=findings.warning_count,
-        modality_file=str(own.relative_to(root) if own.is_relative_to(root) else own),
+        modality_file=file,
         **facts,
     )
-    return scan.model_copy(update={"findings": tuple(map(scan.renamed, findings))})
 
 
 def _scan(
@@ -151,13 +134,8 @@ def _scan(
     """The order of the checks, and what each hands to the next; the fields beside the findings."""
     collector = folder.collector
     if backend not in BACKENDS:
-        collector.report(
-            "video-backend-unknown",
-            None,
-            f"video backend '{backend}'",
-            backends=", ".join(BACKENDS),
-            hint=did_you_mean(backend, BACKENDS),
-        )
+        texts = {"backends": ", ".join(BACKENDS), "hint": did_you_mean(backend, BACKENDS)}
+        collector.report("video-backend-unknown", None, f"video backend '{backend}'", **texts)
     if not folder.directory.is_dir():
         collector.report("no-folder", None, f"no folder {folder.directory}")
         return {}
@@ -169,13 +147,13 @@ def _scan(
         return {}
     modality, stored = None, None
     with collector.guard(None):
-        check_features(collector, info)
+        meta_files.check_features(collector, info)
         tasks = {index: trained_task(text) for index, text in (metadata.tasks or {}).items()}
-        check_tasks(collector, tasks, info.tasks_file)
-        check_episodes(metadata)
+        meta_files.check_tasks(collector, tasks, info.tasks_file)
+        meta_files.check_episodes(metadata)
         check_camera_rates(collector, info)
     with collector.guard(MODALITY):
-        modality = check_modality(folder, info)
+        modality = meta_files.check_modality(folder, info)
     with collector.guard(STATS):
         stored = read_object(folder, STATS, "stats-missing")
     if not metadata.episodes or not info.features:
@@ -184,57 +162,32 @@ def _scan(
     with collector.guard(None):
         if info.version != V30:
             report_missing_files(folder, metadata.data_files(), "parquet-missing")
-        check_unlisted_files(metadata)
+        meta_files.check_unlisted_files(metadata)
     with collector.guard(None):
         used = {modality.video_feature(key) for key in modality.video} if modality else set()
         cameras = find_cameras(metadata, used)
-    sliced = sliced_columns(modality, info)
-    scanned = EpisodeScanner(metadata, cameras, sorted(sliced), task_columns(modality), backend)
+    sliced, of_tasks = meta_files.sliced_columns(modality, info), meta_files.task_columns(modality)
+    scanned = EpisodeScanner(metadata, cameras, sorted(sliced), of_tasks, backend)
     scanned.run(progress)
     with collector.guard(INFO):
         if metadata.complete:
-            check_totals(metadata, cameras, scanned.rows)
+            meta_files.check_totals(metadata, cameras, scanned.rows)
         if not metadata.complete or collector.count("episode-count", "frame-count"):
             scanned.incomplete.update(sliced)
     with collector.guard(STATS):
         if stored is not None:
             complete = {n: s for n, s in scanned.statistics.items() if n not in scanned.incomplete}
-            check_statistics(
-                collector,
-                modality,
-                stored,
-                ((info.features[n], kind, complete.get(n)) for n, kind in sliced.items()),
-                used=info.version != V30,
-            )
+            columns = ((info.features[n], kind, complete.get(n)) for n, kind in sliced.items())
+            check_statistics(collector, modality, stored, columns, used=info.version != V30)
+    actions = [name for name, kind in sliced.items() if kind == "action"]
+    names = [camera.name for camera in cameras]
+    images = (scanned.images[name] for name in names if name in scanned.images)
     return {
         "widths": scanned.widths,
-        "cameras": tuple(camera.name for camera in cameras),
-        "measured": _measured_cameras(scanned),
-        "constant": {
-            name: scanned.constant_numbers(name)
-            for name, kind in sliced.items()
-            if kind == "action"
-        },
+        "cameras": tuple(names),
+        "measured": (*scanned.videos.values(), *images),
+        "constant": {name: scanned.constant_numbers(name) for name in actions},
     }
-
-
-def _measured_cameras(scanned: EpisodeScanner) -> tuple[Camera, ...]:
-    videos = (
-        Camera(
-            original_key=name,
-            height=video.height,
-            width=video.width,
-            fps=video.fps or 0,
-            codec=video.codec,
-        )
-        for name, video in scanned.videos.items()
-    )
-    images = (
-        Camera.declared(camera, scanned.info.fps or 0, scanned.images[camera.name])
-        for camera in scanned.cameras
-        if camera.name in scanned.images and camera.size is not None
-    )
-    return (*videos, *images)
 
 
 def _identity(directory: Path) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from gr00t_assets.core.finding import Collector, Findings
 from gr00t_assets.core.project import Store, own_modality_file
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.checks.episode_scan import Progress
-from gr00t_assets.datasets.checks.meta_files import check_modality
-from gr00t_assets.datasets.checks.row_checks import check_constant
+from gr00t_assets.datasets.checks.meta_files import check_modality, number_names
 from gr00t_assets.datasets.checks.scan import (
     DEFAULT_BACKEND,
     DatasetScan,
@@ -16,13 +15,7 @@ from gr00t_assets.datasets.checks.scan import (
     scan_dataset,
     stored_scan,
 )
-from gr00t_assets.datasets.fit.fit_check import (
-    fit_findings,
-    fitting_data_configs,
-    known_cameras,
-    name_findings,
-    present_keys,
-)
+from gr00t_assets.datasets.fit import fit_check
 from gr00t_assets.datasets.lerobot.dataset import MODALITY
 from gr00t_assets.datasets.lerobot.folder import FAULTS, Folder
 from gr00t_assets.datasets.lerobot.info import read_info
@@ -49,10 +42,7 @@ def check_dataset(
         data_config: A data config that it is to fit, or its name; without it a dataset that fits
             none is a warning.
         embodiment_tag: One of the data config's generation.
-        video_backend: What will decode the videos, one of ``camera_checks.BACKENDS``.
-        progress: Called after each episode.
-        replaced: Files that stand in for those of the dataset, by path relative to it.
-        trained_task: The instruction that is trained on, by the dataset's.
+        video_backend: As ``scan_dataset`` takes it, like the arguments after it.
     """
     scan = scan_dataset(directory, video_backend, progress, replaced, trained_task=trained_task)
     folder = Folder(directory, replaced=replaced)
@@ -71,12 +61,8 @@ def check_stored_dataset(
     converted = any(line.startswith(CONVERTED) for line in record.warnings)
     scan = stored_scan(directory, store.dataset_scan(record.name, record.version), converted)
     findings = _all_findings(Folder(directory), scan, data_config, embodiment_tag)
-    items = (
-        FAULTS.finding(item.code, MODALITY, item.found, source=record.name)
-        if item.code == "modality-missing"
-        else item
-        for item in findings
-    )
+    missing = FAULTS.finding("modality-missing", MODALITY, "no such file", source=record.name)
+    items = (missing if item.code == missing.code else item for item in findings)
     findings = Findings(items, findings.error_count, findings.warning_count)
     return of_own_file(findings, record.name)
 
@@ -84,10 +70,7 @@ def check_stored_dataset(
 def of_own_file(findings: Findings, dataset: str) -> Findings:
     """The findings, with the project's ``modality.json`` where it has one."""
     own = own_modality_file(dataset)
-    if not own.is_file():
-        return findings
-    items = (naming(item, shown_path(own)) for item in findings)
-    return Findings(items, findings.error_count, findings.warning_count)
+    return naming(findings, shown_path(own)) if own.is_file() else findings
 
 
 def _all_findings(
@@ -96,17 +79,14 @@ def _all_findings(
     """The findings of a scan together with those of a data config, errors first, by code."""
     collector = Collector(FAULTS)
     named = None if isinstance(data_config, DataConfig) else data_config
-    for finding in name_findings(named, embodiment_tag):
+    for finding in fit_check.name_findings(named, embodiment_tag):
         collector.add(finding)
     if scan.widths:
         with collector.guard(MODALITY):
             _check_fit(collector, folder, scan, data_config)
-    fit = collector.findings()
+    fit = naming(collector.findings(), scan.modality_file)
     return Findings(
-        sorted(
-            (*scan.findings, *map(scan.renamed, fit)),
-            key=lambda finding: (finding.severity, finding.code),
-        ),
+        sorted((*scan.findings, *fit), key=lambda finding: (finding.severity, finding.code)),
         scan.error_count + fit.error_count,
         scan.warning_count + fit.warning_count,
     )
@@ -115,16 +95,18 @@ def _all_findings(
 def _check_fit(
     collector: Collector, folder: Folder, scan: DatasetScan, data_config: str | DataConfig | None
 ) -> None:
-    """Report why the dataset does not fit a data config, or that it fits none of them."""
-    info = read_info(folder)
+    """Report why the dataset does not fit a data config, or that it fits none of them; and action
+    numbers that never change, apart those that the data config trains on.
+    """
+    info, configs = read_info(folder), data_configs()
     modality = check_modality(folder, info)
-    config, configs = data_config, data_configs()
-    if not isinstance(config, DataConfig):
-        config = configs.get(config or "")
+    is_config = isinstance(data_config, DataConfig)
+    config = data_config if is_config else configs.get(data_config or "")
+    fit = fit_check.Fit(modality, config) if modality and config else None
     if modality is not None and len(info.features) == len(info.raw.get("features") or ()):
-        cameras = known_cameras(info, scan.cameras, scan.measured)
-        fitting = fitting_data_configs(modality, cameras)
-        for finding in fit_findings(modality, cameras, config) if config else ():
+        cameras = fit_check.known_cameras(info, scan.cameras, scan.measured)
+        fitting = fit_check.fitting_data_configs(modality, cameras)
+        for finding in fit.findings(cameras) if fit else ():
             if finding.code == "config-key" and fitting:
                 remedy = f"choose a data config that fits: {', '.join(fitting)}"
                 finding = finding.model_copy(update={"remedy": remedy})
@@ -132,13 +114,13 @@ def _check_fit(
         if data_config is None and not fitting:
             found = "cameras and keys that no data config has together"
             collector.report("no-data-config-fits", MODALITY, found, configs=", ".join(configs))
-    keys = present_keys(modality, config, "action") if modality and config else {}
+    unused = f"; data config {config.name} does not use them" if config else ""
     for column, constant in scan.constant.items():
-        used = {
-            number
-            for key, (_, part) in keys.items()
-            if modality is not None and modality.vector_column("action", key) == column
-            for number in range(part.start, part.end)
-        }
-        name = config.name if config else None
-        check_constant(collector, info.features[column], modality, constant, used, name)
+        used = [number for number in constant if fit and fit.uses(column, number)]
+        others = [number for number in constant if number not in used]
+        for fault, numbers in (("constant-action-used", used), ("constant-action", others)):
+            if numbers:
+                names = number_names(modality, "action", info.features[column], numbers)
+                texts = {"config": config and config.name, "unused": unused}
+                found = f"{column} never changes in {names}"
+                collector.report(fault, MODALITY, found, **texts)

@@ -6,26 +6,20 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.catalog import CatalogEntry
+from gr00t_assets.datasets.checks.meta_files import MODALITIES
 from gr00t_assets.datasets.curation import held_out_episodes
 from gr00t_assets.datasets.fit.dataset_check import check_stored_dataset
-from gr00t_assets.datasets.fit.fit_check import (
-    fit_findings,
-    known_cameras,
-    name_findings,
-    present_keys,
-    rotation_of,
-    total_dim,
-)
+from gr00t_assets.datasets.fit.fit_check import Fit, known_cameras, name_findings, rotation_of
 from gr00t_assets.datasets.frames.frame_check import check_frames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.features import Camera
 from gr00t_assets.datasets.lerobot.statistics import ColumnStatistics, relative_statistics
 from gr00t_assets.datasets.sources.versions import load_record, require_sound_version
 from gr00t_assets.modality.config import ModalityConfig, VectorKey, VideoKey, save_modality_config
-from gr00t_assets.modality.data_config import DataConfig, data_configs
+from gr00t_assets.modality.data_config import data_configs
 from gr00t_assets.modality.generations import GENERATIONS
 from gr00t_assets.modality.key_config import CameraTransforms
-from gr00t_assets.modality.modality_json import Modality, ModalityFile, parse_modality
+from gr00t_assets.modality.modality_json import Modality, parse_modality
 
 
 def build_modality_config(
@@ -34,11 +28,8 @@ def build_modality_config(
     """Hold the current version of a dataset against its data config and keep the result.
 
     Where it fails the config of before is removed, so that nothing trains on a stale one. It has
-    the warnings of ``check_stored_dataset``, and of the frames that ``video_backends`` give.
-
-    Raises:
-        DatasetError: The dataset is not in the store, or ``check_stored_dataset`` has errors, all
-            of which are listed with the file and what to do.
+    the warnings of ``check_stored_dataset``, and of the frames that ``video_backends`` give. A
+    DatasetError where the dataset is not in the store, or with all errors of the check.
     """
     try:
         record = load_record(entry.name, store)
@@ -54,14 +45,13 @@ def build_modality_config(
             dataset, entry.name, record.version, entry.data_config, tag, record.cameras
         )
         cameras = [key.original_key for key in config.video]
+        frames = [check_frames(dataset, None, cameras, backend) for backend in video_backends]
         curated = record.curated.episodes if record.curated else ()
         update = {
             "warnings": tuple(map(_line, findings.warnings)),
             "held_out_episodes": held_out_episodes(entry.held_out, dataset, curated),
             "frame_size": entry.frame_size,
-            "frames": tuple(
-                check_frames(dataset, None, cameras, backend) for backend in video_backends
-            ),
+            "frames": tuple(frames),
         }
     except Exception:
         store.modality_config(entry.name).unlink(missing_ok=True)
@@ -85,25 +75,19 @@ def resolve_modality_config(
 ) -> ModalityConfig:
     """The keys, slices, dimensions and statistics of a dataset whose files were checked.
 
-    Args:
-        measured: Cameras as the videos are, where known; ``meta/info.json`` is believed otherwise.
-
-    Raises:
-        DatasetError: It does not fit the data config, and every reason is listed; or a statistic
-            cannot be had.
+    Cameras are as ``measured``; where that is not known, ``meta/info.json`` is believed. A
+    DatasetError with every reason why it does not fit, or where a statistic cannot be had.
     """
-    modality = parse_modality(dataset.modality, name)
+    modality, config = parse_modality(dataset.modality, name), data_configs().get(data_config)
     cameras = known_cameras(dataset.info, dataset.cameras, measured)
-    findings, config = name_findings(data_config, embodiment_tag), data_configs().get(data_config)
-    findings += fit_findings(modality, cameras, config) if config is not None else []
+    findings = name_findings(data_config, embodiment_tag)
+    findings += Fit(modality, config).findings(cameras) if config is not None else []
     if findings or config is None:
         problem = f"it does not fit the data config {data_config}."
         raise DatasetError(name, problem, list(map(_line, findings)))
-    stored = GENERATIONS[config.generation].stored_statistics
-    statistics = ColumnStatistics(dataset, stored)
-    state, action = (
-        _vector_keys(dataset, modality, statistics, config, part) for part in ("state", "action")
-    )
+    generation = GENERATIONS[config.generation]
+    statistics, fit = ColumnStatistics(dataset, generation.stored_statistics), Fit(modality, config)
+    state, action = (_vector_keys(dataset, fit, statistics, kind) for kind in MODALITIES)
     language = modality.annotation_column(config.language)
     features = {key: modality.video_feature(key) for key in config.video}
     if absent := [feature for feature in features.values() if feature not in cameras]:
@@ -113,11 +97,9 @@ def resolve_modality_config(
         dataset_version=version,
         data_config=config.name,
         embodiment_tag=embodiment_tag,
-        embodiment_id=(
-            GENERATIONS[config.generation].embodiment_ids[embodiment_tag]
-            if config.embodiment_id is None
-            else config.embodiment_id
-        ),
+        embodiment_id=generation.embodiment_ids[embodiment_tag]
+        if config.embodiment_id is None
+        else config.embodiment_id,
         video=tuple(
             VideoKey(
                 key=key,
@@ -130,8 +112,8 @@ def resolve_modality_config(
         action=relative_statistics(dataset, state, action, config.action_indices),
         language=language,
         language_key=config.language if config.language != language else None,
-        state_dim=total_dim(modality, config, "state"),
-        action_dim=total_dim(modality, config, "action"),
+        state_dim=fit.total_dim("state"),
+        action_dim=fit.total_dim("action"),
         **config.model_dump(exclude=_RESOLVED),
     )
 
@@ -152,16 +134,12 @@ def embodiment_tag_of(entry: CatalogEntry) -> str:
 
 
 def _vector_keys(
-    dataset: LeRobotDataset,
-    file: ModalityFile,
-    statistics: ColumnStatistics,
-    config: DataConfig,
-    modality: Modality,
+    dataset: LeRobotDataset, fit: Fit, statistics: ColumnStatistics, modality: Modality
 ) -> tuple[VectorKey, ...]:
     """The keys with their statistics, and the names that the dataset has for their numbers."""
     keys = []
-    for name, (key, entry) in present_keys(file, config, modality).items():
-        column = file.vector_column(modality, name)
+    for name, (key, entry) in fit.keys(modality).items():
+        column = fit.file.vector_column(modality, name)
         feature = dataset.features.get(column)
         keys.append(
             VectorKey(

@@ -1,5 +1,6 @@
-"""State and action as one matrix an episode: keys, names and ranges of its numbers."""
+"""State and action as one matrix an episode, names and ranges of its numbers; the instructions."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,8 +10,16 @@ import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.quality.thresholds import NOISE_STEP, SAMPLED_ROWS, SWITCH_VALUES
+from gr00t_assets.datasets.quality import thresholds as limits
+from gr00t_assets.datasets.quality.figures import Language
 from gr00t_assets.modality.modality_json import DEFAULT_COLUMNS, Modality, parse_modality
+
+_PREFERRED = (
+    "annotation.human.action.task_description",
+    "annotation.human.task_description",
+    "annotation.human.coarse_action",
+)
+_SHOWN = 50  # instructions that are listed
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,9 @@ def vector_keys(dataset: LeRobotDataset, modality: Modality) -> list[Key]:
 
 
 class Columns:
-    """The columns that keys of state and action are in, side by side.
+    """The columns that keys of state and action are in, side by side, and their ranges.
+
+    A DatasetError where an episode cannot be read.
 
     Attributes:
         spans: Where each column is in the matrix.
@@ -46,12 +57,21 @@ class Columns:
             gives it, or its place in the column.
         joints: Which numbers say where the robot is: those of the state, of the action without one.
         pairs: Of each key that is in both, in one size, its numbers in the state and in the action.
-
-    Raises:
-        DatasetError: The first episode cannot be read.
+        minimum: Least value of each number.
+        maximum: Largest value.
+        quantiles: ``(2, numbers)``, q01 and q99.
+        stored: By column: the quantiles are those of ``meta/stats.json``.
+        switches: Numbers that have a few values only.
+        noise: Numbers whose usual step between rows is as large as their values are spread, as of a
+            sensor that is read but not used.
+        extent: Maximum less minimum.
+        moving: Numbers that change.
+        counted: Numbers that change and are no switches.
+        scale: The extent; 1 of a number that never changes.
     """
 
-    def __init__(self, dataset: LeRobotDataset) -> None:
+    def __init__(self, dataset: LeRobotDataset, statistics: object) -> None:
+        """Read every row once; quantiles of ``meta/stats.json`` are taken where they fit."""
         states, actions = vector_keys(dataset, "state"), vector_keys(dataset, "action")
         self._dataset = dataset
         self._names = list(dict.fromkeys(key.column for key in (*states, *actions)))
@@ -74,6 +94,7 @@ class Columns:
             for key, numbers in zip(states, map(self._numbers, states), strict=True)
             if len(commands.get(key.name, ())) == len(numbers)
         }
+        self._measure_ranges(statistics)
 
     def _numbers(self, key: Key) -> np.ndarray:
         column = self.spans[key.column]
@@ -82,8 +103,7 @@ class Columns:
     def rows(self) -> Iterator[np.ndarray]:
         """Every episode, ``(rows, numbers)`` float64; what is not finite becomes NaN.
 
-        Raises:
-            DatasetError: One cannot be read, or the width of a column changes.
+        A DatasetError where one cannot be read, or the width of a column changes.
         """
         for episode in self._dataset.episodes:
             if not self._names:
@@ -100,12 +120,9 @@ class Columns:
             rows[~np.isfinite(rows)] = np.nan
             yield rows
 
-    def ranges(self, statistics: object) -> "Ranges":
-        """First pass: extremes of all rows, the rest of at most ``SAMPLED_ROWS`` rows.
-
-        The quantiles of ``statistics``, content of ``meta/stats.json``, are taken where they fit.
-        """
-        every = -(-self._dataset.frame_count // SAMPLED_ROWS) or 1
+    def _measure_ranges(self, statistics: object) -> None:
+        """Extremes are those of all rows, the rest that of at most ``SAMPLED_ROWS`` rows."""
+        every = -(-self._dataset.frame_count // limits.SAMPLED_ROWS) or 1
         low, high = np.full((2, len(self.labels)), np.nan)
         sampled, steps = [], []
         for rows in self.rows():
@@ -117,21 +134,20 @@ class Columns:
             sampled = steps = [np.zeros((1, len(self.labels)))]
         sample = np.nan_to_num(np.concatenate(sampled))
         lower, upper = np.quantile(sample, [0.25, 0.75], axis=0)
-        quantiles, stored = np.quantile(sample, [0.01, 0.99], axis=0), {}
+        self.quantiles, self.stored = np.quantile(sample, [0.01, 0.99], axis=0), {}
         for column, span in self.spans.items():
             known = _stored_quantiles(statistics, column, span.stop - span.start)
-            stored[column] = known is not None
+            self.stored[column] = known is not None
             if known is not None:
-                quantiles[:, span] = known
+                self.quantiles[:, span] = known
         values = np.array([len(np.unique(number)) for number in sample.T], dtype=int)
-        return Ranges(
-            minimum=np.nan_to_num(low),
-            maximum=np.nan_to_num(high),
-            quantiles=quantiles,
-            stored=stored,
-            switches=values <= SWITCH_VALUES,
-            noise=np.median(np.concatenate(steps), axis=0) > NOISE_STEP * (upper - lower),
-        )
+        self.switches = values <= limits.SWITCH_VALUES
+        self.noise = np.median(np.concatenate(steps), axis=0) > limits.NOISE_STEP * (upper - lower)
+        self.minimum, self.maximum = np.nan_to_num(low), np.nan_to_num(high)
+        self.extent = self.maximum - self.minimum
+        self.moving = self.extent > 0
+        self.counted = self.moving & ~self.switches
+        self.scale = np.where(self.moving, self.extent, 1.0)
 
 
 def _stored_quantiles(statistics: Any, column: str, width: int) -> np.ndarray | None:
@@ -145,43 +161,46 @@ def _stored_quantiles(statistics: Any, column: str, width: int) -> np.ndarray | 
     return quantiles if fits else None
 
 
-@dataclass(frozen=True)
-class Ranges:
-    """The ranges of the values of each number.
+def measure_language(dataset: LeRobotDataset, column: str | None) -> Language | None:
+    """Instructions by rows, of the column that modality.json names where none is given."""
+    column = column or _instruction_column(dataset)
+    if column is None:
+        return None
+    rows: Counter[str] = Counter()
+    for episode in dataset.episodes:
+        indices = dataset.vector(episode.index, column)[:, 0]
+        for index, count in zip(*np.unique(indices, return_counts=True), strict=True):
+            text = dataset.tasks.get(int(index), "") if np.isfinite(index) else ""
+            rows[text] += int(count)
+    total = max(rows.total(), 1)
+    empty = sorted(text for text in rows if is_placeholder(text))
+    return Language(
+        column=column,
+        shares={text: count / total for text, count in rows.most_common(_SHOWN)},
+        distinct=len(rows),
+        empty_share=sum(rows[text] for text in empty) / total,
+        placeholders=tuple(empty[:_SHOWN]),
+    )
 
-    Attributes:
-        minimum: Least value.
-        maximum: Largest value.
-        quantiles: ``(2, numbers)``, q01 and q99.
-        stored: By column: the quantiles are those of ``meta/stats.json``.
-        switches: Numbers that have a few values only.
-        noise: Numbers whose usual step between rows is as large as their values are spread, as of a
-            sensor that is read but not used.
+
+def is_placeholder(text: str) -> bool:
+    """Whether a text is empty or a placeholder.
+
+    Examples:
+        >>> [is_placeholder(text) for text in ("", "valid", "Task 1", "42", "pick the pear")]
+        [True, True, True, True, False]
     """
+    letters = "".join(letter if letter.isalpha() else " " for letter in text.lower()).split()
+    return (len(letters) < 2 and set(letters) <= limits.PLACEHOLDERS) or text in limits.PLACEHOLDERS
 
-    minimum: np.ndarray
-    maximum: np.ndarray
-    quantiles: np.ndarray
-    stored: dict[str, bool]
-    switches: np.ndarray
-    noise: np.ndarray
 
-    @property
-    def extent(self) -> np.ndarray:
-        """Maximum less minimum."""
-        return self.maximum - self.minimum
-
-    @property
-    def moving(self) -> np.ndarray:
-        """Numbers that change."""
-        return self.extent > 0
-
-    @property
-    def counted(self) -> np.ndarray:
-        """Numbers that change and are no switches."""
-        return self.moving & ~self.switches
-
-    @property
-    def scale(self) -> np.ndarray:
-        """The extent; 1 of a number that never changes."""
-        return np.where(self.moving, self.extent, 1.0)
+def _instruction_column(dataset: LeRobotDataset) -> str | None:
+    with suppress(DatasetError):  # Other checks report a file that is missing or wrong.
+        file = parse_modality(dataset.modality, dataset.name)
+        names = file.annotation_keys()
+        preferred = [name for name in _PREFERRED if name in names]
+        for name in (*preferred, *(name for name in names if "valid" not in name)):
+            column = file.annotation_column(name)
+            if column in dataset.features:
+                return column
+    return "task_index" if "task_index" in dataset.features else None

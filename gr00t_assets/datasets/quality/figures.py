@@ -50,9 +50,7 @@ class Lengths(FrozenModel):
 
 
 class Idle(FrozenModel):
-    """Rows at rest: no joint is further than a hundredth of its range from where it starts or
-    ends.
-    """
+    """Rows in which no joint is further than ``IDLE_MOVE`` from where it starts or ends."""
 
     start: tuple[int, ...] = Field(description="Rows at rest before the first move, by episode")
     end: tuple[int, ...] = Field(description="Rows at rest after the last move, by episode")
@@ -71,9 +69,7 @@ class Vector(FrozenModel):
     q99: tuple[float, ...]
     stored: bool = Field(description="The quantiles are those of meta/stats.json")
     outside: tuple[float, ...] = Field(description="Share of rows outside q01..q99")
-    largest_step: tuple[float, ...] = Field(
-        description="Between successive rows, as a share of the range; 0 of a switch"
-    )
+    largest_step: tuple[float, ...] = Field(description="As a share of the range; 0 of a switch")
     steps: int = Field(description="Steps between successive rows")
     jumps: int = Field(description="Steps in which some dimension jumps")
     first_jump: str | None = Field(default=None, description="Episode, row and dimension of one")
@@ -99,9 +95,7 @@ class Copy(FrozenModel):
 
     key: str
     share: float | None = Field(description="Of rows whose action is the state; None if constant")
-    moving_share: float | None = Field(
-        description="The same, of rows after which the state changes; None where it never does"
-    )
+    moving_share: float | None = Field(description="Of rows after which the state changes, if any")
 
 
 class AtLimit(FrozenModel):
@@ -109,9 +103,7 @@ class AtLimit(FrozenModel):
 
     column: str
     labels: tuple[str, ...]
-    shares: tuple[float, ...] = Field(
-        description="Of the rows in which the robot moves, over the episodes in which it does"
-    )
+    shares: tuple[float, ...] = Field(description="Of rows in motion, over episodes with motion")
     episodes: tuple[tuple[int, ...], ...] = Field(description="Above the threshold, by index")
 
 
@@ -119,17 +111,14 @@ class Motion(FrozenModel):
     """How the joints move."""
 
     stuck: dict[str, tuple[int, ...]] = Field(
-        description="Indices of the episodes in which a dimension of the state stays where it is "
-        "although it is told to move, by its name"
+        description="By dimension of the state: episodes in which it is told to move and does not"
     )
     limits: tuple[AtLimit, ...] = Field(description="By column")
     lags: dict[str, float | None] = Field(
-        description="Milliseconds by which the state follows the action, median over the episodes "
-        "in which it clearly does, by key; None where it never does"
+        description="Milliseconds from action to state by key, median of the episodes where clear"
     )
     jerk: tuple[float, ...] = Field(
-        description="Root mean square of the third derivative of the joints, in ranges per second "
-        "cubed, by position in the dataset; empty without a state or action"
+        description="By position in the dataset, as ``root_mean_square_jerk``; empty without joints"
     )
     jerk_median: float
     jerk_outliers: tuple[int, ...] = Field(description="Indices of episodes far above the median")
@@ -140,9 +129,7 @@ class Repeat(FrozenModel):
 
     episode: int
     original: int
-    distance: float = Field(
-        description="Root mean square difference as a share of the ranges; 0 to the bit"
-    )
+    distance: float = Field(description="Root mean square, as a share of the ranges; 0 to the bit")
 
 
 class Freeze(FrozenModel):

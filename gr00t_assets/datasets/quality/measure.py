@@ -1,48 +1,33 @@
 """Measuring the quality of a dataset: what no check forbids and a policy still learns from."""
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import read_limited
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.info import V30
 from gr00t_assets.datasets.lerobot.statistics import STATS
+from gr00t_assets.datasets.quality import figures, motion
 from gr00t_assets.datasets.quality import thresholds as limits
-from gr00t_assets.datasets.quality.cameras import measure_camera
-from gr00t_assets.datasets.quality.columns import Columns, Ranges
-from gr00t_assets.datasets.quality.figures import (
-    AtLimit,
-    Copy,
-    Idle,
-    Language,
-    Lengths,
-    Motion,
-    Quality,
-    Vector,
-)
-from gr00t_assets.datasets.quality.motion import (
-    EpisodeFigures,
-    episode_figures,
-    median_lag,
-    robust_scores,
-)
+from gr00t_assets.datasets.quality.columns import Columns, measure_language
+from gr00t_assets.datasets.quality.figures import Quality
 from gr00t_assets.datasets.quality.scores import episode_scores, find_repeats
 from gr00t_assets.datasets.quality.table import find_warnings
-from gr00t_assets.modality.modality_json import parse_modality
+from gr00t_assets.datasets.videos import spread_positions
 
-_PREFERRED = (
-    "annotation.human.action.task_description",
-    "annotation.human.task_description",
-    "annotation.human.coarse_action",
-)
-_SHOWN = 50
-"""Instructions that are listed."""
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LUMINANCE_WEIGHTS = np.array([0.299, 0.587, 0.114])  # of red, green and blue, ITU-R BT.601
+_EVERY = 4  # pixels of which one is looked at, in each direction
+_BLOCK = 64  # frames that are in memory at a time
+
+Parts = list[motion.EpisodeFigures]  # figures of each episode
 
 
 def measure_quality(
@@ -50,12 +35,9 @@ def measure_quality(
 ) -> Quality:
     """Figures of a dataset, with a warning for each threshold that one of them passes.
 
-    Reads the rows twice, an episode at a time, and the frames of some whole episodes.
-
-    Args:
-        cache: Its frames; without them nothing is said of images.
-        language_column: Column of task indices of the data config that will be trained; by
-            default the one that modality.json names.
+    Reads the rows twice, an episode at a time, and the frames of some whole episodes; without a
+    cache nothing is said of images. Instructions are of the column of task indices of the data
+    config that will be trained, by default of the one that modality.json names.
 
     Raises:
         DatasetError: Its rows cannot be read, or the cache is of another dataset.
@@ -64,38 +46,36 @@ def measure_quality(
     if dataset.info.version != V30:  # Its quantiles are means of the episodes' quantiles.
         with suppress(OSError, ValueError):  # Other checks report a damaged file.
             statistics = json.loads(read_limited(dataset.directory / STATS))
-    columns = Columns(dataset)
-    ranges = columns.ranges(statistics)
-    parts = [episode_figures(rows, columns, ranges, dataset.fps) for rows in columns.rows()]
+    columns = Columns(dataset, statistics)
+    parts = [motion.episode_figures(rows, columns, dataset.fps) for rows in columns.rows()]
     indices = [episode.index for episode in dataset.episodes]
     moves, total = [part.moves for part in parts], max(dataset.frame_count, 1)
+    start, end = zip(*(part.rest for part in parts), strict=True)
+    shares = {"start_share": sum(start) / total, "end_share": sum(end) / total}
+    idle = figures.Idle(start=start, end=end, **shares)
     measured = Quality(
         dataset=dataset.name,
         fps=dataset.fps,
         lengths=_lengths(dataset),
-        idle=_idle(parts, total) if (ranges.moving & columns.joints).any() else None,
-        vectors=tuple(_vectors(columns, ranges, indices, parts)),
-        copies=tuple(_copies(columns, ranges, parts, total)),
-        motion=_motion(indices, columns, ranges, parts, dataset.fps),
-        repeats=find_repeats(
-            dataset.episodes, [part.digest for part in parts], [part.points for part in parts]
-        )
-        if columns.spans
-        else (),
-        language=_language(dataset, language_column),
+        idle=idle if (columns.moving & columns.joints).any() else None,
+        vectors=tuple(_vectors(columns, indices, parts)),
+        copies=tuple(_copies(columns, parts, total)),
+        motion=_motion(columns, indices, parts, dataset.fps),
+        repeats=find_repeats(dataset.episodes, parts) if columns.spans else (),
+        language=measure_language(dataset, language_column),
         cameras=()
         if cache is None
-        else tuple(measure_camera(dataset, cache, camera, moves) for camera in cache.cameras),
+        else tuple(_camera(dataset, cache, camera, moves) for camera in cache.cameras),
     )
     measured = measured.model_copy(update={"scores": episode_scores(measured, indices)})
     return measured.model_copy(update={"warnings": tuple(find_warnings(measured))})
 
 
-def _lengths(dataset: LeRobotDataset) -> Lengths:
+def _lengths(dataset: LeRobotDataset) -> figures.Lengths:
     rows = np.array([episode.length for episode in dataset.episodes])
     median = float(np.median(rows))
     far = (rows * limits.LENGTH_FACTOR < median) | (rows > median * limits.LENGTH_FACTOR)
-    return Lengths(
+    return figures.Lengths(
         rows=tuple(rows.tolist()),
         shortest=int(rows.min()),
         median=median,
@@ -108,14 +88,7 @@ def _chosen(indices: Sequence[int], chosen: np.ndarray) -> tuple[int, ...]:
     return tuple(indices[place] for place in np.flatnonzero(chosen).tolist())
 
 
-def _idle(parts: list[EpisodeFigures], total: int) -> Idle:
-    start, end = zip(*(part.rest for part in parts), strict=True)
-    return Idle(start=start, end=end, start_share=sum(start) / total, end_share=sum(end) / total)
-
-
-def _vectors(
-    columns: Columns, ranges: Ranges, indices: list[int], parts: list[EpisodeFigures]
-) -> Iterator[Vector]:
+def _vectors(columns: Columns, indices: list[int], parts: Parts) -> Iterator[figures.Vector]:
     rows = max(sum(len(part.moves) for part in parts), 1)
     outside = np.sum([part.outside for part in parts], axis=0) / rows
     largest = np.max([part.largest_step for part in parts], axis=0, initial=0.0)
@@ -130,14 +103,14 @@ def _vectors(
                 at_once = found[found[:, 0] == found[0, 0]]
                 row, number, _ = at_once[at_once[:, 2].argmax()].astype(int)
                 first = f"episode {index} row {row + 1}, {columns.labels[number]}"
-        yield Vector(
+        yield figures.Vector(
             column=column,
             labels=tuple(columns.labels[span]),
-            minimum=tuple(ranges.minimum[span].tolist()),
-            maximum=tuple(ranges.maximum[span].tolist()),
-            q01=tuple(ranges.quantiles[0, span].tolist()),
-            q99=tuple(ranges.quantiles[1, span].tolist()),
-            stored=ranges.stored[column],
+            minimum=tuple(columns.minimum[span].tolist()),
+            maximum=tuple(columns.maximum[span].tolist()),
+            q01=tuple(columns.quantiles[0, span].tolist()),
+            q99=tuple(columns.quantiles[1, span].tolist()),
+            stored=columns.stored[column],
             outside=tuple(outside[span].tolist()),
             largest_step=tuple(largest[span].tolist()),
             steps=sum(max(len(part.moves) - 1, 0) for part in parts),
@@ -147,33 +120,29 @@ def _vectors(
         )
 
 
-def _copies(
-    columns: Columns, ranges: Ranges, parts: list[EpisodeFigures], total: int
-) -> Iterator[Copy]:
+def _copies(columns: Columns, parts: Parts, total: int) -> Iterator[figures.Copy]:
     counts = np.sum([part.copies for part in parts], axis=0).tolist()
     for (key, numbers), (same, moved, followed) in zip(columns.pairs.items(), counts, strict=True):
-        share = same / total if ranges.moving[np.concatenate(numbers)].any() else None
-        yield Copy(key=key, share=share, moving_share=followed / moved if moved else None)
+        share = same / total if columns.moving[np.concatenate(numbers)].any() else None
+        yield figures.Copy(key=key, share=share, moving_share=followed / moved if moved else None)
 
 
-def _motion(
-    indices: list[int], columns: Columns, ranges: Ranges, parts: list[EpisodeFigures], fps: float
-) -> Motion:
+def _motion(columns: Columns, indices: list[int], parts: Parts, fps: float) -> figures.Motion:
     extents = np.array([part.extent for part in parts])
     lags = np.array([part.lags for part in parts])
     jerks = np.array([part.jerk for part in parts])
     median = float(np.median(jerks))
-    shaken = robust_scores(np.log(np.maximum(jerks, 1e-12))) > limits.OUTLIER
+    shaken = motion.robust_scores(np.log(np.maximum(jerks, 1e-12))) > limits.OUTLIER
     shaken &= (jerks > limits.JERK_FACTOR * median) & (len(jerks) >= limits.FEWEST_EPISODES)
     stuck = _stuck(extents, columns)
-    return Motion(
+    return figures.Motion(
         stuck={
             label: _chosen(indices, still)
             for label, still in zip(columns.labels, stuck.T, strict=True)
             if still.any()
         },
-        limits=_at_limit(indices, columns, (extents > limits.COMMANDED) & ranges.counted, parts),
-        lags={key: median_lag(lags[:, n], fps) for n, key in enumerate(columns.pairs)},
+        limits=tuple(_at_limit(columns, indices, parts)),
+        lags={key: motion.median_lag(lags[:, n], fps) for n, key in enumerate(columns.pairs)},
         jerk=tuple(jerks.tolist()) if columns.spans else (),
         jerk_median=median,
         jerk_outliers=_chosen(indices, shaken),
@@ -192,68 +161,84 @@ def _stuck(extents: np.ndarray, columns: Columns) -> np.ndarray:
     return expected & (extents <= limits.STUCK) & columns.joints
 
 
-def _at_limit(
-    indices: list[int], columns: Columns, counted: np.ndarray, parts: list[EpisodeFigures]
-) -> tuple[AtLimit, ...]:
-    """Of each number, in the episodes in which it counts. Its least or largest value is a limit
-    where three episodes come to it.
+def _at_limit(columns: Columns, indices: list[int], parts: Parts) -> Iterator[figures.AtLimit]:
+    """Of each number, in the episodes in which it moves and counts. Its least or largest value is a
+    limit where three episodes come to it.
     """
-    shares = np.array([part.at_limit for part in parts])
+    moved = np.array([part.extent for part in parts]) > limits.COMMANDED
+    counted, shares = moved & columns.counted, np.array([part.at_limit for part in parts])
     reached = (shares > 0).sum(axis=0) >= min(3, len(shares))
     shares = np.where(counted, (shares * reached).sum(axis=1), 0.0)
     means = shares.sum(axis=0) / np.maximum(counted.sum(axis=0), 1)
     above = [_chosen(indices, number) for number in (shares > limits.LIMIT_SHARE).T]
-    return tuple(
-        AtLimit(
+    for column, span in columns.spans.items():
+        yield figures.AtLimit(
             column=column,
             labels=tuple(columns.labels[span]),
             shares=tuple(means[span].tolist()),
             episodes=tuple(above[span]),
         )
-        for column, span in columns.spans.items()
-    )
 
 
-def _language(dataset: LeRobotDataset, column: str | None) -> Language | None:
-    """Instructions by rows, of the column that modality.json names where none is given."""
-    column = column or _instruction_column(dataset)
-    if column is None:
-        return None
-    rows: Counter[str] = Counter()
-    for episode in dataset.episodes:
-        indices = dataset.vector(episode.index, column)[:, 0]
-        for index, count in zip(*np.unique(indices, return_counts=True), strict=True):
-            text = dataset.tasks.get(int(index), "") if np.isfinite(index) else ""
-            rows[text] += int(count)
-    total = max(rows.total(), 1)
-    empty = sorted(text for text in rows if is_placeholder(text))
-    return Language(
-        column=column,
-        shares={text: count / total for text, count in rows.most_common(_SHOWN)},
-        distinct=len(rows),
-        empty_share=sum(rows[text] for text in empty) / total,
-        placeholders=tuple(empty[:_SHOWN]),
-    )
-
-
-def is_placeholder(text: str) -> bool:
-    """Whether a text is empty or a placeholder.
-
-    Examples:
-        >>> [is_placeholder(text) for text in ("", "valid", "Task 1", "42", "pick the pear")]
-        [True, True, True, True, False]
+def _camera(
+    dataset: LeRobotDataset, cache: FrameCache, camera: str, moves: Sequence[np.ndarray]
+) -> figures.Camera:
+    """Figures of the frames of whole episodes, as many as make ``SCANNED_FRAMES``; ``moves`` are of
+    every episode.
     """
-    letters = "".join(letter if letter.isalpha() else " " for letter in text.lower()).split()
-    return (len(letters) < 2 and set(letters) <= limits.PLACEHOLDERS) or text in limits.PLACEHOLDERS
+    import pandas as pd
+
+    parts = []
+    most = max(limits.SCANNED_FRAMES * len(dataset.episodes) // max(dataset.frame_count, 1), 1)
+    for place in spread_positions(len(dataset.episodes), most):
+        index = dataset.episodes[place].index
+        rows = cache.rows(index, camera, dataset.timestamps(index))
+        light, same = _scan(cache, camera, rows)
+        columns = {"light": light, "same": same, "moving": moves[place]}
+        part = pd.DataFrame({"episode": index, "row": np.arange(len(rows)), **columns})
+        part["place"] = place + part.row / len(rows)
+        parts.append(part)
+    frames = pd.concat(parts, ignore_index=True)
+    pairs = frames[frames.duplicated("episode", keep="last")]
+    flickers = frames.groupby("episode").light.diff().abs() > limits.FLICKER
+    black = (frames.light < limits.BLACK).groupby(frames.episode, sort=False).mean()
+    shown = frames.iloc[spread_positions(len(frames), limits.SHOWN_FRAMES)]
+    return figures.Camera(
+        camera=camera,
+        episode=tuple(shown.place.tolist()),
+        luminance=tuple(shown.light.tolist()),
+        frames=len(frames),
+        mean=float(frames.light.mean()),
+        dark_share=float((frames.light < limits.DARK).mean()),
+        bright_share=float((frames.light > limits.BRIGHT).mean()),
+        flicker_share=flickers.sum() / max(len(pairs), 1),
+        identical_share=pairs.same.sum() / max(len(pairs), 1),
+        frozen_share=(pairs.same & pairs.moving).sum() / max(pairs.moving.sum(), 1),
+        freezes=tuple(_freezes(pairs, dataset.fps)),
+        black={int(index): float(share) for index, share in black[black > 0].items()},
+    )
 
 
-def _instruction_column(dataset: LeRobotDataset) -> str | None:
-    with suppress(DatasetError):  # Other checks report a file that is missing or wrong.
-        file = parse_modality(dataset.modality, dataset.name)
-        names = file.annotation_keys()
-        preferred = [name for name in _PREFERRED if name in names]
-        for name in (*preferred, *(name for name in names if "valid" not in name)):
-            column = file.annotation_column(name)
-            if column in dataset.features:
-                return column
-    return "task_index" if "task_index" in dataset.features else None
+def _freezes(pairs: "pd.DataFrame", fps: float) -> Iterator[figures.Freeze]:
+    """Runs of pairs of the same frame, during most of which the robot moves."""
+    state = pairs[["episode", "same"]]
+    runs = (state != state.shift()).any(axis=1).cumsum()
+    for _, run in pairs[pairs.same].groupby(runs):
+        seconds = len(run) / fps
+        if seconds >= limits.FREEZE_SECONDS and run.moving.mean() > 0.5:
+            first = run.iloc[0]
+            yield figures.Freeze(episode=int(first.episode), row=int(first.row), seconds=seconds)
+
+
+def _scan(cache: FrameCache, camera: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean grey level of each frame, and whether the next is the same; False of the last."""
+    light, same, last = [], [], None
+    for start in range(0, len(rows), _BLOCK):
+        frames = cache.frames(camera, rows[start : start + _BLOCK])[:, ::_EVERY, ::_EVERY]
+        light.append(frames.mean(axis=(1, 2)) @ _LUMINANCE_WEIGHTS)
+        levels = frames.astype(np.int16)
+        levels = levels if last is None else np.concatenate([last, levels])
+        differences = np.abs(np.diff(levels, axis=0)).max(axis=(1, 2, 3))
+        same.append(differences <= limits.FREEZE_LEVELS * np.ptp(levels[1:], axis=(1, 2, 3)))
+        last = levels[-1:]
+    return np.concatenate(light), np.append(np.concatenate(same), False)

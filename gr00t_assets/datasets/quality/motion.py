@@ -6,68 +6,53 @@ from typing import NamedTuple
 import numpy as np
 
 from gr00t_assets.datasets.quality import thresholds as limits
-from gr00t_assets.datasets.quality.columns import Columns, Ranges
-from gr00t_assets.datasets.quality.scores import resampled
+from gr00t_assets.datasets.quality.columns import Columns
 
 
 class EpisodeFigures(NamedTuple):
     """Figures of one episode; arrays over the ``n`` numbers of all columns."""
 
-    moves: np.ndarray
-    """Whether a joint moves between each row and the next, ``(rows,)``; False of the last."""
-    extent: np.ndarray
-    """Share of its range that each number goes through; 0 of noise."""
-    at_limit: np.ndarray
-    """Share of the rows in motion at the least and at the largest value, ``(2, n)``."""
-    outside: np.ndarray
-    """Rows outside q01..q99."""
-    largest_step: np.ndarray
-    """Between successive rows, as a share of the range; 0 of switches."""
-    jumps: np.ndarray
-    """Row before it, number and share of the range of each jump, ``(jumps, 3)``."""
-    lags: np.ndarray
-    """As ``episode_lags`` gives them."""
+    moves: np.ndarray  # (rows,): whether a joint moves from each row to the next; False of the last
+    extent: np.ndarray  # share of its range that each number goes through; 0 of noise
+    at_limit: np.ndarray  # (2, n): share of rows in motion at the least and at the largest value
+    outside: np.ndarray  # rows outside q01..q99
+    largest_step: np.ndarray  # between successive rows, as a share of the range; 0 of switches
+    jumps: np.ndarray  # (jumps, 3): row before it, number and share of the range of each
+    lags: np.ndarray  # as ``episode_lags`` gives them
     jerk: float
-    rest: tuple[int, int]
-    """Rows at rest before the first and after the last move."""
-    copies: list[list[int]]
-    """Of each key that is in both: rows whose action is the state; steps in which the state
-    changes; those of them whose action is the state."""
-    digest: bytes
-    """The same of episodes that are equal to the bit."""
-    points: np.ndarray
-    """Where the robot is in ``REPEAT_POINTS`` rows, as shares of the ranges, flat."""
+    rest: tuple[int, int]  # rows at rest before the first and after the last move
+    copies: list[list[int]]  # as ``_copies`` gives them
+    digest: bytes  # the same of episodes that are equal to the bit
+    points: np.ndarray  # where the robot is in ``REPEAT_POINTS`` rows, as shares of ranges, flat
 
 
-def episode_figures(
-    rows: np.ndarray, columns: Columns, ranges: Ranges, fps: float
-) -> EpisodeFigures:
+def episode_figures(rows: np.ndarray, columns: Columns, fps: float) -> EpisodeFigures:
     """The figures of an episode, its rows ``(rows, n)``."""
-    quiet, scaled = ~ranges.noise, rows / ranges.scale
-    changes = np.abs(np.diff(rows, axis=0)) / ranges.scale
+    quiet, scaled = ~columns.noise, rows / columns.scale
+    changes = np.abs(np.diff(rows, axis=0)) / columns.scale
     moves = np.zeros(len(rows), dtype=bool)
     moves[: len(changes)] = (changes[:, columns.joints & quiet] > limits.MOVING).any(axis=1)
-    known = rows if len(rows) else ranges.minimum[None]
+    known = rows if len(rows) else columns.minimum[None]
     extent = np.fmax.reduce(known) - np.fmin.reduce(known)
-    slack = limits.LIMIT_SLACK * ranges.extent
-    ends = rows <= ranges.minimum + slack, rows >= ranges.maximum - slack
+    slack = limits.LIMIT_SLACK * columns.extent
+    ends = rows <= columns.minimum + slack, rows >= columns.maximum - slack
     in_motion = under_way(rows, slack) & moves[:, None]
-    low, high = ranges.quantiles + 1e-6 * ranges.scale * np.array([[-1], [1]])
-    steps = np.where(ranges.counted, np.nan_to_num(changes), 0.0)
+    low, high = columns.quantiles + 1e-6 * columns.scale * np.array([[-1], [1]])
+    steps = np.where(columns.counted, np.nan_to_num(changes), 0.0)
     jumping = np.nonzero(steps > limits.JUMP)
-    used = scaled[:, columns.joints & ranges.moving]
-    points = np.nan_to_num(scaled[:, ranges.moving & quiet])
+    used = scaled[:, columns.joints & columns.moving]
+    points = np.nan_to_num(scaled[:, columns.moving & quiet])
     return EpisodeFigures(
         moves=moves,
-        extent=np.nan_to_num(extent / ranges.scale) * quiet,
+        extent=np.nan_to_num(extent / columns.scale) * quiet,
         at_limit=np.array([(end & in_motion).sum(axis=0) for end in ends]) / max(moves.sum(), 1),
-        outside=((rows < low) | (rows > high)).sum(axis=0) * ranges.moving,
+        outside=((rows < low) | (rows > high)).sum(axis=0) * columns.moving,
         largest_step=steps.max(axis=0, initial=0.0),
         jumps=np.column_stack([*jumping, steps[jumping]]),
         lags=_lags(rows * quiet, columns, fps),
-        jerk=root_mean_square_jerk(scaled[:, columns.joints & ranges.counted & quiet], fps),
+        jerk=root_mean_square_jerk(scaled[:, columns.joints & columns.counted & quiet], fps),
         rest=(_rows_at_rest(used), _rows_at_rest(used[::-1])),
-        copies=_copies(rows, columns, ranges),
+        copies=_copies(rows, columns),
         digest=hashlib.blake2b(rows.tobytes(), digest_size=16).digest(),
         points=resampled(points, limits.REPEAT_POINTS).ravel().astype(np.float32),
     )
@@ -78,9 +63,8 @@ def _lags(rows: np.ndarray, columns: Columns, fps: float) -> np.ndarray:
         return np.zeros((0, 2, 2))
     states, actions = zip(*columns.pairs.values(), strict=True)
     keys = np.repeat(range(len(states)), [len(state) for state in states])
-    return episode_lags(
-        rows[:, np.concatenate(actions)], rows[:, np.concatenate(states)], keys, fps
-    )
+    action, state = (rows[:, np.concatenate(numbers)] for numbers in (actions, states))
+    return episode_lags(action, state, keys, fps)
 
 
 def _rows_at_rest(rows: np.ndarray) -> int:
@@ -89,19 +73,31 @@ def _rows_at_rest(rows: np.ndarray) -> int:
     return int(away.argmax()) - 1 if away.any() else max(len(rows) - 1, 0)
 
 
-def _copies(rows: np.ndarray, columns: Columns, ranges: Ranges) -> list[list[int]]:
-    """A joint that is held still repeats its state rightly; one that moves and repeats it was
-    recorded without its commands.
+def _copies(rows: np.ndarray, columns: Columns) -> list[list[int]]:
+    """Of each key that is in both: rows whose action is the state; steps in which the state
+    changes; those of them whose action is the state.
+
+    A joint that is held still repeats its state rightly; one that moves and repeats it was recorded
+    without its commands.
     """
     counts = []
     for state, action in columns.pairs.values():
-        extent = np.maximum(ranges.extent[state], ranges.extent[action])
+        extent = np.maximum(columns.extent[state], columns.extent[action])
         slack = limits.COPY_SLACK * extent[extent > 0]
         now = rows[:, state[extent > 0]]
         equal = np.all(np.abs(now - rows[:, action[extent > 0]]) <= slack, axis=1)
         changing = (np.abs(np.diff(now, axis=0)) > slack).any(axis=1)
         counts.append([equal.sum(), changing.sum(), (equal[:-1] & changing).sum()])
     return counts
+
+
+def resampled(rows: np.ndarray, points: int) -> np.ndarray:
+    """Rows, ``(rows, columns)``, at so many evenly spaced places; zeros of an episode without."""
+    if not len(rows):
+        return np.zeros((points, rows.shape[1]))
+    places = np.linspace(0, len(rows) - 1, points)
+    below, share = places.astype(int), (places % 1)[:, None]
+    return rows[below] * (1 - share) + rows[np.minimum(below + 1, len(rows) - 1)] * share
 
 
 def under_way(values: np.ndarray, slack: np.ndarray) -> np.ndarray:
@@ -121,14 +117,8 @@ def root_mean_square_jerk(positions: np.ndarray, fps: float) -> float:
     """Third difference times fps cubed, its root mean square over rows and joints.
 
     Jerk as the measure of how smooth a movement is: Flash and Hogan, "The coordination of arm
-    movements", Journal of Neuroscience 5 (1985).
-
-    Args:
-        positions: ``(rows, joints)``, as shares of their ranges.
-        fps: Rows per second.
-
-    Returns:
-        Ranges per second cubed; 0 of fewer than four rows.
+    movements", Journal of Neuroscience 5 (1985). In ranges per second cubed, of positions ``(rows,
+    joints)`` as shares of their ranges; 0 of fewer than four rows.
 
     Examples:
         >>> seconds = np.arange(40)[:, None] / 20
@@ -167,13 +157,8 @@ def lagged_correlation(leading: np.ndarray, following: np.ndarray, most: int) ->
     Speech, and Signal Processing 24 (1976); the means and variances of what is shared, from
     cumulative sums.
 
-    Args:
-        leading: ``(rows, columns)``.
-        following: Likewise.
-        most: Largest shift in rows, less than the number of rows.
-
-    Returns:
-        ``(2 * most + 1, columns)`` for k from ``-most`` to ``most``; NaN where one is constant.
+    Both are ``(rows, columns)``, with more than ``most`` rows; the correlation is ``(2 * most + 1,
+    columns)`` for k from ``-most`` to ``most``, NaN where one is constant.
 
     Examples:
         >>> wave = np.sin(np.arange(60) / 5)[:, None] ** 3
@@ -189,12 +174,8 @@ def lagged_correlation(leading: np.ndarray, following: np.ndarray, most: int) ->
     products = np.fft.irfft(np.conj(spectra[0]) * spectra[1], size, axis=0)[shifts]
     sums, scale = np.ones(1), np.ones(1)
     for values, shift in ((leading, 0), (following, shifts)):
-        total, squares = (
-            sums_to[last + shift] - sums_to[first + shift]
-            for sums_to in (
-                np.pad(np.cumsum(item, axis=0), ((1, 0), (0, 0))) for item in (values, values**2)
-            )
-        )
+        to_row = np.pad(np.cumsum([values, values**2], axis=1), ((0, 0), (1, 0), (0, 0)))
+        total, squares = to_row[:, last + shift] - to_row[:, first + shift]
         sums = sums * total
         scale = scale * np.sqrt(np.maximum(squares - total**2 / shared, 0))
     known = scale > 1e-9 * count * leading.std(axis=0) * following.std(axis=0)
@@ -208,8 +189,7 @@ def episode_lags(action: np.ndarray, state: np.ndarray, keys: np.ndarray, fps: f
     is a position is compared by its own steps; one that is a step already, as it is.
 
     Args:
-        action: ``(rows, columns)``.
-        state: Likewise, the same joints.
+        action: ``(rows, columns)``; the state has the same joints.
         keys: Of each column the number of its key, from 0 on.
 
     Returns:

@@ -2,7 +2,7 @@
 
 import io
 import textwrap
-from itertools import chain
+from itertools import chain, cycle
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -14,14 +14,12 @@ from gr00t_assets.datasets.quality.figures import Measure, Quality
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LIMIT = 250_000
-"""Bytes that the picture may have, so that it can be put inside Markdown metadata."""
+LIMIT = 250_000  # bytes that the picture may have, so that it can be put inside Markdown metadata
 
 _BLUE, _ORANGE, _GREEN, _RED = "#2f6db3", "#e08a1e", "#3f8f5f", "#c23b3b"
 _CAMERAS = (_BLUE, _ORANGE, _GREEN, "#8a5ba6", "#4c9aa8", "#8c6d46")
 _INK, _FAINT, _GRID = "#282c34", "#8a9099", "#e3e6ea"
-_BARS = 60
-_TEXTS = 6
+_BARS, _TEXTS = 60, 6
 
 
 def quality_png(quality: Quality) -> bytes:
@@ -84,10 +82,9 @@ def _idle(axes: "Axes", quality: Quality) -> str:
         _labels(axes, "episode", "seconds at rest", whole="x")
     else:
         most = max(*idle.start, *idle.end, 1)
-        edges = np.arange(0, most + 2, -(-most // 30)) - 0.5
-        axes.hist([start, end], bins=(edges / quality.fps).tolist(), color=[_BLUE, _ORANGE])
-        axes.plot([], [], color=_BLUE, linewidth=6, label="at the start")
-        axes.plot([], [], color=_ORANGE, linewidth=6, label="at the end")
+        edges = ((np.arange(0, most + 2, -(-most // 30)) - 0.5) / quality.fps).tolist()
+        labels = ["at the start", "at the end"]
+        axes.hist([start, end], edges, color=[_BLUE, _ORANGE], label=labels)
         _labels(axes, "seconds at rest", "episodes")
     axes.set_ylim(bottom=0)
     if not (start.any() or end.any()):
@@ -148,17 +145,15 @@ def _steps(axes: "Axes", quality: Quality) -> str:
     return f"{jumps} of {steps} steps between rows are jumps (red line)"
 
 
-def _by_dimension(
-    axes: "Axes", shares: dict[str, tuple[float, ...]], limit: float, up: str
-) -> None:
+def _by_dimension(axes: "Axes", shares: dict[str, tuple[float, ...]], most: float, up: str) -> None:
     """Bars of state and action side by side, with a line at the limit."""
     for number, (column, share) in enumerate(list(shares.items())[:2]):
         values, color = np.array(share), (_BLUE, _ORANGE)[number]
         place = np.flatnonzero(values) + (number - 0.5) * 0.4
         axes.bar(place, 100 * values[values != 0], 0.4, color=color, label=_short(column))
     axes.set_xlim(-1, max(map(len, shares.values()), default=1))
-    axes.axhline(100 * limit, color=_RED, linewidth=1, linestyle="--")
-    axes.set_ylim(0, max(100 * limit * 1.25, axes.get_ylim()[1]))
+    axes.axhline(100 * most, color=_RED, linewidth=1, linestyle="--")
+    axes.set_ylim(0, max(100 * most * 1.25, axes.get_ylim()[1]))
     _labels(axes, "dimension", up)
     _legend(axes)
 
@@ -177,8 +172,7 @@ def _lags(axes: "Axes", quality: Quality) -> str:
 def _brightness(axes: "Axes", quality: Quality) -> str:
     if not quality.cameras:
         return _nothing(axes, "no frame cache")
-    for number, camera in enumerate(quality.cameras):
-        color = _CAMERAS[number % len(_CAMERAS)]
+    for camera, color in zip(quality.cameras, cycle(_CAMERAS), strict=False):
         label = _short(camera.camera)
         axes.plot(camera.episode, camera.luminance, ".-", color=color, lw=0.8, ms=4, label=label)
     axes.set_ylim(0, 255)

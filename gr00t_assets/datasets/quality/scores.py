@@ -5,18 +5,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
 from textwrap import indent
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import yaml
 
 from gr00t_assets.core.finding import MAX_PER_CODE, Finding
 from gr00t_assets.datasets.curation import Curated, spans
+from gr00t_assets.datasets.lerobot.episodes import Episode
 from gr00t_assets.datasets.quality import thresholds as limits
-from gr00t_assets.datasets.quality.figures import EpisodeScore, Idle, Quality, Repeat
-
-if TYPE_CHECKING:
-    from gr00t_assets.datasets.lerobot.episodes import Episode
+from gr00t_assets.datasets.quality.figures import EpisodeScore, Quality, Repeat
+from gr00t_assets.datasets.quality.motion import EpisodeFigures
+from gr00t_assets.datasets.quality.table import is_meant
 
 _FILE = re.compile(r"episode_(\d+)\.\w+$")
 _FOUND = re.compile(r"(?:line \d+ \()?episode (\d+)\b")
@@ -34,23 +34,18 @@ _OF_EPISODES = frozenset(
 """Faults that go with the episode; any other is of the whole dataset, or is mended by hand."""
 
 
-def find_repeats(
-    episodes: Sequence["Episode"], digests: Sequence[bytes], points: Sequence[np.ndarray]
-) -> tuple[Repeat, ...]:
+def find_repeats(episodes: Sequence[Episode], parts: list[EpisodeFigures]) -> tuple[Repeat, ...]:
     """Each episode that repeats another, with the first that it repeats.
 
     A copy that is cut or shifted in time is not seen.
-
-    Args:
-        digests: The same of episodes that are equal to the bit.
-        points: Where the robot is, as shares of the ranges.
     """
     first: dict[bytes, int] = {}
-    originals = [first.setdefault(digest, place) for place, digest in enumerate(digests)]
+    originals = [first.setdefault(item.digest, place) for place, item in enumerate(parts)]
     repeats = {place: (of, 0.0) for place, of in enumerate(originals) if of != place}
     places = list(first.values())
+    points = np.array([parts[place].points for place in places])
     lengths = np.array([episodes[place].length for place in places])
-    for left, right, distance in near_pairs(np.array([points[n] for n in places]), lengths):
+    for left, right, distance in near_pairs(points, lengths):
         original, place = places[left], places[right]
         if place not in repeats or original < repeats[place][0]:
             repeats[place] = (original, max(distance, 1e-9))
@@ -61,56 +56,35 @@ def find_repeats(
 
 
 def near_pairs(points: np.ndarray, lengths: np.ndarray) -> list[tuple[int, int, float]]:
-    """Pairs, the lesser first, whose root mean square difference is below ``REPEAT_DISTANCE``.
+    """Pairs, the lesser first, of episodes within ``REPEAT_DISTANCE`` and alike in length.
 
-    Sorted by a projection on the direction in which they differ most: two that are near are near in
-    it, so only neighbours are compared.
-
-    Args:
-        points: ``(episodes, numbers)``, as shares of the ranges.
-        lengths: Rows of the episodes; of a pair they are alike.
+    Points are ``(episodes, numbers)``, as shares of the ranges. Those that are near are so, too, in
+    the few directions in which all differ most, where a tree finds them.
     """
+    from scipy.spatial import KDTree
+
     if not points.size:
         return []
     spread = points - points.mean(axis=0)
-    axis = spread[np.linalg.norm(spread, axis=1).argmax()]
-    along = spread @ (axis / (np.linalg.norm(axis) or 1.0))
-    order = np.argsort(along)
-    reach = limits.REPEAT_DISTANCE * np.sqrt(points.shape[1])
-    ends = np.searchsorted(along[order], along[order] + reach, side="right")
-    pairs = []
-    for place, end in enumerate(ends):
-        here, others = order[place], order[place + 1 : end]
-        distances = np.sqrt(np.mean((points[others] - points[here]) ** 2, axis=1))
-        longer = np.maximum(lengths[others], lengths[here])
-        alike = np.abs(lengths[others] - lengths[here]) <= limits.REPEAT_LENGTHS * longer
-        for item in np.flatnonzero((distances < limits.REPEAT_DISTANCE) & alike):
-            left, right = sorted((int(here), int(others[item])))
-            pairs.append((left, right, float(distances[item])))
-    return pairs
-
-
-def resampled(rows: np.ndarray, points: int) -> np.ndarray:
-    """Rows, ``(rows, columns)``, at evenly spaced places from the first to the last, linearly.
-
-    Returns:
-        ``(points, columns)``; zeros of an episode without rows.
-    """
-    if not len(rows):
-        return np.zeros((points, rows.shape[1]))
-    places = np.linspace(0, len(rows) - 1, points)
-    below, share = places.astype(int), (places % 1)[:, None]
-    return rows[below] * (1 - share) + rows[np.minimum(below + 1, len(rows) - 1)] * share
+    axes = np.linalg.eigh(spread.T @ spread)[1][:, -8:]
+    reach = limits.REPEAT_DISTANCE * points.shape[1] ** 0.5
+    pairs = KDTree(spread @ axes).query_pairs(reach, output_type="ndarray")
+    near = []
+    for left, right in pairs.tolist():
+        distance = float(np.sqrt(np.mean((points[left] - points[right]) ** 2)))
+        difference, longer = abs(lengths[left] - lengths[right]), max(lengths[left], lengths[right])
+        if distance < limits.REPEAT_DISTANCE and difference <= limits.REPEAT_LENGTHS * longer:
+            near.append((left, right, distance))
+    return near
 
 
 def episode_scores(quality: Quality, episodes: Sequence[int]) -> tuple[EpisodeScore, ...]:
     """100 less the points of ``PENALTIES`` for each kind of fault; ``episodes`` are all indices."""
     lost: dict[int, dict[str, tuple[int, str]]] = {index: {} for index in episodes}
     for index, kind, reason, share in _faults(quality, episodes):
-        if index in lost:
-            points = round(limits.PENALTIES[kind] * share)
-            before, text = lost[index].get(kind, (0, ""))
-            lost[index][kind] = (max(points, before), f"{text}, {reason}" if text else reason)
+        points, text = lost[index].get(kind, (0, ""))
+        points = max(points, round(limits.PENALTIES[kind] * share))
+        lost[index][kind] = points, f"{text}, {reason}" if text else reason
     return tuple(
         EpisodeScore(
             episode=index,
@@ -130,8 +104,7 @@ def _faults(quality: Quality, episodes: Sequence[int]) -> Iterator[tuple[int, st
         text = f"{'nearly ' if repeat.distance else ''}repeats episode {repeat.original}"
         yield repeat.episode, kind, text, 1.0
     for label, indices in quality.motion.stuck.items():
-        for index in indices:
-            yield index, "stuck", f"{label} is stuck", 1.0
+        yield from ((index, "stuck", f"{label} is stuck", 1.0) for index in indices)
     for camera in quality.cameras:
         name = camera.camera.rsplit(".", 1)[-1]
         for freeze in camera.freezes:
@@ -145,9 +118,8 @@ def _faults(quality: Quality, episodes: Sequence[int]) -> Iterator[tuple[int, st
             yield index, "jumps", text, 1.0
     for limit in quality.motion.limits:
         for label, above in zip(limit.labels, limit.episodes, strict=True):
-            if not is_meant(label):
-                for index in above:
-                    yield index, "limit", f"{label} of {limit.column} at its limit", 1.0
+            text = f"{label} of {limit.column} at its limit"
+            yield from ((index, "limit", text, 1.0) for index in above if not is_meant(label))
     motion, rows = quality.motion, quality.lengths.rows
     for place, index in enumerate(episodes):
         if index in motion.jerk_outliers:
@@ -163,11 +135,6 @@ def _faults(quality: Quality, episodes: Sequence[int]) -> Iterator[tuple[int, st
                 yield index, "rest", f"at rest in {rest:.0%} of its rows", rest
 
 
-def is_meant(label: str) -> bool:
-    """Whether a dimension belongs at its limits, as a gripper that is open or closed."""
-    return any(name in label.lower() for name in limits.ENDS_MEANT)
-
-
 def proposed_curation(
     findings: Iterable[Finding], quality: Quality | None = None, curated: Curated | None = None
 ) -> str:
@@ -177,22 +144,31 @@ def proposed_curation(
     a camera is frozen; rest that is cut off; and tasks that differ from a commoner one in case or
     spaces alone.
 
-    Args:
-        findings: Of the check; episodes as the source numbers them.
-        quality: Of the same dataset.
-        curated: How the dataset that the quality is of differs from its source.
+    The findings number episodes as the source does; ``curated`` says how the dataset that the
+    quality is of differs from it.
     """
-    excluded, content = set(_damaged_episodes(findings)), {}
+    excluded = _damaged_episodes(findings)
+    content: dict[str, Any] = {}
     if quality is not None:
-        poor = _poor_episodes(quality)
+        poor = {repeat.episode for repeat in quality.repeats}
+        poor |= {freeze.episode for camera in quality.cameras for freeze in camera.freezes}
+        episodes = zip(quality.scores, quality.lengths.rows, strict=True)
+        poor |= {score.episode for score, rows in episodes if rows < 2}
         excluded |= {curated.episodes[index] for index in poor} if curated else poor
     if excluded:
         also = curated.left_out if curated else ()
         content["episodes"] = {"exclude": list(spans({*excluded, *also}))}
-    if quality is not None and quality.idle is not None:
-        content |= _trim(quality.idle, quality.fps)
+    if quality is not None and (idle := quality.idle):
+        ends = ("start", idle.start, idle.start_share), ("end", idle.end, idle.end_share)
+        seconds = {
+            name: ceil(max(rows) / quality.fps * 10) / 10
+            for name, rows, share in ends
+            if share > limits.IDLE_SHARE
+        }
+        content |= {"trim_idle": seconds | {"threshold": limits.IDLE_MOVE}} if seconds else {}
     if quality is not None and quality.language is not None:
-        content |= _renamed(quality.language.shares)
+        renamed = _renamed(quality.language.shares)
+        content |= {"tasks": {"rename": renamed}} if renamed else {}
     if not content:
         return ""
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=96)
@@ -203,41 +179,17 @@ def _damaged_episodes(findings: Iterable[Finding]) -> set[int]:
     """Episodes of which a file or a line cannot be used; a fault of most episodes is of none."""
     items = [item for item in findings if item.severity == "error" or item.code == _COPIED]
     counts = Counter(item.code for item in items)
-    damaged = set()
-    for item in items:
-        match = _FILE.search(item.subject or "") or _FOUND.match(item.found)
-        if match and item.code in _OF_EPISODES and counts[item.code] <= MAX_PER_CODE:
-            damaged.add(int(match[1]))
-    return damaged
-
-
-def _poor_episodes(quality: Quality) -> set[int]:
-    """Episodes that repeat another one, have one row, or show a frozen camera; by index."""
-    indices = [score.episode for score in quality.scores]
-    rows = zip(indices, quality.lengths.rows, strict=True)
     return {
-        *(repeat.episode for repeat in quality.repeats),
-        *(index for index, count in rows if count < 2),
-        *(freeze.episode for camera in quality.cameras for freeze in camera.freezes),
+        int(match[1])
+        for item in items
+        if (match := _FILE.search(item.subject or "") or _FOUND.match(item.found))
+        and item.code in _OF_EPISODES
+        and counts[item.code] <= MAX_PER_CODE
     }
 
 
-def _trim(idle: Idle, fps: float) -> dict[str, Any]:
-    ends = {"start": (idle.start, idle.start_share), "end": (idle.end, idle.end_share)}
-    seconds = {
-        name: ceil(max(rows) / fps * 10) / 10
-        for name, (rows, share) in ends.items()
-        if share > limits.IDLE_SHARE
-    }
-    return {"trim_idle": seconds | {"threshold": limits.IDLE_MOVE}} if seconds else {}
-
-
-def _renamed(shares: Iterable[str]) -> dict[str, Any]:
+def _renamed(shares: Iterable[str]) -> dict[str, str]:
     """Tasks that differ from a commoner one in case or spaces; the commonest is first."""
     commonest: dict[str, str] = {}
-    rename = {}
-    for text in shares:
-        kept = commonest.setdefault(" ".join(text.split()).casefold(), text)
-        if kept != text:
-            rename[text] = kept
-    return {"tasks": {"rename": rename}} if rename else {}
+    kept = {text: commonest.setdefault(" ".join(text.split()).casefold(), text) for text in shares}
+    return {text: other for text, other in kept.items() if other != text}

@@ -9,23 +9,12 @@ import numpy as np
 import yaml
 
 from gr00t_assets.datasets.lerobot.folder import episode_names, first_few
+from gr00t_assets.datasets.quality import figures
 from gr00t_assets.datasets.quality import thresholds as limits
-from gr00t_assets.datasets.quality.figures import (
-    Camera,
-    Measure,
-    Motion,
-    Quality,
-    QualityWarning,
-    Vector,
-)
-from gr00t_assets.datasets.quality.scores import is_meant
+from gr00t_assets.datasets.quality.figures import Measure, Quality, QualityWarning
 
-COLUMNS = ("measure", "found", "warning")
-"""Headings of ``quality_table``."""
-
-SCORE_COLUMNS = ("episode", "score", "why")
-"""Headings of ``score_table``."""
-
+COLUMNS = ("measure", "found", "warning")  # of ``quality_table``
+SCORE_COLUMNS = ("episode", "score", "why")  # of ``score_table``
 _LOWEST = 50
 
 
@@ -47,12 +36,9 @@ def quality_table(quality: Quality) -> list[list[str]]:
 
 def score_table(quality: Quality) -> list[list[str]]:
     """Rows of episode, score and reasons, the lowest first; those without a fault are left out."""
-    scores = sorted(quality.scores, key=lambda item: item.score)
-    return [
-        [str(item.episode), str(item.score), "; ".join(item.reasons)]
-        for item in scores[:_LOWEST]
-        if item.reasons
-    ]
+    lowest = sorted(quality.scores, key=lambda item: item.score)[:_LOWEST]
+    rows = ([str(item.episode), str(item.score), "; ".join(item.reasons)] for item in lowest)
+    return [row for row in rows if row[2]]
 
 
 def find_warnings(quality: Quality) -> Iterator[QualityWarning]:
@@ -64,9 +50,7 @@ def find_warnings(quality: Quality) -> Iterator[QualityWarning]:
 
 @cache
 def _texts() -> dict[str, Any]:
-    return yaml.safe_load(
-        (Path(__file__).parents[1] / "quality_measures.yaml").read_text(encoding="utf-8")
-    )
+    return yaml.safe_load(Path(__file__).parents[1].joinpath("quality_measures.yaml").read_bytes())
 
 
 def _row(measure: Measure, subject: str, *passed: object, **values: object) -> _Row:
@@ -76,31 +60,25 @@ def _row(measure: Measure, subject: str, *passed: object, **values: object) -> _
     """
     texts = _texts()[measure]
     words = {name: first_few(of) if isinstance(of, list) else of for name, of in values.items()}
+    words["limits"] = limits
     warnings = zip(passed, texts["warnings"], strict=True)
-    said = [text.format(**words, limits=limits) for is_passed, text in warnings if is_passed]
-    return _Row(measure, subject, texts["figure"].format(**words, limits=limits), said)
+    messages = [text.format(**words) for is_passed, text in warnings if is_passed]
+    return _Row(measure, subject, texts["figure"].format(**words), messages)
 
 
 def _rows(quality: Quality) -> Iterator[_Row]:
     lengths, idle, fps = quality.lengths, quality.idle, quality.fps
-    yield _row(
-        Measure.LENGTHS,
-        "",
-        lengths.outliers,
-        it=lengths,
-        seconds=lengths.median / fps,
-        count=len(lengths.outliers),
-        episodes="episode is" if len(lengths.outliers) == 1 else "episodes are",
-        outliers=list(lengths.outliers),
-    )
+    outliers, seconds = list(lengths.outliers), lengths.median / fps
+    verb = "episode is" if len(outliers) == 1 else "episodes are"
+    values = {"count": len(outliers), "episodes": verb, "outliers": outliers}
+    yield _row(Measure.LENGTHS, "", outliers, it=lengths, seconds=seconds, **values)
     if idle is not None:
         start = Measure.IDLE_START, idle.start, idle.start_share
         for measure, rows, share in (start, (Measure.IDLE_END, idle.end, idle.end_share)):
             mean = float(np.mean(rows))
             values = {"share": share, "mean": mean, "most": max(rows), "seconds": mean / fps}
             yield _row(measure, "", share > limits.IDLE_SHARE, **values)
-    changing = [copy for copy in quality.copies if copy.share is not None]
-    if changing:
+    if changing := [copy for copy in quality.copies if copy.share is not None]:
         shares = [
             f"{copy.key} {copy.share:.0%} ({copy.moving_share or 0:.0%} of moving rows)"
             for copy in changing
@@ -133,12 +111,12 @@ def _rows(quality: Quality) -> Iterator[_Row]:
         yield _row(Measure.SCORES, "", it=lowest, mean=mean)
 
 
-def _vector(vector: Vector) -> Iterator[_Row]:
+def _vector(vector: figures.Vector) -> Iterator[_Row]:
     outside, stretch, steps = (
-        list(zip(vector.labels, values, strict=True))
+        sorted(zip(vector.labels, values, strict=True), key=lambda pair: -pair[1])
         for values in (vector.outside, vector.stretch, vector.largest_step)
     )
-    above = _words(_falling(outside), "{:.0%}", limits.OUTSIDE_SHARE)
+    above = _words(outside, "{:.0%}", limits.OUTSIDE_SHARE)
     yield _row(
         Measure.OUTSIDE,
         vector.column,
@@ -149,14 +127,14 @@ def _vector(vector: Vector) -> Iterator[_Row]:
         count=len(vector.labels),
         **_largest(outside),
     )
-    above = _words(_falling(stretch), "{:.1f} times", limits.STRETCH)
+    above = _words(stretch, "{:.1f} times", limits.STRETCH)
     above = [text.replace("inf times", "without bound") for text in above]
     yield _row(Measure.STRETCHED, vector.column, above, above=above, **_largest(stretch))
     is_past = vector.jumps > limits.JUMP_ROWS * vector.steps
     yield _row(Measure.JUMPS, vector.column, is_past, it=vector, **_largest(steps))
 
 
-def _motion(motion: Motion) -> Iterator[_Row]:
+def _motion(motion: figures.Motion) -> Iterator[_Row]:
     stuck = [f"{label} in {episode_names(indices)}" for label, indices in motion.stuck.items()]
     yield _row(Measure.STUCK, "", stuck, stuck=stuck or "none")
     for limit in motion.limits:
@@ -181,7 +159,12 @@ def _motion(motion: Motion) -> Iterator[_Row]:
         yield _row(Measure.JERK, "", outliers, it=motion, **texts)
 
 
-def _camera(camera: Camera) -> Iterator[_Row]:
+def is_meant(label: str) -> bool:
+    """Whether a dimension belongs at its limits, as a gripper that is open or closed."""
+    return any(name in label.lower() for name in limits.ENDS_MEANT)
+
+
+def _camera(camera: figures.Camera) -> Iterator[_Row]:
     name = camera.camera
     past = camera.dark_share > limits.EXPOSURE_SHARE, camera.bright_share > limits.EXPOSURE_SHARE
     low, high = min(camera.luminance), max(camera.luminance)
@@ -197,10 +180,6 @@ def _camera(camera: Camera) -> Iterator[_Row]:
 def _words(pairs: Iterable[tuple[str, float]], pattern: str, above: float = -np.inf) -> list[str]:
     """Names and values, of those above a limit."""
     return [f"{name} {pattern.format(value)}" for name, value in pairs if value > above]
-
-
-def _falling(pairs: list[tuple[str, float]]) -> list[tuple[str, float]]:
-    return sorted(pairs, key=lambda pair: -pair[1])
 
 
 def _largest(pairs: list[tuple[str, float]]) -> dict[str, Any]:

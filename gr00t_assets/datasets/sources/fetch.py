@@ -5,9 +5,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,41 +14,29 @@ from pydantic import ValidationError
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import PARTIAL
-from gr00t_assets.core.locks import exclusive_lock
+from gr00t_assets.core.locks import Log, exclusive_lock
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.core.yaml_files import validation_problems
+from gr00t_assets.datasets import source_kinds as kinds
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.expert_recording import record_expert
 from gr00t_assets.datasets.lerobot.features import INFO
 from gr00t_assets.datasets.lerobot.writer import V21
-from gr00t_assets.datasets.source_kinds import (
-    EnvironmentSource,
-    FolderSource,
-    GitSource,
-    HubSource,
-    Source,
-    SyntheticSource,
-    without_credentials,
-)
+from gr00t_assets.datasets.source_kinds import Source
 from gr00t_assets.datasets.sources.git_source import fetch_git, git_commit
 from gr00t_assets.datasets.sources.hub_source import fetch_hub, hub_commit
 from gr00t_assets.datasets.sources.versions import files_by_path, refuse_links
 from gr00t_assets.datasets.synthetic.generator import generate
 
-LOCAL_DATASETS = "GR00T_ASSETS_DATASETS"
-"""Environment variable: a folder of datasets that are taken instead of downloading them."""
+LOCAL_DATASETS = "GR00T_ASSETS_DATASETS"  # variable: a folder of datasets in place of downloads
 
 _DOWNLOAD = ".download-"
-_LEFTOVERS = (f".fetch{PARTIAL}*", f".*{PARTIAL}*")
 
 _HUB_PAGE = re.compile(
     r"(?:https?://(?:www\.)?huggingface\.co|hf:/)/datasets/([^/]+/[^/?#@]+)(?:(?:/tree/|@)([^/?#]+))?.*"
 )
-
 _HUB_ID = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?<!\.git))()")
-
 _GIT_PAGE = re.compile(r"(https?://[^/]+/[^/]+/[^/]+)/(?:-/)?tree/([^/]+)/(.+?)/?")
-
 _GIT = re.compile(r"(\w+://|[\w.-]+@[\w.-]+:).+|.+\.git")
 
 
@@ -58,107 +45,74 @@ def no_log(line: str) -> None:
 
 
 @contextmanager
-def exclusive(name: str, store: Store, log: Callable[[str], None]) -> Iterator[Path]:
+def exclusive(name: str, store: Store, log: Log) -> Iterator[Path]:
     """Lock a dataset's folder in the store, and remove what a killed process left unfinished.
 
-    The kernel drops the lock when its holder dies; see flock(2).
-
-    Yields:
-        The dataset's folder in the store.
+    The kernel drops the lock when its holder dies; see flock(2). Yields the folder.
     """
     folder = store.dataset_record(name).parent
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(folder / ".lock", f"the dataset {name}, being brought into the store", log):
-        for leftover in {path for pattern in _LEFTOVERS for path in folder.glob(pattern)}:
-            if leftover.is_dir():
-                shutil.rmtree(leftover, ignore_errors=True)
+        for leftover in folder.glob(f".*{PARTIAL}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         yield folder
 
 
-@dataclass(frozen=True)
-class Fetched:
-    """A dataset on this machine.
-
-    Attributes:
-        directory: Its folder.
-        description: Where it was taken from, in words.
-        revision: Commit of the source, where it has one.
-        temporary: Whether the folder was made for this and may be changed.
-    """
-
-    directory: Path
-    description: str
-    revision: str | None
-    temporary: bool
-
-
-def local_folder(entry: CatalogEntry) -> Fetched | None:
-    """The dataset where it lies on this machine already, or None.
+def local_folder(entry: CatalogEntry) -> tuple[Path, str] | None:
+    """The dataset where it lies on this machine already, and that place in words; or None.
 
     ``$GR00T_ASSETS_DATASETS/NAME``, with the entry's name or the last part of its path or
-    repository, comes before every other source.
-
-    Raises:
-        DatasetError: The source is a folder that does not exist.
+    repository, comes before every other source. A DatasetError where a named folder is missing.
     """
     source, names = entry.source, [entry.name]
-    if isinstance(source, GitSource):
+    if isinstance(source, kinds.GitSource):
         names.append(Path(source.path).name)
-    elif isinstance(source, HubSource):
+    elif isinstance(source, kinds.HubSource):
         names.append(source.repo_id.split("/")[-1])
     parent = os.environ.get(LOCAL_DATASETS)
     for name in filter(None, names if parent else ()):
         if (folder := Path(parent or "", name)).is_dir():
-            where = f"folder ${LOCAL_DATASETS}/{name}, in place of {source.describe()}"
-            return Fetched(folder, where, None, temporary=False)
-    if not isinstance(source, FolderSource):
+            return folder, f"folder ${LOCAL_DATASETS}/{name}, in place of {source.describe()}"
+    if not isinstance(source, kinds.FolderSource):
         return None
     folder = project_root() / source.path
     if not folder.is_dir():
         remedy = "correct its path in data/datasets.yaml, or set "
         remedy += f"{LOCAL_DATASETS} to a folder that holds {entry.name}"
         raise DatasetError(entry.name, f"there is no folder {folder}.", [remedy])
-    return Fetched(folder, source.describe(), None, temporary=False)
+    return folder, source.describe()
 
 
-def fetch(
-    entry: CatalogEntry,
-    commit: str | None,
-    folder: Path,
-    scratch: Path,
-    log: Callable[[str], None] = no_log,
-) -> Fetched:
+def fetch(entry: CatalogEntry, commit: str | None, folder: Path, scratch: Path, log: Log) -> Path:
     """Bring a dataset here, from the generator, an environment, a git repository or the Hub.
 
     Args:
         commit: Commit of the source, where it has one.
         folder: The dataset's folder in the store. A download stays below it, in
             ``.download-COMMIT``, until ``remove_downloads``, so that what breaks can go on.
-        scratch: An empty folder on the same disk; the dataset is laid out in it.
+        scratch: An empty folder on the same disk, in which the returned one is made.
 
     Raises:
         DatasetError: It cannot be had; the message says what to do.
         SimulationError: The environment cannot be opened, or has no expert.
         StoreError: The disk has no room for it.
     """
-    source = entry.source
-    directory = scratch / "dataset"
-    if isinstance(source, SyntheticSource):
+    source, directory = entry.source, scratch / "dataset"
+    if isinstance(source, kinds.SyntheticSource):
         directory.mkdir()
         generate(source, directory)
-    elif isinstance(source, EnvironmentSource):
+    elif isinstance(source, kinds.EnvironmentSource):
         record_expert(source, directory, V21, log)
-    elif isinstance(source, GitSource | HubSource) and commit is not None:
+    elif isinstance(source, kinds.GitSource | kinds.HubSource) and commit is not None:
         download = folder / f"{_DOWNLOAD}{commit}"
         remove_downloads(folder, keep=download)
-        if isinstance(source, GitSource):
-            downloaded = fetch_git(source, download, entry.name, log)
+        if isinstance(source, kinds.GitSource):
+            download = fetch_git(source, download, entry.name, log)
         else:
             fetch_hub(source, commit, download, entry.name, log)
-            downloaded = download
-        refuse_links(downloaded, entry.name)
-        lay_out(downloaded, directory)
-    return Fetched(directory, source.describe(), commit, temporary=True)
+        refuse_links(download, entry.name)
+        lay_out(download, directory)
+    return directory
 
 
 def remove_downloads(folder: Path, keep: Path | None = None) -> None:
@@ -171,11 +125,9 @@ def remove_downloads(folder: Path, keep: Path | None = None) -> None:
 def lay_out(
     source: Path, target: Path, copied: bool = False, replaced: Mapping[Path, Path] | None = None
 ) -> None:
-    """Put the files of a dataset under another folder without taking them from the first.
+    """Put the files of a dataset, and those that replace some, under another folder as well.
 
-    Args:
-        copied: Whether the files get bytes of their own; else both share them where the disk can.
-        replaced: Files that stand in for those of the dataset, by path relative to it.
+    They are ``copied``, or both folders share their bytes where the disk can.
     """
     for path, file in files_by_path(source, replaced).items():
         (target / path).parent.mkdir(parents=True, exist_ok=True)
@@ -190,25 +142,20 @@ def lay_out(
 
 
 def named_source(text: str, revision: str | None = None, path: str | None = None) -> Source:
-    """The source that a text names.
+    """The source that a text names, at a branch, tag or commit, in a folder of a git repository.
 
-    Args:
-        text: A folder; ``owner/name`` or a page of the Hub; an address of git, or a page of a
-            folder on its web server, such as https://github.com/OWNER/NAME/tree/main/FOLDER.
-        revision: Branch, tag or commit of the Hub or of git.
-        path: Folder inside a git repository.
-
-    Raises:
-        DatasetError: It names none of them, or a repository that cannot be had.
+    The text is a folder; ``owner/name`` or a page of the Hub; an address of git, or a page of a
+    folder on its web server, such as https://github.com/OWNER/NAME/tree/main/FOLDER. A DatasetError
+    where it is none of them, or a repository cannot be had.
     """
     folder = Path(text).expanduser()
     if folder.is_dir():
-        return FolderSource(path=_shown_folder(folder))
-    shown = without_credentials(text)
+        return kinds.FolderSource(path=_shown_folder(folder))
+    shown = kinds.without_credentials(text)
     try:
         if page := _HUB_PAGE.fullmatch(text) or _HUB_ID.fullmatch(text):
             repository, of_page = page.groups()
-            return HubSource(repo_id=repository, revision=revision or of_page or "main")
+            return kinds.HubSource(repo_id=repository, revision=revision or of_page or "main")
         if not _GIT.fullmatch(text):
             what = "a folder, the owner/name of a Hub dataset, or the address of a repository"
             raise DatasetError(text, f"there is no folder {folder.absolute()}.", [f"give {what}"])
@@ -219,10 +166,10 @@ def named_source(text: str, revision: str | None = None, path: str | None = None
             problem = "this address holds a password, and data/datasets.yaml is checked in."
             remedy = "take it out of the address; git asks its credential helper"
             raise DatasetError(shown, problem, [remedy])
-        commit = git_commit(text, revision or "HEAD", without_credentials(text))
-        return GitSource(repository=text, revision=commit, path=path or ".")
+        commit = git_commit(text, revision or "HEAD", kinds.without_credentials(text))
+        return kinds.GitSource(repository=text, revision=commit, path=path or ".")
     except ValidationError as failure:
-        lines = [item.text for item in validation_problems(failure, GitSource)]
+        lines = [item.text for item in validation_problems(failure, kinds.GitSource)]
         raise DatasetError(shown, "this cannot be the source of a dataset.", lines) from failure
 
 
@@ -237,11 +184,11 @@ def _shown_folder(folder: Path) -> str:
 def name_of_source(source: Source) -> str:
     """The name that a dataset gets where none is given: the last of its path or repository."""
     match source:
-        case FolderSource():
+        case kinds.FolderSource():
             place = os.path.normpath(project_root() / source.path)
-        case HubSource():
+        case kinds.HubSource():
             place = source.repo_id
-        case GitSource():
+        case kinds.GitSource():
             whole = source.path in (".", "")
             place = source.repository.rstrip("/").removesuffix(".git") if whole else source.path
         case _:
@@ -250,27 +197,25 @@ def name_of_source(source: Source) -> str:
 
 
 @contextmanager
-def taken_source(
-    entry: CatalogEntry, store: Store, log: Callable[[str], None]
-) -> Iterator[tuple[Path, Source]]:
+def taken_source(entry: CatalogEntry, store: Store, log: Log) -> Iterator[tuple[Path, Source]]:
     """A dataset where it lies, or downloaded for as long as it is looked at; its pinned source.
 
     Where the block fails, nothing of a download is left.
     """
-    source, local = entry.source, local_folder(entry)
-    if local is not None:
-        if isinstance(source, FolderSource):
-            _require_dataset(local.directory)
-        refuse_links(local.directory, entry.name)
-        yield local.directory, source
+    source = entry.source
+    if local := local_folder(entry):
+        if isinstance(source, kinds.FolderSource):
+            _require_dataset(local[0])
+        refuse_links(local[0], entry.name)
+        yield local[0], source
         return
-    if isinstance(source, HubSource):
+    if isinstance(source, kinds.HubSource):
         source = source.model_copy(update={"revision": hub_commit(source, entry.name)})
-    commit = source.revision if isinstance(source, GitSource | HubSource) else None
+    commit = source.revision if isinstance(source, kinds.GitSource | kinds.HubSource) else None
     with exclusive(entry.name, store, log) as folder:
         try:
             with tempfile.TemporaryDirectory(prefix=f".fetch{PARTIAL}", dir=folder) as scratch:
-                yield fetch(entry, commit, folder, Path(scratch), log).directory, source
+                yield fetch(entry, commit, folder, Path(scratch), log), source
         except BaseException:
             drop_download(folder)
             raise

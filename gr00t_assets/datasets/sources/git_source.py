@@ -4,11 +4,12 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.locks import Log
 from gr00t_assets.datasets.lerobot.folder import is_lfs_pointer
 from gr00t_assets.datasets.source_kinds import COMMIT, GitSource, without_credentials
 from gr00t_assets.datasets.sources.versions import content_files
@@ -16,17 +17,12 @@ from gr00t_assets.datasets.sources.versions import content_files
 _TIMEOUT = 3600.0
 _REMEDY = "or set GR00T_ASSETS_DATASETS to a folder that holds a copy of it"
 _USER, _PASSWORD = "GR00T_ASSETS_GIT_USER", "GR00T_ASSETS_GIT_PASSWORD"
-
 _HELPER = f'!f() {{ echo "username=${_USER}"; echo "password=${_PASSWORD}"; }}; f'
 """A credential helper that prints what the environment has; see gitcredentials(7)."""
 
 
 def git_commit(repository: str, revision: str, name: str) -> str:
-    """The commit that a branch, a tag or ``HEAD`` of a repository means now.
-
-    Raises:
-        DatasetError: The repository cannot be had, or has no such revision.
-    """
+    """The commit that a branch, a tag or ``HEAD`` means now; a DatasetError where there is none."""
     if COMMIT.fullmatch(revision):
         return revision
     answer = _git(Path.cwd(), name, repository, "ls-remote", "origin", revision, f"{revision}^{{}}")
@@ -37,12 +33,11 @@ def git_commit(repository: str, revision: str, name: str) -> str:
     return commits[-1]
 
 
-def fetch_git(source: GitSource, directory: Path, name: str, log: Callable[[str], None]) -> Path:
+def fetch_git(source: GitSource, directory: Path, name: str, log: Log) -> Path:
     """Check out one folder of one commit, and its Git LFS files; gives the dataset's folder.
 
     git verifies every object by its hash, and git-lfs every file. Git LFS files that an earlier
-    call for this very commit brought before it broke are not brought again; a checkout is begun
-    anew.
+    call for this commit brought are not brought again; a checkout is begun anew.
 
     Raises:
         DatasetError: git is missing, the repository or commit cannot be had, the folder is not in
@@ -67,11 +62,7 @@ def fetch_git(source: GitSource, directory: Path, name: str, log: Callable[[str]
 
 
 def _check_out(source: GitSource, checkout: Path, lfs: Path, name: str) -> Path:
-    whole_repository = source.path == "."
-
-    def git(*arguments: str) -> None:
-        _git(checkout, name, source.repository, *arguments)
-
+    git, whole_repository = partial(_git, checkout, name, source.repository), source.path == "."
     git("init", "--quiet")
     git("config", "lfs.storage", str(lfs.resolve()))
     if not whole_repository:
@@ -81,8 +72,7 @@ def _check_out(source: GitSource, checkout: Path, lfs: Path, name: str) -> Path:
     dataset = checkout / source.path
     if not dataset.is_dir():
         problem = f"commit {source.revision[:12]} has no folder {source.path}."
-        where = f"repository: {without_credentials(source.repository)}"
-        raise DatasetError(name, problem, [where])
+        raise DatasetError(name, problem, [f"repository: {without_credentials(source.repository)}"])
     if any(is_lfs_pointer(path) for path in dataset.rglob("*") if path.is_file()):
         if shutil.which("git-lfs") is None:
             problem = "its files are in Git LFS, and git-lfs is not installed."
@@ -132,7 +122,6 @@ def _git(directory: Path, name: str, repository: str, *arguments: str) -> str:
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
             errors="replace",
             timeout=_TIMEOUT,
             encoding="utf-8",

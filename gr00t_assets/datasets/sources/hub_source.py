@@ -4,13 +4,13 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from gr00t_assets.core.errors import DatasetError, StoreError
 from gr00t_assets.core.files import free_bytes
+from gr00t_assets.core.locks import Log
 from gr00t_assets.core.text import format_bytes
 from gr00t_assets.datasets.lerobot.folder import leaves_folder
 from gr00t_assets.datasets.source_kinds import HubSource, without_credentials
@@ -19,12 +19,9 @@ from gr00t_assets.datasets.sources.versions import NOT_CONTENT, first_lines, is_
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile
 
-_BUSY = (408, 429)
-_REFUSED = (401, 403)
-_TIMEOUT = 10.0
-_LOG_SECONDS = 10.0
-_NOT_CONTENT_PATTERNS = [".*", "*/.*", *NOT_CONTENT]
-"""What ``is_content`` refuses, as the Hub's client takes it."""
+_BUSY, _REFUSED = (408, 429), (401, 403)
+_TIMEOUT, _LOG_SECONDS = 10.0, 10.0
+_NOT_CONTENT_PATTERNS = [".*", "*/.*", *NOT_CONTENT]  # what ``is_content`` refuses
 
 
 class HubUnreachableError(DatasetError):
@@ -42,26 +39,20 @@ def hub_commit(source: HubSource, name: str) -> str:
 
     if source.pinned:
         return source.revision
+    hub, revision = HfApi(endpoint=_endpoint()), source.revision
     try:
-        info = HfApi(endpoint=_endpoint()).dataset_info(
-            source.repo_id, revision=source.revision, timeout=_TIMEOUT
-        )
+        info = hub.dataset_info(source.repo_id, revision=revision, timeout=_TIMEOUT)
     except Exception as error:
         raise _explained(error, source, name) from error
     assert info.sha is not None
     return info.sha
 
 
-def fetch_hub(
-    source: HubSource, commit: str, directory: Path, name: str, log: Callable[[str], None]
-) -> None:
-    """Bring a dataset repository at a commit into a folder; files that are there are kept.
+def fetch_hub(source: HubSource, commit: str, directory: Path, name: str, log: Log) -> None:
+    """Bring a dataset repository at a commit into a folder; what a failed call left there is used.
 
     The client downloads, also from Xet, and continues a file whose connection breaks for as long
     as the process lives. What it brought is held against the hashes of the commit.
-
-    Args:
-        directory: Folder of this very commit, empty or left by an earlier call that failed.
 
     Raises:
         HubUnreachableError: The connection broke; complete files are kept in ``directory``.
@@ -80,8 +71,8 @@ def fetch_hub(
         kept = f"{len(files) - len(missing)} files, {format_bytes(total - needed)}"
         log(f"{name}: {kept} are here from an earlier try")
     if needed > (free := free_bytes(directory)):
-        problem = f"it needs {format_bytes(needed)} more, and {format_bytes(free)} are free "
-        problem += "on the disk of the store."
+        free_now = f"{format_bytes(free)} are free on the disk of the store"
+        problem = f"it needs {format_bytes(needed)} more, and {free_now}."
         remedy = "free some space, or move the store with GR00T_ASSETS_STORE, and run it again"
         raise StoreError(name, problem, [remedy])
     try:
@@ -100,21 +91,18 @@ def fetch_hub(
 
 
 def _listed(source: HubSource, commit: str, name: str) -> list["RepoFile"]:
-    """Every file of the dataset at a commit, as the Hub lists it."""
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
 
     try:
-        entries = list(
-            HfApi(endpoint=_endpoint()).list_repo_tree(
-                source.repo_id, repo_type="dataset", revision=commit, recursive=True
-            )
+        tree = HfApi(endpoint=_endpoint()).list_repo_tree(
+            source.repo_id, repo_type="dataset", revision=commit, recursive=True
         )
+        entries = list(tree)
     except Exception as error:
         raise _explained(error, source, name) from error
     paths = [entry.path for entry in entries]
-    outside = [path for path in paths if leaves_folder(path) or "\\" in path]
-    if outside:
+    if outside := [path for path in paths if leaves_folder(path) or "\\" in path]:
         remedy = "nothing was downloaded; tell the owner of the repository"
         problem = "the Hub lists files that leave the dataset's folder."
         raise DatasetError(name, problem, [*first_lines(outside), remedy])
@@ -143,16 +131,15 @@ def _is_right(file: "RepoFile", directory: Path) -> bool:
 def _remove_wrong(files: list["RepoFile"], directory: Path) -> list["RepoFile"]:
     """The files that are not there with the right bytes; what is there of them is removed."""
     with ThreadPoolExecutor() as pool:
-        right = list(pool.map(lambda file: _is_right(file, directory), files))
-    wrong = [file for file, matches in zip(files, right, strict=True) if not matches]
-    for file in wrong:
-        path = directory / file.path
+        right = pool.map(lambda file: _is_right(file, directory), files)
+        wrong = [file for file, matches in zip(files, right, strict=True) if not matches]
+    for path in (directory / file.path for file in wrong):
         if path.is_symlink() or path.is_file():
             path.unlink()
     return wrong
 
 
-def _download(source: HubSource, commit: str, directory: Path, log: Callable[[str], None]) -> None:
+def _download(source: HubSource, commit: str, directory: Path, log: Log) -> None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils import tqdm as ProgressBar
 
@@ -186,38 +173,30 @@ def _download(source: HubSource, commit: str, directory: Path, log: Callable[[st
 
 
 def _endpoint() -> str | None:
-    """``HF_ENDPOINT`` where it is set."""
     return os.environ.get("HF_ENDPOINT") or None
 
 
 def _explained(error: Exception, source: HubSource, name: str) -> DatasetError:
     """The error to raise in place of one of the Hub's client."""
-    from huggingface_hub import get_token
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub import errors, get_token
 
-    if isinstance(error, LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
-        error = error.__cause__
+    cause = error.__cause__
+    if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(cause, Exception):
+        error = cause
     names = " or ".join(dict.fromkeys([name, source.repo_id.split("/")[-1]]))
     local = f"or set GR00T_ASSETS_DATASETS to a folder that holds {names}"
     where = without_credentials(_endpoint() or "https://huggingface.co")
-    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+    status = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else None
     token = "set HF_TOKEN to a token that may read it"
     if get_token():
         token = "the token that is set may not read it; " + token
-    if isinstance(error, GatedRepoError):
+    if isinstance(error, errors.GatedRepoError):
         problem = f"the Hub dataset {source.repo_id} is gated."
         return DatasetError(name, problem, ["accept its terms on its page", token, local])
-    if isinstance(error, RevisionNotFoundError):
+    if isinstance(error, errors.RevisionNotFoundError):
         problem = f"the Hub dataset {source.repo_id} has no revision {source.revision}."
         return DatasetError(name, problem, ["correct revision in data/datasets.yaml", local])
-    if isinstance(error, RepositoryNotFoundError) or status in _REFUSED:
+    if isinstance(error, errors.RepositoryNotFoundError) or status in _REFUSED:
         problem = f"{where} has no dataset {source.repo_id}, or it is private."
         remedy = f"correct repo_id in data/datasets.yaml, or, where it is private, {token}"
         return DatasetError(name, problem, [f"it answered {status}", remedy, local])
@@ -225,7 +204,8 @@ def _explained(error: Exception, source: HubSource, name: str) -> DatasetError:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     remedy = "see that this machine reaches the Hub, and try again; what is complete is kept"
     answered = status is not None and status < 500 and status not in _BUSY
-    kind = DatasetError if answered or isinstance(error, HFValidationError) else HubUnreachableError
+    answered = answered or isinstance(error, errors.HFValidationError)
+    kind = DatasetError if answered else HubUnreachableError
     return kind(name, problem, [without_token(reason), remedy, local])
 
 

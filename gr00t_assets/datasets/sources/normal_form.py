@@ -21,20 +21,17 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.folder import Folder
 from gr00t_assets.datasets.lerobot.info import V30
 from gr00t_assets.datasets.lerobot.metadata import Metadata, read_metadata
-from gr00t_assets.datasets.lerobot.v3.convert import CONVERSION, Converted, convert_to_v21
+from gr00t_assets.datasets.lerobot.v3.convert import CONVERSION, convert_to_v21
 from gr00t_assets.datasets.lerobot.v3.stored_episodes import Changes
 from gr00t_assets.datasets.quality.columns import vector_keys
 
-_SHOWN = 8
-"""Tasks that are listed where none is like the one that was named."""
+_SHOWN = 8  # tasks that are listed where none is like the one that was named
 
 
 def check_curation(entry: CatalogEntry, directory: Path) -> None:
-    """See that the source, a folder, has what the entry's curation names.
+    """See that the source has the episodes and tasks that the curation names, and others.
 
-    Raises:
-        DatasetError: It names an episode or a task that there is not, or leaves no episode; with
-            the line of the catalog.
+    A DatasetError with the lines of the catalog where it has not.
     """
     curation = entry.curation
     if curation.is_empty:
@@ -62,8 +59,14 @@ def check_curation(entry: CatalogEntry, directory: Path) -> None:
             close = nearest(old, tasks)
             listed = [close] if close else sorted(tasks)[:_SHOWN]
             problems.append(yaml_problem(at, found, did_you_mean(old, listed)))
-    if problems:
-        _raise(entry.name, problems)
+    if not problems:
+        return
+    for catalog in data_files("datasets.yaml"):
+        located = load_yaml(catalog, DatasetError)
+        if isinstance(located.data, dict) and entry.name in located.data:
+            raise_problems(located, problems, DatasetError)
+    lines = [f"{problem.subject}: {problem.text}" for problem in problems]
+    raise DatasetError(entry.name, "its entry in data/datasets.yaml does not fit it.", lines)
 
 
 def write_normal_form(
@@ -71,8 +74,7 @@ def write_normal_form(
 ) -> tuple[tuple[str, ...], Curated | None] | None:
     """Write a dataset in normal form; None where it has it, and nothing is written.
 
-    Returns:
-        Warnings for the record, and how the episodes differ from the source's.
+    Returns warnings for the record, and how the episodes differ from the source's.
 
     Raises:
         DatasetError: It cannot be written; all that is wrong, at once.
@@ -83,7 +85,9 @@ def write_normal_form(
     numbers = [episode.index for episode in metadata.episodes]
     has_gaps = numbers != list(range(len(numbers)))
     is_v30 = metadata.info.version == V30
-    has_axes = bool(_sliced_axes(source, metadata, replaced))
+    modality = check_modality(Folder(source, confined=False, replaced=replaced), metadata.info)
+    sliced = sliced_columns(modality, metadata.info) if modality else ()
+    has_axes = any(metadata.info.features[column].is_flattened for column in sliced)
     if curation.is_empty and not (has_gaps or is_v30 or has_axes):
         return None
     leaves_out = None if curation.episodes.is_empty else curation.episodes.leaves_out
@@ -99,10 +103,24 @@ def write_normal_form(
     if curation.is_empty and has_gaps:
         last = len(numbers) - 1
         warnings.append(f"the source's episode numbers have gaps: here they are 0 to {last}")
-    curated = None
-    if not curation.is_empty or has_gaps:
-        curated = _curated(converted, metadata, changes.renamed)
-    return (*warnings, *converted.warnings), curated
+    warnings += converted.warnings
+    if curation.is_empty and not has_gaps:
+        return tuple(warnings), None
+    fps = metadata.info.fps or 1.0
+    curated = Curated(
+        episodes=tuple(item.source.index for item in converted.episodes),
+        left_out=tuple(sorted(metadata.folder.left_out)),
+        trimmed={
+            item.source.index: (
+                round(item.start / fps, 3),
+                round((item.source.length - item.start - item.length) / fps, 3),
+            )
+            for item in converted.episodes
+            if item.is_trimmed
+        },
+        renamed=dict(changes.renamed),
+    )
+    return tuple(warnings), curated
 
 
 def _listed(entry: CatalogEntry, directory: Path) -> Metadata:
@@ -110,23 +128,13 @@ def _listed(entry: CatalogEntry, directory: Path) -> Metadata:
     return read_metadata(Folder(directory, confined=False, leaves_out=leaves_out))
 
 
-def _sliced_axes(source: Path, metadata: Metadata, replaced: Mapping[Path, Path]) -> list[str]:
-    """Columns of several axes that state or action keys are slices of."""
-    folder, info = Folder(source, confined=False, replaced=replaced), metadata.info
-    modality = check_modality(folder, info)
-    sliced = sliced_columns(modality, info) if modality else ()
-    return [name for name in sliced if info.features[name].is_flattened]
-
-
 def _rows_to_trim(dataset: LeRobotDataset, trim: IdleTrim) -> dict[int, tuple[int, int]]:
     """Rows at rest that are cut off at start and end of each episode; see ``IdleTrim``."""
-    extremes = [
-        np.stack([np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)]) for _, rows in _joints(dataset)
-    ]
-    if not extremes:
-        return {}
-    ranges = np.max(extremes, axis=0)[1] - np.min(extremes, axis=0)[0]
-    limits, trimmed = trim.threshold * ranges, {}
+    low, high = np.array(np.inf), np.array(-np.inf)
+    for _, rows in _joints(dataset):
+        low = np.minimum(low, np.nanmin(rows, axis=0))
+        high = np.maximum(high, np.nanmax(rows, axis=0))
+    limits, trimmed = trim.threshold * (high - low), {}
     window = max(round(dataset.fps), 1)
     for index, rows in _joints(dataset):
         first = _first_moving(rows, window, limits)
@@ -155,30 +163,3 @@ def _first_moving(rows: np.ndarray, window: int, limits: np.ndarray) -> int | No
     seconds = np.lib.stride_tricks.sliding_window_view(padded, window + 1, axis=0)
     moving = ((seconds.max(axis=-1) - seconds.min(axis=-1)) > limits).any(axis=1)
     return int(moving.argmax()) if moving.any() else None
-
-
-def _curated(converted: Converted, metadata: Metadata, renamed: Mapping[str, str]) -> Curated:
-    fps = metadata.info.fps or 1.0
-    return Curated(
-        episodes=tuple(item.source.index for item in converted.episodes),
-        left_out=tuple(sorted(metadata.folder.left_out)),
-        trimmed={
-            item.source.index: (
-                round(item.start / fps, 3),
-                round((item.source.length - item.start - item.length) / fps, 3),
-            )
-            for item in converted.episodes
-            if item.is_trimmed
-        },
-        renamed=dict(renamed),
-    )
-
-
-def _raise(name: str, problems: list[Finding]) -> None:
-    """Raise problems of an entry, with the lines of the catalog where it stands in it."""
-    for catalog in data_files("datasets.yaml"):
-        located = load_yaml(catalog, DatasetError)
-        if isinstance(located.data, dict) and name in located.data:
-            raise_problems(located, problems, DatasetError)
-    lines = [f"{problem.subject}: {problem.text}" for problem in problems]
-    raise DatasetError(name, "its entry in data/datasets.yaml does not fit it.", lines)

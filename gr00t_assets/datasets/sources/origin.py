@@ -14,21 +14,14 @@ from gr00t_assets.core.checksums import read_sealed, sealed, sha256
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store, own_modality_file
+from gr00t_assets.datasets import source_kinds as kinds
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.expert_recording import recording_digest
-from gr00t_assets.datasets.source_kinds import (
-    EnvironmentSource,
-    GitSource,
-    HubSource,
-    SyntheticSource,
-    without_credentials,
-)
 from gr00t_assets.datasets.sources.hub_source import HubUnreachableError, hub_commit
 from gr00t_assets.modality.modality_json import MODALITY, preset_path
 
 ORIGIN = "origin.json"
-OFFLINE = "the Hub could not be asked"
-"""How the warning begins that a version from the store was used without asking."""
+OFFLINE = "the Hub could not be asked"  # begins the warning that the store's version was used
 
 
 class Origin(FrozenModel):
@@ -66,44 +59,41 @@ def folder_origin(entry: CatalogEntry, store: Store, digest: str) -> Origin:
 def origin_now(entry: CatalogEntry, store: Store) -> tuple[Origin, str | None]:
     """What a source that is no folder means now; asks the Hub about branches and tags.
 
-    Returns:
-        The origin, and a warning where the Hub gave no answer and the store has the revision.
+    Gives a warning, too, where the Hub did not answer and the store has the revision.
 
     Raises:
         DatasetError: The revision means another commit than in the store, or the Hub cannot be
             asked and the store has nothing for it.
         SimulationError: No environment of the source's name is declared.
     """
-    source = entry.source
-    if isinstance(source, SyntheticSource):
-        key = _key(entry, store, "synthetic", source.digest())
-        return Origin(kind="synthetic", key=key), None
-    if isinstance(source, EnvironmentSource):
-        key = _key(entry, store, "environment", recording_digest(source))
-        return Origin(kind="environment", key=key), None
-    if isinstance(source, GitSource):
-        address = without_credentials(source.repository)
-        key = _key(entry, store, "git", address, source.path, source.revision)
-        commit = source.revision
-        return Origin(kind="git", repository=address, asked=commit, commit=commit, key=key), None
-    if not isinstance(source, HubSource):
-        raise TypeError(f"{source.kind} has no origin")
-    commit, warning = _hub_commit(source, entry.name, load_origin(entry.name, store))
-    preset = sha256(preset_path(source.modality)) if source.modality else None
-    key = _key(entry, store, "hub", source.repo_id, commit, preset)
-    names = {"repository": source.repo_id, "asked": source.revision}
-    return Origin(kind="hub", commit=commit, key=key, **names), warning
+    source, address, commit, warning = entry.source, None, None, None
+    match source:
+        case kinds.SyntheticSource():
+            content = [source.digest()]
+        case kinds.EnvironmentSource():
+            content = [recording_digest(source)]
+        case kinds.GitSource():
+            address, commit = kinds.without_credentials(source.repository), source.revision
+            content = [address, source.path, commit]
+        case kinds.HubSource():
+            address = source.repo_id
+            commit, warning = _hub_commit(source, entry.name, store)
+            preset = sha256(preset_path(source.modality)) if source.modality else None
+            content = [address, commit, preset]
+        case _:
+            raise TypeError(f"{source.kind} has no origin")
+    asked = source.revision if isinstance(source, kinds.GitSource | kinds.HubSource) else None
+    key = _key(entry, store, source.kind, *content)
+    origin = Origin(kind=source.kind, repository=address, asked=asked, commit=commit, key=key)
+    return origin, warning
 
 
-def _hub_commit(
-    source: HubSource, name: str, stored: tuple[Origin, str] | None
-) -> tuple[str, str | None]:
+def _hub_commit(source: kinds.HubSource, name: str, store: Store) -> tuple[str, str | None]:
     """The commit of a revision, and a warning where the one in the store is taken unasked."""
-    origin = stored[0] if stored else None
-    asked = ("hub", source.repo_id, source.revision)
-    stored_commit = None
-    if origin is not None and (origin.kind, origin.repository, origin.asked) == asked:
-        stored_commit = origin.commit
+    stored = load_origin(name, store)
+    asked, stored_commit = ("hub", source.repo_id, source.revision), None
+    if stored and (stored[0].kind, stored[0].repository, stored[0].asked) == asked:
+        stored_commit = stored[0].commit
     try:
         commit = hub_commit(source, name)
     except HubUnreachableError as error:
@@ -134,19 +124,20 @@ def replaced_files(entry: CatalogEntry, directory: Path, store: Store) -> dict[P
     The project's own ``modality.json`` comes before a packaged one. One that was accepted from a
     proposal of version 0.2 is taken where the source, as it was taken to a folder, has none.
     """
-    own, source = own_modality_file(entry.name), entry.source
-    accepted = _accepted_file(entry.name, store)
+    own, accepted = _own_files(entry.name, store)
     if own.is_file():
         return {Path(MODALITY): own}
-    if isinstance(source, HubSource) and source.modality is not None:
-        return {Path(MODALITY): preset_path(source.modality)}
+    if isinstance(entry.source, kinds.HubSource) and entry.source.modality is not None:
+        return {Path(MODALITY): preset_path(entry.source.modality)}
     if accepted.is_file() and not (directory / MODALITY).exists():
         return {Path(MODALITY): accepted}
     return {}
 
 
-def _accepted_file(name: str, store: Store) -> Path:
-    return store.dataset_record(name).with_name("modality.accepted.json")
+def _own_files(name: str, store: Store) -> tuple[Path, Path]:
+    """Where the project, and where a store of version 0.2 has a dataset's ``modality.json``."""
+    accepted = store.dataset_record(name).with_name("modality.accepted.json")
+    return own_modality_file(name), accepted
 
 
 def _key(entry: CatalogEntry, store: Store, *source: str | None) -> str:
@@ -154,8 +145,8 @@ def _key(entry: CatalogEntry, store: Store, *source: str | None) -> str:
 
     The number of the converter is a constant: what it was is in the record of a converted dataset.
     """
-    stand_ins = (own_modality_file(entry.name), _accepted_file(entry.name, store))
-    digest = next((sha256(file) for file in stand_ins if file.is_file()), "none")
+    own = filter(Path.is_file, _own_files(entry.name, store))
+    digest = next(map(sha256, own), "none")
     content = [*source, f"v3.0 converter 1, accepted modality {digest}"]
     if not entry.curation.is_empty:
         content.append(entry.curation.identity)

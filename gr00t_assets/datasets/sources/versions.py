@@ -6,7 +6,6 @@ such record: it is hashed whole, and the record is written where the whole gives
 """
 
 import hashlib
-import os
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -23,24 +22,17 @@ from gr00t_assets.core.text import format_bytes
 from gr00t_assets.datasets.curation import Curated
 from gr00t_assets.datasets.lerobot.features import Camera
 
-NOT_CONTENT = ("README.md",)
-"""Files beside the data that describe it and do not change it."""
-
-_SHOWN = 20
+NOT_CONTENT = ("README.md",)  # files beside the data that describe it and do not change it
 
 ROWS_BYTES, _SECONDS = 512 << 20, 0.5
 """Bytes of rows that are hashed when a training starts, and how long more are, drawn at random."""
 
-_UNRECORDED_BYTES = 4 << 30
-"""Bytes of a version that is hashed whole when a training starts, for lack of a record."""
+_UNRECORDED_BYTES = 4 << 30  # of a version that is hashed whole for lack of a record
+_SHOWN = 20
 
 
 class DatasetRecord(FrozenModel):
-    """A dataset in the store, complete and readable.
-
-    ``version`` is the content hash: the first 16 hex digits of a SHA-256 over every file's path
-    and content.
-    """
+    """A dataset in the store, complete and readable; its version is its ``content_hash``."""
 
     name: str
     version: str
@@ -55,9 +47,7 @@ class DatasetRecord(FrozenModel):
     tasks: tuple[str, ...]
     size_bytes: int
     warnings: tuple[str, ...] = Field(default=(), description="Odd, and yet usable")
-    curated: Curated | None = Field(
-        default=None, description="How its episodes differ from the source's; none if they do not"
-    )
+    curated: Curated | None = Field(default=None, description="How it differs from its source")
 
     @property
     def hours(self) -> float:
@@ -75,21 +65,14 @@ def save_record(record: DatasetRecord, store: Store) -> None:
 
 
 def load_record(name: str, store: Store) -> DatasetRecord:
-    """The current version of a dataset.
-
-    Raises:
-        DatasetError: It was never materialised, or its files are gone.
-    """
-    command = f"run: {materialize_command('dataset', name)}"
-    path = store.dataset_record(name)
+    """The current version of a dataset; a DatasetError where it, or its files, are not there."""
+    remedy, path = f"run: {materialize_command('dataset', name)}", store.dataset_record(name)
     if not path.is_file():
-        raise DatasetError(name, "this dataset is not in the store.", [command])
-    problem = f"{path} cannot be read."
-    record = load_sealed(
-        path, DatasetRecord, lambda why: DatasetError(name, problem, [why, command])
-    )
+        raise DatasetError(name, "this dataset is not in the store.", [remedy])
+    found = f"{path} cannot be read."
+    record = load_sealed(path, DatasetRecord, lambda why: DatasetError(name, found, [why, remedy]))
     if not record.directory(store).is_dir():
-        raise DatasetError(name, f"version {record.version} is gone from the store.", [command])
+        raise DatasetError(name, f"version {record.version} is gone from the store.", [remedy])
     return record
 
 
@@ -113,13 +96,9 @@ def content_files(directory: Path) -> list[Path]:
 
 
 def files_by_path(directory: Path, replaced: Mapping[Path, Path] | None = None) -> dict[Path, Path]:
-    """The files that a dataset consists of by path relative to its folder, sorted.
-
-    Args:
-        replaced: Files that stand in for those of the folder, by path relative to it.
-    """
+    """The files of a dataset by path in its folder, sorted, with those that stand in for some."""
     own = {path: directory / path for path in content_files(directory)}
-    return dict(sorted((own | dict(replaced or {})).items()))
+    return dict(sorted({**own, **(replaced or {})}.items()))
 
 
 def content_hash(directory: Path, replaced: Mapping[Path, Path] | None = None) -> str:
@@ -143,31 +122,25 @@ def hash_of_files(hashes: Mapping[str, str]) -> str:
 
 def first_lines(lines: Sequence[str]) -> list[str]:
     """The first twenty lines of an error, and how many more there are."""
-    others = len(lines) - _SHOWN
-    return [*lines[:_SHOWN], *([f"and {others} more"] if others > 0 else [])]
+    more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    return [*lines[:_SHOWN], *more]
 
 
 def refuse_links(directory: Path, name: str) -> None:
     """Stop at links that leave the dataset's folder, point at nothing, or stand for a folder.
 
     A link to a file inside the folder is allowed; the store gets a copy of that file. Nothing is
-    read through any other link.
-
-    Raises:
-        DatasetError: It has such links; each is named with where it points.
+    read through any other link: a DatasetError names each with where it points.
     """
     top, problems = directory.resolve(), []
-    for parent, folders, files in os.walk(top):
-        for entry in (*folders, *files):
-            path = Path(parent, entry)
-            relative = path.relative_to(top)
-            if path.is_symlink() and is_content(relative) and (problem := _link_problem(path, top)):
-                problems.append(f"{relative.as_posix()}: {problem}")
-    if not problems:
-        return
-    problem = f"its folder has {len(problems)} symbolic link(s) that are not followed."
-    remedy = "put the files themselves there: cp -rL FOLDER COPY"
-    raise DatasetError(name, problem, [*first_lines(sorted(problems)), remedy])
+    for path in filter(Path.is_symlink, top.rglob("*")):
+        relative = path.relative_to(top)
+        if is_content(relative) and (problem := _link_problem(path, top)):
+            problems.append(f"{relative.as_posix()}: {problem}")
+    if problems:
+        problem = f"its folder has {len(problems)} symbolic link(s) that are not followed."
+        remedy = "put the files themselves there: cp -rL FOLDER COPY"
+        raise DatasetError(name, problem, [*first_lines(sorted(problems)), remedy])
 
 
 def _link_problem(link: Path, top: Path) -> str | None:
@@ -214,46 +187,32 @@ def recorded_files(name: str, version: str, store: Store) -> dict[str, str] | No
 
 
 def require_sound_version(name: str, version: str, store: Store) -> None:
-    """Hold every file of a version against its hash.
-
-    Raises:
-        DatasetError: One has changed, is missing, or was added.
-    """
+    """Hold every file of a version against its hash; a DatasetError names those that differ."""
     if changed := changed_version_files(name, version, store):
         raise _damaged(name, version, changed, store)
 
 
 def check_rows_and_meta(name: str, version: str, store: Store, *, with_videos: bool = False) -> str:
-    """Hold the files that a training reads against their hashes, in a bounded time.
+    """Hold the files that a training reads, perhaps the videos as well, against their hashes.
 
     All of ``meta/`` and up to ``ROWS_BYTES`` of the rows are hashed; of longer ones those that half
-    a second is enough for, drawn at random, others at every start.
-
-    Args:
-        with_videos: Whether the training reads the videos as well.
-
-    Returns:
-        What was looked at, in words.
-
-    Raises:
-        DatasetError: A file has changed, or is missing.
+    a second is enough for, drawn at random, others at every start. What was looked at is returned
+    in words; a DatasetError where a file has changed, or is missing.
     """
     directory = store.dataset_directory(name, version)
     recorded = recorded_files(name, version, store)
     if recorded is None:
         size = sum((directory / path).stat().st_size for path in content_files(directory))
         if size > _UNRECORDED_BYTES:
-            return (
-                f"no file of {name}, {format_bytes(size)}, was compared: nothing is recorded of "
-                "them; gr00t-assets store verify records it"
-            )
+            why = "nothing is recorded of them; gr00t-assets store verify records it"
+            return f"no file of {name}, {format_bytes(size)}, was compared: {why}"
         require_sound_version(name, version, store)
         return f"all files of {name} are those of version {version}"
     meta = {path for path in recorded if path.startswith("meta/")}
-    others = random.sample(sorted(recorded.keys() - meta), len(recorded) - len(meta))
-    others.sort(key=lambda path: not path.endswith(".parquet"))
-    chosen = sorted(meta)
-    chosen += [path for path in others if with_videos or path.endswith(".parquet")]
+    rows = {path for path in recorded.keys() - meta if path.endswith(".parquet")}
+    others = recorded.keys() - meta - rows if with_videos else set()
+    chosen = [*sorted(meta), *random.sample(sorted(rows), len(rows))]
+    chosen += random.sample(sorted(others), len(others))
     until, done, count = time.monotonic() + _SECONDS, 0, 0
     for path in chosen:
         if path not in meta and done > ROWS_BYTES and time.monotonic() > until:

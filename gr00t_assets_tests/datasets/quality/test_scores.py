@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 from gr00t_assets.cli.main import app
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.quality.figures import Measure
-from gr00t_assets.datasets.quality.scores import near_pairs, resampled
+from gr00t_assets.datasets.quality.motion import resampled
+from gr00t_assets.datasets.quality.scores import near_pairs
 from gr00t_assets.datasets.quality.table import quality_table, score_table
 from gr00t_assets.defs.data_results import quality_metadata
 from gr00t_assets_tests.datasets.quality.edits import ACTION, STATE, measured, rewrite, warned

@@ -1,6 +1,4 @@
-"""The columns of a table of runs. The page, the report, JSON, the export and the terminal all
-iterate over ``COLUMNS``, so a new column is one ``Column`` in it and nothing else.
-"""
+"""The columns of a table of runs: all views iterate over ``COLUMNS``, where a new one is added."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,10 +66,11 @@ def row_remark(row: RankedRun) -> str | None:
     parts = []
     if place and place.tied:
         parts = ["Within noise of rank 1." if place.interval else "Not told apart from rank 1."]
-    if replicates := [label(other) for other in place.runs if other is not run] if place else []:
-        parts.append(f"Ranked as one with {names_in_words(replicates, 3)}: other seeds.")
+    if place and len(place.runs) > 1:
+        others = names_in_words([label(other) for other in place.runs if other is not run], 3)
+        parts.append(f"Ranked as one with {others}: other seeds.")
     if place and place.survivors:
-        parts.append(f"{place.survivors[:1].upper()}{place.survivors[1:]}.")
+        parts.append(f"{place.survivors}.")
     parts.append(_status_note(run))
     if run.failed_checks:
         parts.append(f"Failed check: {', '.join(run.failed_checks)}.")
@@ -82,11 +81,6 @@ def row_remark(row: RankedRun) -> str | None:
 def cpu_hours(run: Run) -> float | None:
     """Wall hours of a run that used no GPU; None of any other."""
     return run.wall_seconds / 3600 if run.gpu_hours == 0 and run.wall_seconds is not None else None
-
-
-def _loss_fall(row: RankedRun) -> float | None:
-    first, last = row.run.first_loss, row.run.loss
-    return first.mean / last.mean if first and last else None
 
 
 COLUMNS: list[Column] = [
@@ -122,7 +116,8 @@ COLUMNS: list[Column] = [
            _of("run.first_loss.mean"), derived=True),
     Column("chance_best", "Float64", "", "That no configuration of its class has a lower loss",
            _of("place.chance_best"), "chance best", derived=True),
-    Column("loss_fall", "Float64", "ratio", "first_loss / loss", _loss_fall, derived=True),
+    Column("loss_fall", "Float64", "ratio", "first_loss / loss", lambda row: row.run.loss and
+           row.run.first_loss and row.run.first_loss.mean / row.run.loss.mean, derived=True),
     Column("loss_halfway", "Float64", "loss", "Where half of max_steps were done",
            _of("run.halfway_loss.mean"), "halfway", derived=True, wide=True,
            error=_of("run.halfway_loss.standard_error")),

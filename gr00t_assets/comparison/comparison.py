@@ -1,5 +1,4 @@
-"""Everything that may be said of some runs, computed once; a terminal, the page, the journal and
-JSON are views of it."""
+"""Everything that may be said of some runs, computed once; all views are made of it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -35,30 +34,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs of one origin and any status with all that the comparison says of them.
-
-    Attributes:
-        effects: By the factor that is asked about, one for each class.
-        headline: What is best in each class, by loss; what rollouts say comes before it.
-        evaluations: By run id; runs that were not evaluated are not in it.
-        rollouts: Of final weights, by run id.
-        success: By environment, that with most configurations first; empty without rollouts.
-        key: Word for anchors; unique on a page.
-        origin: Where the runs come from, a sentence.
-    """
+    """Runs of one origin and any status with all that the comparison says of them."""
 
     runs: tuple[Run, ...]
-    headline: str
+    headline: str  # What is best in each class, by loss; what rollouts say comes before it
     classes: tuple[ComparabilityClass, ...]
-    effects: Mapping[str, Sequence[Effect]]
+    effects: Mapping[str, Sequence[Effect]]  # By the factor asked about, one for each class
     answers: tuple[Answer, ...]
     proposals: tuple[Proposal, ...]
-    evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
-    rollouts: Mapping[str, Sequence[Rollouts]] = field(default_factory=dict)
-    success: tuple[SuccessRanking, ...] = ()
-    key: str = "runs"
+    evaluations: Mapping[str, Evaluation] = field(default_factory=dict)  # By run id
+    rollouts: Mapping[str, Sequence[Rollouts]] = field(default_factory=dict)  # Of final weights
+    success: tuple[SuccessRanking, ...] = ()  # By environment, that with most configurations first
+    key: str = "runs"  # Word for anchors; unique on a page
     title: str = "Runs"
-    origin: str = ""
+    origin: str = ""  # Where the runs come from, a sentence
 
     @property
     def ranked_classes(self) -> tuple[ComparabilityClass, ...]:
@@ -93,28 +82,22 @@ class Comparison:
 
 def compare(
     runs: "pd.DataFrame | Sequence[Run]",
-    evaluations: Mapping[str, Evaluation] | None = None,
-    rollouts: Mapping[str, Sequence[Rollouts]] | None = None,
+    evaluations: Mapping[str, Evaluation] | None = None,  # By run id
+    rollouts: Mapping[str, Sequence[Rollouts]] | None = None,  # Of the final weights, by run id
     *,
-    band: float = BAND,
+    band: float = BAND,  # Share by which two losses may differ and still be equally good
     key: str = "runs",
     title: str = "Runs",
     origin: str = "",
 ) -> Comparison:
-    """Compare runs of any status and class; see ``Comparison`` for the other arguments.
-
-    Args:
-        runs: Of a store, or a table with a row for each run as ``data/journal/runs.csv`` has them.
-        evaluations: By run id, and so are ``rollouts`` of the final weights.
-        band: Share by which two losses may differ and still be equally good.
+    """Compare runs of any status and class; a table has a row a run, as ``data/journal/runs.csv``.
 
     Raises:
         ComparisonError: The table has no run that can be compared.
     """
     runs = runs if isinstance(runs, Sequence) else runs_of_frame(runs)
-    effects = all_effects(runs)
-    classes = comparability_classes(runs, band)
-    success = success_rankings(classes, rollouts or {}, evaluations or {})
+    evaluations, rollouts = dict(evaluations or {}), dict(rollouts or {})
+    effects, classes = all_effects(runs), comparability_classes(runs, band)
     return Comparison(
         runs=tuple(runs),
         headline=headline(classes),
@@ -122,9 +105,9 @@ def compare(
         effects=effects,
         answers=tuple(all_answers(runs, effects)),
         proposals=tuple(proposals(runs, effects, classes)),
-        evaluations=dict(evaluations or {}),
-        rollouts=dict(rollouts or {}),
-        success=success,
+        evaluations=evaluations,
+        rollouts=rollouts,
+        success=success_rankings(classes, rollouts, evaluations),
         key=key,
         title=title,
         origin=origin,
@@ -163,27 +146,18 @@ def _class_json(item: ComparabilityClass) -> dict[str, Any]:
 
 
 def _place_json(place: RankedConfiguration, run: Run) -> dict[str, Any]:
-    loss = run.loss
+    of_place = ("place", "interval", "expected", "expected_interval", "chance_best", "chance_good",
+                "finished", "started", "tied_with_best")  # fmt: skip
     content = {
-        "place": place.place,
-        "run_id": run.run_id,
-        "name": run.name,
+        **{name: getattr(run, name) for name in ("run_id", "name", "epochs", "samples_seen")},
+        **{name: getattr(place, name) for name in of_place},
         "loss": place.loss.mean,
         "standard_error": place.loss.standard_error,
-        **{name: getattr(place, name) for name in _CHANCES},
-        "run_loss": loss.mean if loss else None,
-        "run_standard_error": loss.standard_error if loss else None,
+        "run_loss": run.loss.mean if run.loss else None,
+        "run_standard_error": run.loss.standard_error if run.loss else None,
         "replicates": len(place.runs),
-        "finished": place.finished,
-        "started": place.started,
-        "epochs": run.epochs,
-        "samples_seen": run.samples_seen,
-        "tied_with_best": place.tied_with_best,
     }
     return plain(content)
-
-
-_CHANCES = ("interval", "expected", "expected_interval", "chance_best", "chance_good")
 
 
 def _success_json(ranking: SuccessRanking) -> dict[str, Any]:

@@ -13,15 +13,9 @@ from gr00t_assets.comparison.columns import COLUMNS
 from gr00t_assets.comparison.proposals.control_runs import Proposal
 from gr00t_assets.comparison.proposals.proposals import proposals
 from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics import ranking
 from gr00t_assets.comparison.statistics.effects import Effect
 from gr00t_assets.comparison.statistics.factor_tests import all_effects
-from gr00t_assets.comparison.statistics.ranking import (
-    BAND,
-    ComparabilityClass,
-    RankedConfiguration,
-    RankedRun,
-    comparability_classes,
-)
 from gr00t_assets.comparison.success_ranking import SuccessRanking, success_rankings
 from gr00t_assets.comparison.tables.runs_table import runs_of_frame
 from gr00t_assets.comparison.wording import not_ranked_reason, plain
@@ -38,7 +32,7 @@ class Comparison:
 
     runs: tuple[Run, ...]
     headline: str  # What is best in each class, by loss; what rollouts say comes before it
-    classes: tuple[ComparabilityClass, ...]
+    classes: tuple[ranking.ComparabilityClass, ...]
     effects: Mapping[str, Sequence[Effect]]  # By the factor asked about, one for each class
     answers: tuple[Answer, ...]
     proposals: tuple[Proposal, ...]
@@ -50,7 +44,7 @@ class Comparison:
     origin: str = ""  # Where the runs come from, a sentence
 
     @property
-    def ranked_classes(self) -> tuple[ComparabilityClass, ...]:
+    def ranked_classes(self) -> tuple[ranking.ComparabilityClass, ...]:
         """The classes with a finished run."""
         return tuple(item for item in self.classes if item.ranking)
 
@@ -85,7 +79,7 @@ def compare(
     evaluations: Mapping[str, Evaluation] | None = None,  # By run id
     rollouts: Mapping[str, Sequence[Rollouts]] | None = None,  # Of the final weights, by run id
     *,
-    band: float = BAND,  # Share by which two losses may differ and still be equally good
+    band: float = ranking.BAND,  # Share by which two losses may differ and still be equally good
     key: str = "runs",
     title: str = "Runs",
     origin: str = "",
@@ -97,7 +91,7 @@ def compare(
     """
     runs = runs if isinstance(runs, Sequence) else runs_of_frame(runs)
     evaluations, rollouts = dict(evaluations or {}), dict(rollouts or {})
-    effects, classes = all_effects(runs), comparability_classes(runs, band)
+    effects, classes = all_effects(runs), ranking.comparability_classes(runs, band)
     return Comparison(
         runs=tuple(runs),
         headline=headline(classes),
@@ -126,13 +120,13 @@ _adapter = cache(TypeAdapter[Any])
 
 def _run_json(run: Run) -> dict[str, Any]:
     """One run by column, with its data and settings; what is not known is null."""
-    row = RankedRun(run)
+    row = ranking.RankedRun(run)
     values = {item.name: item.value(row) for item in COLUMNS if item.name != "rank"}
     more = {name: getattr(run, name) for name in ("max_steps", "data", "settings", "problems")}
     return plain(values | more)
 
 
-def _class_json(item: ComparabilityClass) -> dict[str, Any]:
+def _class_json(item: ranking.ComparabilityClass) -> dict[str, Any]:
     """One class with its ranking, lowest loss first; errors there are those between runs."""
     return {
         "id": item.id,
@@ -145,7 +139,7 @@ def _class_json(item: ComparabilityClass) -> dict[str, Any]:
     }
 
 
-def _place_json(place: RankedConfiguration, run: Run) -> dict[str, Any]:
+def _place_json(place: ranking.RankedConfiguration, run: Run) -> dict[str, Any]:
     of_place = ("place", "interval", "expected", "expected_interval", "chance_best", "chance_good",
                 "finished", "started", "tied_with_best")  # fmt: skip
     content = {
@@ -160,13 +154,13 @@ def _place_json(place: RankedConfiguration, run: Run) -> dict[str, Any]:
     return plain(content)
 
 
-def _success_json(ranking: SuccessRanking) -> dict[str, Any]:
+def _success_json(success: SuccessRanking) -> dict[str, Any]:
     """One environment, most success first."""
     return {
-        "environment": ranking.environment,
-        "environment_hash": ranking.environment_hash,
-        "headline": ranking.headline,
-        "known": ranking.known,
+        "environment": success.environment,
+        "environment_hash": success.environment_hash,
+        "headline": success.headline,
+        "known": success.known,
         "ranking": [
             {
                 "place": row.place,
@@ -188,8 +182,8 @@ def _success_json(ranking: SuccessRanking) -> dict[str, Any]:
                 ],
                 "against_first": asdict(row.against_first) if row.against_first else None,
             }
-            for row in ranking.rows
+            for row in success.rows
         ],
-        "agreement": [item._asdict() for item in ranking.agreements],
-        "limits": ranking.limits,
+        "agreement": [item._asdict() for item in success.agreements],
+        "limits": success.limits,
     }  # fmt: skip

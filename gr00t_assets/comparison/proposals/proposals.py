@@ -4,17 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from gr00t_assets.comparison.proposals import rounds
 from gr00t_assets.comparison.proposals.control_runs import Proposal, control_proposals
-from gr00t_assets.comparison.proposals.rounds import (
-    MOST_RUNS,
-    Round,
-    best_is_settled,
-    chances,
-    chances_of_best,
-    is_settled,
-    look_level,
-    next_round,
-)
 from gr00t_assets.comparison.run import Run, grouped
 from gr00t_assets.comparison.speed import Speeds
 from gr00t_assets.comparison.statistics.effects import FEWEST_DEGREES, Effect, Pair, changes
@@ -45,17 +36,20 @@ def _replicates(
 
     ``tested`` are the p-values of all tests, ``level`` is that of each look.
     """
-    unsettled = [x for x in effects if x.verdict != "confounded" and not is_settled(x, level)]
+    unsettled = [
+        x for x in effects if x.verdict != "confounded" and not rounds.is_settled(x, level)
+    ]
     proposed = []
     for key, group in grouped(unsettled, lambda effect: effect.runs[0].comparable).items():
         members = _design(group)
-        design = next_round(members, [run for run in runs if run.comparable == key])
+        design = rounds.next_round(members, [run for run in runs if run.comparable == key])
         size = len(design.experiments) + len(design.begun)
-        if not 0 < size <= MOST_RUNS or design.seeds >= MOST_SEEDS:
+        if not 0 < size <= rounds.MOST_RUNS or design.seeds >= MOST_SEEDS:
             continue
         worth: dict[str, list[float]] = {}
         for effect in group:
-            expected = chances(effect, design, sum(p >= (effect.p or 0.0) for p in tested), level)
+            tests = sum(p >= (effect.p or 0.0) for p in tested)
+            expected = rounds.chances(effect, design, tests, level)
             if _is_worth(design, expected, effect.spread.degrees):
                 worth[effect.factor] = expected
         if worth:
@@ -67,7 +61,7 @@ def _replicates(
     return proposed
 
 
-def _is_worth(design: Round, expected: Sequence[float], degrees: int) -> bool:
+def _is_worth(design: rounds.Round, expected: Sequence[float], degrees: int) -> bool:
     """By the chances after one, two, ... rounds, and the noise's degrees of freedom."""
     unknown = design.seeds < 2 or degrees < FEWEST_DEGREES
     return unknown or max(expected, default=1.0) >= WORTH
@@ -96,7 +90,7 @@ def _best(classes: Sequence[ComparabilityClass], confidence: float) -> list[Prop
     """
     proposed = []
     for item in classes:
-        if len(item.ranking) < 2 or best_is_settled(item, confidence):
+        if len(item.ranking) < 2 or rounds.best_is_settled(item, confidence):
             continue
         first, *others = item.ranking
         others.sort(key=lambda place: -(place.chance_best or 0.0))
@@ -104,10 +98,10 @@ def _best(classes: Sequence[ComparabilityClass], confidence: float) -> list[Prop
         contenders = [first, *rivals[: CONTENDERS - 1]]
         keys = {configuration_key(place.run) for place in contenders}
         members = [x for x in item.members if configuration_key(x.first) in keys]
-        design = next_round(members, item.runs)
+        design = rounds.next_round(members, item.runs)
         if not design.added or design.seeds >= MOST_SEEDS:
             continue
-        expected = chances_of_best(item, contenders, design, confidence)
+        expected = rounds.chances_of_best(item, contenders, design, confidence)
         if _is_worth(design, expected, item.spread.degrees):
             names = listed([place.run.name for place in contenders[1:]])
             why = f"{first.run.name} has the lowest loss; {names} may be lower."
@@ -119,7 +113,7 @@ def _proposal(
     kind: Literal["replicates", "best"],
     questions: Sequence[str],
     expected: Sequence[float],
-    design: Round,
+    design: rounds.Round,
     runs: Sequence[Run],
     reason: str,
 ) -> Proposal:
@@ -130,11 +124,11 @@ def _proposal(
         begun = listed([f"{run.name} ({run.run_id}), {run.status}" for run in design.begun])
         reason += f" To be finished first: {begun}."
     if expected:
-        enough = (count for count, chance in enumerate(expected, 1) if chance >= WORTH)
-        rounds = next(enough, len(expected))
+        enough = (place for place, chance in enumerate(expected, 1) if chance >= WORTH)
+        count = next(enough, len(expected))
         reason += f" The chance that this settles it is {math.floor(100 * expected[0])} percent"
-        within = math.floor(100 * expected[rounds - 1])
-        reason += f", with {rounds} such rounds {within}." if rounds > 1 else "."
+        within = math.floor(100 * expected[count - 1])
+        reason += f", with {count} such rounds {within}." if count > 1 else "."
     return Proposal(
         questions=tuple(questions),
         kind=kind if design.experiments else "continue",
@@ -183,7 +177,7 @@ def proposals(
     controls = control_proposals((group[0] for group in by_factor.values()), runs)
     asked = [group[0] for name, group in by_factor.items() if question in (None, name)]
     tested = [effect.p for group in effects.values() for effect in group if effect.p is not None]
-    again = _replicates(asked, tested, runs, look_level(confidence))
+    again = _replicates(asked, tested, runs, rounds.look_level(confidence))
     best = _best(classes, confidence)
     if question is None:
         comparable = {run.run_id: run.comparable for run in runs}

@@ -10,15 +10,8 @@ import numpy as np
 
 from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.run import Frames, Run, grouped, trainable_parts
+from gr00t_assets.comparison.statistics import factors
 from gr00t_assets.comparison.statistics.chances import ENOUGH_REPEATS, AdjustedMeans, drawn_losses
-from gr00t_assets.comparison.statistics.factors import (
-    Configuration,
-    Spread,
-    configuration_key,
-    configurations,
-    observations,
-    repeated_spread,
-)
 from gr00t_assets.comparison.statistics.linear_model import LEVEL
 from gr00t_assets.comparison.statistics.questions import additive_question
 
@@ -87,12 +80,12 @@ class ComparabilityClass:
         return tuple(run for run in self.runs if run.finished)
 
     @cached_property
-    def members(self) -> list[Configuration]:
+    def members(self) -> list[factors.Configuration]:
         """The configurations with a finished run."""
-        return configurations(self.runs)
+        return factors.configurations(self.runs)
 
     @cached_property
-    def spread(self) -> Spread:
+    def spread(self) -> factors.Spread:
         """How much two runs of one configuration differ here."""
         return class_spread(self.members)
 
@@ -156,9 +149,9 @@ def differing(classes: Sequence[ComparabilityClass]) -> list[str]:
     return chosen
 
 
-def class_spread(members: Sequence[Configuration]) -> Spread:
+def class_spread(members: Sequence[factors.Configuration]) -> factors.Spread:
     """Of repeated seeds; where they are few or none, of what the model of all factors leaves."""
-    repeated = repeated_spread(members)
+    repeated = factors.repeated_spread(members)
     if repeated.degrees >= ENOUGH_REPEATS or (question := additive_question(members)) is None:
         return repeated
     of_model = question.additive
@@ -172,8 +165,8 @@ def _ranking(of_class: ComparabilityClass) -> list[RankedConfiguration]:
     if not members:
         return []
     begun = [run for run in of_class.runs if run.status not in ("missing", "stale")]
-    by_configuration = grouped(begun, configuration_key)
-    adjusted = AdjustedMeans(observations(members), len(members), spread)
+    by_configuration = grouped(begun, factors.configuration_key)
+    adjusted = AdjustedMeans(factors.observations(members), len(members), spread)
     order = np.argsort(adjusted.means, kind="stable")
     chances = _chances(adjusted, order, of_class.band)
     ranking = []
@@ -189,7 +182,7 @@ def _ranking(of_class: ComparabilityClass) -> list[RankedConfiguration]:
             error = mean * between
             if half < LARGEST_HALF:
                 interval = mean * math.exp(-half), mean * math.exp(half)
-        started = by_configuration[configuration_key(item.first)]
+        started = by_configuration[factors.configuration_key(item.first)]
         ranking.append(
             RankedConfiguration(
                 place=place,

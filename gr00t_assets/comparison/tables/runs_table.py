@@ -9,14 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gr00t_assets.comparison.columns import (
-    COLUMNS,
-    DATA,
-    column_names,
-    setting_column,
-    setting_dtype,
-    setting_names,
-)
+from gr00t_assets.comparison import columns
 from gr00t_assets.comparison.curves import Loss, logged_value_error
 from gr00t_assets.comparison.run import Frames, Run, Settings, samples_per_step
 from gr00t_assets.comparison.statistics.ranking import comparability_classes, ranked_runs
@@ -38,7 +31,7 @@ _WRONG_BACKEND, _MENDED = "torchvision_av", "2025-10"
 as in training. It was mended upstream on 2025-09-18."""
 
 _NOTED_MEMORY = re.compile(r"(\d+(?:\.\d+)?) ?(GB|GiB) (?:of )?(?:VRAM|GPU memory)", re.I)
-_NO_SETTINGS = frozenset(column_names())
+_NO_SETTINGS = frozenset(columns.column_names())
 _AS_THEY_ARE = ("sweep", "hypothesis", "started_at", "samples_per_second", "gpu_hours", "note")
 _NEARLY_DONE = 0.95
 """A run that says it finished has done this share of its steps, or all but its last logged ones."""
@@ -125,16 +118,16 @@ def runs_table(runs: Sequence[Run]) -> "pd.DataFrame":
     import pandas as pd
 
     placed = {id(row.run): row for row in ranked_runs(comparability_classes(runs), runs)}
-    settings = dict.fromkeys(["max_steps", *setting_names(runs)])
-    columns = [*COLUMNS, *map(setting_column, settings)]
+    settings = dict.fromkeys(["max_steps", *columns.setting_names(runs)])
+    chosen = [*columns.COLUMNS, *map(columns.setting_column, settings)]
     values = {}
-    for column in columns:
+    for column in chosen:
         series = pd.Series([column.value(placed[id(run)]) for run in runs], dtype=object)
-        known = column.name in _NO_SETTINGS or setting_dtype(column.name)
+        known = column.name in _NO_SETTINGS or columns.setting_dtype(column.name)
         values[column.name] = series.astype(column.dtype) if known else _typed(series)
     table = pd.DataFrame(values)
-    table.attrs["units"] = {column.name: column.unit for column in columns}
-    table.attrs["descriptions"] = {column.name: column.description for column in columns}
+    table.attrs["units"] = {column.name: column.unit for column in chosen}
+    table.attrs["descriptions"] = {column.name: column.description for column in chosen}
     return table
 
 
@@ -213,7 +206,7 @@ def run_of_row(row: Row, dataset_frames: Mapping[str, int]) -> Run:
         source="table",
         status=status,
         settings=settings,
-        data={name.replace("_", " "): values[name] for name in DATA if name in values},
+        data={name.replace("_", " "): values[name] for name in columns.DATA if name in values},
         frames=frame_state(settings.get("video_backend"), started_at, verified),
         steps=steps,
         max_steps=max_steps,

@@ -167,10 +167,9 @@ def column_names() -> dict[str, Column]:
 
 
 def varying_settings(runs: Sequence[Run]) -> list[str]:
-    """Settings that differ among runs and are not shown anyway, known hyperparameters first.
+    """Settings that differ among runs, matter and are not shown anyway, hyperparameters first.
 
-    Left out are those that cannot change what is learned, the seed, and what one source knows
-    and another does not.
+    Left out are the seed and what one source knows and another does not.
     """
     left_out = {*SHOWN_SETTINGS, "max_steps", *column_names(), "seed", *IMMATERIAL}
     return [

@@ -104,9 +104,8 @@ class Curve:
     def end_trend(self) -> EndTrend:
         """Whether the loss still falls at the end, by a line through means of the last steps.
 
-        The last quarter is cut into 8 to 16 blocks of neighbouring steps, whose means take up what
-        neighbouring steps have in common. A least-squares line goes through their logarithms; its
-        slope counts beyond the 95 percent quantile of Student's t.
+        It goes through logarithms of the means of 8 to 16 blocks of neighbouring steps of the last
+        quarter; its slope counts beyond the 95 percent quantile of Student's t.
         """
         tail = self.losses[-max(1, round(TAIL * len(self))) :]
         blocks = min(16, len(tail) // 4)

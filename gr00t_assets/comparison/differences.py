@@ -16,7 +16,6 @@ from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import all_hyperparameters, combined_hyperparameters
 
 DEFAULTS = "defaults"  # The baseline that is the defaults of the trainers' hyperparameters
-
 TAKEN = frozenset({"finished", "unfinished", "interrupted", "pruned", "running"})
 """A run with one of these statuses stands for its settings; one that failed is tried again."""
 
@@ -29,7 +28,6 @@ _DATA = {
 """Fields of a proposal besides hyperparameters, with the names that ``Run.data`` has for them."""
 
 _FRAME_SOURCES = ("video_backend", "frame_source")
-
 _HASH = re.compile(r"[0-9a-f]{12,64}")
 
 

@@ -20,23 +20,15 @@ Settings = Mapping[str, object]  # By the trainer's names
 Item = TypeVar("Item")
 Key = TypeVar("Key")
 
-_PART_NAMES = {
-    "tune_llm": "language model",
-    "tune_visual": "vision tower",
-    "tune_projector": "projector",
-    "tune_diffusion_model": "diffusion model",
-}
-
-TRAINABLE_PARTS = (*_PART_NAMES, "lora_rank", "lora_full_model")
+_PARTS = {"tune_llm": "language model", "tune_visual": "vision tower",
+          "tune_projector": "projector", "tune_diffusion_model": "diffusion model"}  # fmt: skip
+TRAINABLE_PARTS = (*_PARTS, "lora_rank", "lora_full_model")
 """Hyperparameters that say which weights are trained; together they are one factor."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run with all that a comparison may use of it; what its source does not tell is None.
-
-    In JSON it is its id.
-    """
+    """One run; what its source does not tell is None. In JSON it is its id."""
 
     run_id: str  # Unique among those compared: config hash, W&B id, id of a table
     name: str  # Of the experiment; replicates may share it
@@ -150,10 +142,7 @@ class Change:
 
 
 def class_id(comparability: Mapping[str, str]) -> str:
-    """First 6 hex digits of a SHA-256 over ``Run.comparability``.
-
-    Of a dataset whose version is known, the version counts and not the name.
-    """
+    """6 hex digits of a SHA-256 over ``Run.comparability``, without the name of a known version."""
     content = json.dumps(_identity(comparability), sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:6]
 
@@ -165,7 +154,7 @@ def trainable_parts(settings: Settings) -> str:
         >>> trainable_parts({"tune_projector": True, "tune_diffusion_model": True})
         'projector, diffusion model'
     """
-    parts = ", ".join(part for name, part in _PART_NAMES.items() if settings.get(name))
+    parts = ", ".join(part for name, part in _PARTS.items() if settings.get(name))
     if settings.get("lora_rank"):
         where = "backbone and action head" if settings.get("lora_full_model") else "action head"
         parts += f"; LoRA of rank {settings['lora_rank']} on the {where}"

@@ -104,16 +104,14 @@ class RolledConfiguration:
 class SuccessRanking:
     """The configurations that were rolled out in one environment, most success first; not none.
 
-    Success may be set side by side across comparability classes: the environment is the same
-    whatever a policy was trained on. ``between`` is what runs of one configuration differ by, and
-    ``agreements`` are told within a class: of loss, and of open-loop error where known.
+    Success may be set side by side across comparability classes: the environment is the same.
     """
 
     environment: str
     environment_hash: str
     rows: tuple[RolledConfiguration, ...]
-    between: BetweenRuns
-    agreements: tuple[SuccessAgreement, ...]
+    between: BetweenRuns  # What runs of one configuration differ by
+    agreements: tuple[SuccessAgreement, ...]  # In a class: of loss, of open-loop error where known
 
     @property
     def headline(self) -> str:
@@ -177,13 +175,10 @@ class SuccessRanking:
 
 def success_rankings(
     classes: Sequence[ComparabilityClass],
-    rollouts: Mapping[str, Sequence[Rollouts]],
-    evaluations: Mapping[str, Evaluation],
+    rollouts: Mapping[str, Sequence[Rollouts]],  # Of final weights, by run id
+    evaluations: Mapping[str, Evaluation],  # By run id
 ) -> tuple[SuccessRanking, ...]:
-    """One for each version of an environment, that with most configurations first.
-
-    ``rollouts`` of final weights and ``evaluations`` are by run id.
-    """
+    """One for each version of an environment, that with most configurations first."""
     every = [(run_id, item) for run_id, items in rollouts.items() for item in items]
     groups = grouped(every, lambda pair: (pair[1].environment, pair[1].environment_hash))
     rankings = [
@@ -217,10 +212,8 @@ def _ranking(
         rows.append(RolledConfiguration(place, class_id, by_seed, success, baselines))
     rows.sort(key=lambda row: -row.success.rate)
     pairs = [None, *against_first([row.success for row in rows])]
-    rows = [
-        replace(row, place=place, against_first=pair)
-        for place, (row, pair) in enumerate(zip_longest(rows, pairs), start=1)
-    ]
+    placed = enumerate(zip_longest(rows, pairs), start=1)
+    rows = [replace(row, place=place, against_first=pair) for place, (row, pair) in placed]
     agreements = []
     for class_id, measure in product([item.id for item in classes], MEASURES):
         of_class = [row for row in rows if row.class_id == class_id]

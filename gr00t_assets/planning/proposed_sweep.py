@@ -26,15 +26,8 @@ from gr00t_assets.experiments.sweep_file import BEST
 from gr00t_assets.experiments.sweeps import load_sweep
 
 _WIDTH = 98
-_SHORT = {
-    "learning_rate": "lr",
-    "batch_size": "b",
-    "max_steps": "s",
-    "warmup_ratio": "warmup",
-    "weight_decay": "wd",
-    "lr_scheduler_type": "",
-    "seed": "seed",
-}
+_SHORT = {"learning_rate": "lr", "batch_size": "b", "max_steps": "s", "warmup_ratio": "warmup",
+          "weight_decay": "wd", "lr_scheduler_type": "", "seed": "seed"}  # fmt: skip
 
 DEFAULT_NAME = "next"  # What a proposed sweep is called where no name is asked for
 

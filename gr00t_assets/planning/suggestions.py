@@ -35,7 +35,6 @@ random:
     learning_rate: {{distribution: log_uniform, low: 1e-5, high: 1e-3}}"""
 
 Objective = Literal["loss", "open-loop"]
-
 _OBJECTIVES: dict[Objective, str] = {"loss": "loss", "open-loop": "held-out open-loop error"}
 
 
@@ -145,11 +144,9 @@ def read_space(name: str) -> SearchSpace:
     raw = load_yaml(sweep.file, SweepError).data
     content = SweepFile.model_validate(raw)
     if content.random is None:
-        raise SweepError(
-            shown_path(sweep.file),
-            "it has no 'random' section, which says what to search and between which bounds.",
-            ["give one, such as", *_RANDOM.format(sweep.name).splitlines()],
-        )
+        problem = "it has no 'random' section, which says what to search and between which bounds."
+        example = ["give one, such as", *_RANDOM.format(sweep.name).splitlines()]
+        raise SweepError(shown_path(sweep.file), problem, example)
     model = hyperparameters_model(sweep.experiments[0].trainer)
     searched: dict[str, Choice] = {}
     for key, choice in content.random.hyperparameters.items():
@@ -224,11 +221,9 @@ def suggest(space: SearchSpace, evidence: Evidence, wanted: int, seed: int) -> l
         if len(suggestions) == wanted:
             break
     if not suggestions:
-        raise SweepError(
-            space.sweep.name,
-            "every combination of its choices has a run already.",
-            ["widen the bounds of its 'random' section, or search another hyperparameter"],
-        )
+        remedy = "widen the bounds of its 'random' section, or search another hyperparameter"
+        problem = "every combination of its choices has a run already."
+        raise SweepError(space.sweep.name, problem, [remedy])
     return suggestions
 
 

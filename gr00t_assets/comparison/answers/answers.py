@@ -63,10 +63,7 @@ class Answer:
 
 
 def answer(runs: Sequence[Run], factor: str) -> Answer:
-    """What the finished ones among the runs say of one factor.
-
-    The factor may be given by another word for it, ``steps`` or ``warm-up``; a column that only
-    this table has is one too.
+    """What the finished runs say of one factor, by any word for it or a column of this table.
 
     Raises:
         ComparisonError: There is no such factor.

@@ -137,12 +137,9 @@ def _not_told(runs: Sequence[Run]) -> Iterator[str]:
     """Settings that no table says, so that they may differ unseen."""
     if not runs or any(run.source == "store" for run in runs):
         return
-    names = [
-        factor_words(name)
-        for name in QUESTIONS
-        if name != "seed" and all(factor_value(run, name) in (None, "none known") for run in runs)
-    ]
-    if names:
+    told = {factor for factor in QUESTIONS for run in runs
+            if factor_value(run, factor) not in (None, "none known")}  # fmt: skip
+    if names := [factor_words(x) for x in QUESTIONS if x != "seed" and x not in told]:
         yield _SENTENCES["not_told"].format(names=listed(names))
 
 
@@ -254,9 +251,8 @@ def doubts(item: ComparabilityClass) -> list[str]:
         together = min(([pair.factor, *pair.confounders] for pair in pairs), key=len, default=[])
         if len(together) > 1:
             names = listed([factor_words(name) for name in together])
-            reasons.append(
-                f"which of {names} makes it so is not known, since they changed together"
-            )
+            not_known = "makes it so is not known, since they changed together"
+            reasons.append(f"which of {names} {not_known}")
     return reasons
 
 

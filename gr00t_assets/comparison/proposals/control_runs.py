@@ -147,10 +147,9 @@ def _proposal(control: ControlRun, questions: tuple[str, ...], equal: Run | None
 
 
 def _control_runs(confounded: Iterable[Effect]) -> list[ControlRun]:
-    """Every run that differs from one side of a nearest pair in the asked factor only.
+    """Every run, once, that differs from one side of a nearest pair in the asked factor only.
 
-    A run that two pairs ask for is there once; the side with the lower loss comes first, so
-    that it is the reference where both are.
+    The side with the lower loss comes first, so that it is the reference where both are.
     """
     by_settings: dict[tuple[object, ...], ControlRun] = {}
     for effect in confounded:
@@ -189,10 +188,9 @@ def _distance(pair: Pair) -> float:
 
 
 def _changed_settings(factor: str, reference: Run, other: Run) -> dict[str, Any]:
-    """What makes of the reference a run with the other's value of one factor, and nothing else.
+    """What gives the reference the other's value of one factor; nothing where it is not known.
 
-    For batch size the number of steps follows, so that both runs see as many samples. Nothing
-    where the other's value is not known.
+    For batch size the number of steps follows, so that both runs see as many samples.
     """
     changes: dict[str, Any] = {
         name: other.settings[name]

@@ -36,9 +36,8 @@ def _replicates(
 
     ``tested`` are the p-values of all tests, ``level`` is that of each look.
     """
-    unsettled = [
-        x for x in effects if x.verdict != "confounded" and not rounds.is_settled(x, level)
-    ]
+    told_apart = [effect for effect in effects if effect.verdict != "confounded"]
+    unsettled = [effect for effect in told_apart if not rounds.is_settled(effect, level)]
     proposed = []
     for key, group in grouped(unsettled, lambda effect: effect.runs[0].comparable).items():
         members = _design(group)

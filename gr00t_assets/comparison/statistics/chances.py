@@ -77,9 +77,8 @@ class AdjustedMeans:
         """Whether each configuration, in the order of means, cannot be told from the first one.
 
         Tests with the spread of the class, and by Welch's with the variances of both, each a
-        weighted mean of its own and that of the class (a moderated t-test: G. K. Smyth, "Linear
-        models and empirical Bayes methods", Statistical Applications in Genetics 3, 2004); of one
-        that ran once that of the class. The larger p counts, adjusted by Holm's procedure.
+        weighted mean of its own and that of the class (a moderated t-test: G. K. Smyth, Statistical
+        Applications in Genetics 3, 2004). The larger p counts, adjusted by Holm's procedure.
         """
         from scipy.special import stdtr
 
@@ -103,8 +102,7 @@ def drawn_losses(means: np.ndarray, variances: np.ndarray, degrees: int) -> np.n
 
     A normal hierarchical model: true log losses scatter about their mean, by how much is drawn from
     its posterior under a flat prior (A. Gelman and others, "Bayesian Data Analysis", third edition,
-    section 5.4). The variance between runs is drawn from its scaled inverse chi-square
-    distribution, so that few degrees of freedom give heavy tails.
+    section 5.4). The variance between runs is drawn from its scaled inverse chi-square.
     """
     generator = np.random.default_rng(0)
     count = min(DRAWS, max(400, 4_000_000 // len(means)))

@@ -116,8 +116,7 @@ def factor_named(text: str) -> str:
 def factor_value(run: Run, factor: str) -> object:
     """The value that a run has of a factor, a setting or a word of ``data``; None where unknown.
 
-    ``batch_size`` is the samples of one optimizer step over all GPUs and accumulated batches, and
-    ``trainable_parts`` is in words.
+    ``batch_size`` is the samples of one optimizer step, and ``trainable_parts`` is in words.
     """
     if factor in _VALUES:
         return _VALUES[factor](run)
@@ -159,8 +158,8 @@ def order_of(factor: str, value: object) -> tuple[int, float, str]:
 def material_settings(run: Run) -> dict[str, object]:
     """The value of each known factor that can change what this run learns, but for the seed.
 
-    Left out besides the immaterial ones: LoRA's scale and dropout without LoRA; warm-up of a
-    constant schedule, which has none; where frames come from, when they are the right ones.
+    LoRA's scale does so only with LoRA, warm-up only where the schedule has one, and where frames
+    come from only if they may be wrong.
     """
     left_out = {"seed", *IMMATERIAL, *TRAINABLE_PARTS}
     if not run.settings.get("lora_rank"):

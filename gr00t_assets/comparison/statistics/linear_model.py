@@ -46,8 +46,7 @@ class FactorColumns:
 def factor_columns(factor: str, values: Sequence[object]) -> FactorColumns:
     """The columns of a factor from its value in each observation.
 
-    Levels are coded so that their effects sum to zero: the effect of a factor is then its average
-    over the levels of the others.
+    The effects of levels sum to zero: that of a factor is its average over levels of the others.
     """
     levels = tuple(sorted(set(values), key=partial(order_of, factor)))
     place = {value: index for index, value in enumerate(levels)}
@@ -73,8 +72,7 @@ def interaction(one: FactorColumns, other: FactorColumns) -> np.ndarray:
 def seed_columns(seeds: Sequence[Hashable], cells: Sequence[int]) -> np.ndarray:
     """Columns of the seeds that several configurations share, shape ``(n, seeds - 1)``.
 
-    An observation whose seed nobody else has is at the mean of the others. Without two common
-    seeds there are none.
+    One whose seed nobody else has is at their mean. Without two common seeds there are none.
     """
     shared = Counter(seed for seed, _ in dict.fromkeys(zip(seeds, cells, strict=True)))
     common = [seed for seed, count in shared.items() if count > 1]

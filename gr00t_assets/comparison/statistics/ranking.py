@@ -120,8 +120,7 @@ class RankedRun:
 def comparability_classes(runs: Sequence[Run], band: float = BAND) -> list[ComparabilityClass]:
     """The classes of runs; with verified frames first, then those with more finished runs.
 
-    A run that is missing is in none: what it would be trained on may change.
-    Losses have no say in the order: those of two classes say nothing of each other.
+    A run that is missing is in none. Losses of two classes say nothing of each other.
     """
     present = [run for run in runs if run.status != "missing"]
     groups = grouped(present, lambda run: (run.comparable, trainable_parts(run.settings)))

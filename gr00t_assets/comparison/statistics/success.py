@@ -259,10 +259,7 @@ def _newcombe(first: SuccessEstimate, second: SuccessEstimate, correlation: floa
 
 
 def _over_runs(first: SuccessEstimate, second: SuccessEstimate) -> tuple[Interval, float]:
-    """Interval of second minus first and the p value of a t test, both of the angles.
-
-    The interval leaves out 0 where the p value is below ``LEVEL``.
-    """
+    """Interval of second minus first and the p value of a t test, both of the angles."""
     from scipy.special import stdtr, stdtrit
 
     (one, of_one), (other, of_other) = first.variance, second.variance

@@ -46,10 +46,8 @@ def success_agreement(
     correlation, interval, order = None, None, f"from {len(rows)} configurations"
     if len(rows) >= FEWEST and len(set(rates)) > 1 and len(set(values)) > 1:
         correlation, interval = rank_correlation([-value for value in values], rates)
-        order = (
-            f"rank correlation {correlation:.2f} ({interval[0]:.2f} to {interval[1]:.2f}) over "
-            f"{len(rows)} configurations"
-        )
+        order = f"rank correlation {correlation:.2f} ({interval[0]:.2f} to {interval[1]:.2f})"
+        order += f" over {len(rows)} configurations"
     answer: Answer = "cannot be told"
     against = f"{lowest.name} has the lowest {measure} and {most.name} the most success"
     if lowest.error is not None and most.error is not None and len(rows) > 1:

@@ -83,6 +83,17 @@ def cpu_hours(run: Run) -> float | None:
     return run.wall_seconds / 3600 if run.gpu_hours == 0 and run.wall_seconds is not None else None
 
 
+DATA = {
+    "dataset": "What it was trained on, by name",
+    "dataset_version": "The same by content; for runs of a store",
+    "data_config": "GR00T's choice of camera, state, action and language",
+    "modality_config": "The same by content; for runs of a store",
+    "embodiment_tag": "Which of the model's weights are the robot's",
+    "base_model": "What training began from",
+    "trainer": "What trained it, with its revision",
+}
+"""Columns of ``Run.data``: what must be equal before two losses can be set side by side."""
+
 COLUMNS: list[Column] = [
     Column("rank", "Int64", "", "By final loss, in its class", _of("place.place"), derived=True),
     Column("run_id", "string", "", "Unique among the runs that are compared", _of("run.run_id")),
@@ -92,17 +103,8 @@ COLUMNS: list[Column] = [
     Column("sweep", "string", "", "Name of the sweep file", _of("run.sweep")),
     Column("started_at", "string", "", "ISO 8601; before October 2025 torchvision_av gives wrong "
            "frames", _of("run.started_at")),
-    Column("dataset", "string", "", "What it was trained on, by name", _of("run.data.dataset")),
-    Column("dataset_version", "string", "", "The same by content; for runs of a store",
-           _of("run.data.dataset version")),
-    Column("data_config", "string", "", "GR00T's choice of camera, state, action and language",
-           _of("run.data.data config")),
-    Column("modality_config", "string", "", "The same by content; for runs of a store",
-           _of("run.data.modality config")),
-    Column("embodiment_tag", "string", "", "Which of the model's weights are the robot's",
-           _of("run.data.embodiment tag")),
-    Column("base_model", "string", "", "What training began from", _of("run.data.base model")),
-    Column("trainer", "string", "", "What trained it, with its revision", _of("run.data.trainer")),
+    *(Column(name, "string", "", description, _of(f"run.data.{name.replace('_', ' ')}"))
+      for name, description in DATA.items()),
     Column("class", "string", "", "Short id of the comparability class",
            lambda row: row.run.class_id if row.run.status != "missing" else None, derived=True),
     Column("loss", "Float64", "loss", "At logged_step: mean over max(20, 10 %) steps, or the one "
@@ -152,10 +154,6 @@ COLUMNS: list[Column] = [
     Column("remark", "string", "", "What a reader must know of the row", row_remark, derived=True),
 ]  # fmt: skip
 """Every column but those of the settings, in order."""
-
-DATA = ("dataset", "dataset_version", "data_config", "modality_config", "embodiment_tag",
-        "base_model", "trainer")  # fmt: skip
-"""Columns of ``Run.data``: what must be equal before two losses can be set side by side."""
 
 SHOWN_SETTINGS = {"learning_rate": "lr", "batch_size": "batch"}
 """Settings that are shown whether they vary or not, with their headings."""

@@ -57,8 +57,15 @@ class SearchSpace:
                 values[name] = min(choice.high, max(choice.low, shown))
         return values
 
-    def contains(self, settings: Mapping[str, Any]) -> bool:
-        """Whether a run with these settings could have been drawn; its seed is free."""
+    def fits(self, run: Run) -> bool:
+        """Whether a run could have been drawn; its data, model and fixed values are the same."""
+        settings: Mapping[str, Any] = run.settings
+        if run.stored is None or not settings or run.stored.experiment.continue_from is not None:
+            return False
+        experiment, defaults = run.stored.experiment, self.content.defaults
+        fields = ("dataset", "trainer", "base_model", "base_model_revision")
+        if any(getattr(experiment, name) != getattr(defaults, name) for name in fields):
+            return False
         free = {"seed", *self.choices, *IMMATERIAL} - SHARES_OF_A_STEP
         if any(settings.get(x) != value for x, value in self.fixed.items() if x not in free):
             return False
@@ -164,7 +171,7 @@ def gather(space: SearchSpace, runs: Sequence[Run], store: Store, objective: Obj
     searched are those of the sweep's defaults; seeds may differ. Of finished runs of several
     classes the largest is taken. ``runs`` are of every experiment, those not run included.
     """
-    fitting = [run for run in runs if not run.stale and _fits(run, space)]
+    fitting = [run for run in runs if not run.stale and space.fits(run)]
     classes = Counter(run.comparable for run in fitting if run.finished)
     chosen = classes.most_common(1)[0][0] if classes else None
     searched: list[SearchedRun] = []
@@ -236,15 +243,6 @@ def _distribution(choice: Choice) -> "BaseDistribution":
         return distributions.IntDistribution(int(choice.low), int(choice.high))
     is_log = choice.distribution == "log_uniform"
     return distributions.FloatDistribution(choice.low, choice.high, log=is_log)
-
-
-def _fits(run: Run, space: SearchSpace) -> bool:
-    if run.stored is None or not run.settings or run.stored.experiment.continue_from is not None:
-        return False
-    experiment, defaults = run.stored.experiment, space.content.defaults
-    fields = ("dataset", "trainer", "base_model", "base_model_revision")
-    equal = all(getattr(experiment, name) == getattr(defaults, name) for name in fields)
-    return equal and space.contains(run.settings)
 
 
 def _objective(run: Run, store: Store, objective: Objective) -> float | None:

@@ -217,7 +217,7 @@ class LinearModel:
         if self.spread.deviation is None:
             return None
         estimates = weights @ self._parameters
-        plain = self.spread.deviation**2 * self._unscaled
+        plain = self.spread.variance * self._unscaled
         p, error = _wald(weights, estimates, plain, self.spread.degrees)
         if self._robust is not None and (self._unequal or not self._curved):
             other, robust_error = _wald(weights, estimates, self._robust, self.residual_degrees)

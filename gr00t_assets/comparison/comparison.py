@@ -119,7 +119,6 @@ _adapter = cache(TypeAdapter[Any])
 
 
 def _run_json(run: Run) -> dict[str, Any]:
-    """One run by column, with its data and settings; what is not known is null."""
     row = ranking.RankedRun(run)
     values = {item.name: item.value(row) for item in COLUMNS if item.name != "rank"}
     more = {name: getattr(run, name) for name in ("max_steps", "data", "settings", "problems")}
@@ -155,7 +154,6 @@ def _place_json(place: ranking.RankedConfiguration, run: Run) -> dict[str, Any]:
 
 
 def _success_json(success: SuccessRanking) -> dict[str, Any]:
-    """One environment, most success first."""
     return {
         "environment": success.environment,
         "environment_hash": success.environment_hash,

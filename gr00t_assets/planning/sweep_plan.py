@@ -211,7 +211,6 @@ def next_step(sweep: Sweep, runs: Sequence[Run]) -> NextStep | None:
 
 
 def _settled(until: Until, runs: Sequence[Run]) -> str | None:
-    """The answer, where the question is settled."""
     if until.question == BEST:
         ranked = [item for item in comparability_classes(runs) if len(item.ranking) > 1]
         settled = bool(ranked) and all(best_is_settled(x, until.confidence) for x in ranked)
@@ -222,7 +221,6 @@ def _settled(until: Until, runs: Sequence[Run]) -> str | None:
 
 
 def _next_round(sweep: Sweep, until: Until, runs: Sequence[Run]) -> NextStep:
-    """The round that is asked for, or why none is."""
     question, confidence = until.question, until.confidence
 
     def stopped(why: str) -> NextStep:

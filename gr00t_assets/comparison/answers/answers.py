@@ -187,7 +187,6 @@ def _series_words(effect: Effect) -> str:
 
 
 def _nothing_to_compare(factor: str, runs: Sequence[Run]) -> str:
-    """Where no two finished runs of one class differ in the factor."""
     values = grouped(runs, lambda run: factor_value(run, factor))
     values.pop(None, None)
     if not values:

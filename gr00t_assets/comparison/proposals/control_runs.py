@@ -215,7 +215,6 @@ def _mean_loss(run: Run) -> float:
 
 
 def _control_reason(control: ControlRun, questions: Sequence[str]) -> str:
-    """Why the question is open and what one run changes about it."""
     pairs = control.settles[questions[0]]
     between_best = min(pairs, key=lambda pair: sum(map(_mean_loss, (*pair.low, *pair.high))))
     names = listed([factor_words(name) for name in between_best.confounders])

@@ -86,7 +86,6 @@ def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _filled(rows: list[Row], columns: list[tuple[str, list[Any]]], subject: str) -> list[Row]:
-    """The rows with their values, read column by column."""
     try:
         if not rows:
             missing = "rows" if columns else "column names"

@@ -8,8 +8,12 @@ from pathlib import Path
 from gr00t_assets.comparison.curves import Loss, loss_curve
 from gr00t_assets.comparison.run import Run, trainable_parts
 from gr00t_assets.comparison.tables.runs_table import frame_state, known_frames, read_table
-from gr00t_assets.comparison.tables.wandb_import import WandbRun, imports_folder, load_wandb_runs
-from gr00t_assets.comparison.tables.wandb_runs import run_of_wandb
+from gr00t_assets.comparison.tables.wandb_import import (
+    WandbRun,
+    imports_folder,
+    load_wandb_runs,
+    run_of_wandb,
+)
 from gr00t_assets.core.project import Store, data_files
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.project_files import read_project
@@ -25,9 +29,7 @@ _LONGEST_NOTE = 4000  # Characters of a failure that are shown
 def chosen_runs(
     table: Path | None = None, sweep_names: Sequence[str] = (), imported: bool = False
 ) -> list[Run]:
-    """The runs of a table; without one the store's runs, and after them the ``imported`` ones.
-
-    ``sweep_names`` leave out imported runs.
+    """The runs of a table; without one the store's, and without names the ``imported`` ones, too.
 
     Raises:
         SweepError: There is no sweep of a name, or its file is wrong.
@@ -46,15 +48,14 @@ def from_store(stored: Sequence[StoredRun]) -> list[Run]:
     """Runs of the store in their order, without missing ones; where two share an id, with names."""
     runs = [from_stored_run(run) for run in stored if run.status != "missing"]
     ids = Counter(run.run_id for run in runs)
-    return [
-        run if ids[run.run_id] == 1 else replace(run, run_id=f"{run.name}/{run.run_id}")
-        for run in runs
-    ]
+    return [x if ids[x.run_id] == 1 else replace(x, run_id=f"{x.name}/{x.run_id}") for x in runs]
 
 
 def from_stored_run(stored: StoredRun) -> Run:
     """One run of the store, also a missing one; its id is its config hash."""
     manifest, settings = stored.manifest, stored.hyperparameters
+    of_manifest = ("dataset_frames", "started_at", "samples_per_second", "peak_memory_bytes")
+    told = {name: getattr(manifest, name) for name in of_manifest} if manifest else {}
     experiment = stored.spec.experiment if stored.stale and stored.spec else stored.experiment
     curve, latest = loss_curve(stored.metrics), manifest or stored.metrics.last
     unranked = stored.status == "finished" and not stored.rankable
@@ -69,22 +70,19 @@ def from_stored_run(stored: StoredRun) -> Run:
         steps=stored.steps,
         max_steps=settings.max_steps if settings else (manifest.max_steps if manifest else None),
         samples_seen=stored.samples_seen,
-        dataset_frames=manifest.dataset_frames if manifest else None,
         loss=Loss.of_window(stored.final_loss),
         first_loss=Loss.of_window(stored.first_loss),
         curve=curve if len(curve) else None,
         sweep=experiment.sweep,
         hypothesis=experiment.hypothesis,
-        started_at=manifest.started_at if manifest else "",
-        samples_per_second=manifest.samples_per_second if manifest else None,
         wall_seconds=latest.wall_seconds if latest else None,
         gpu_hours=manifest.gpu_seconds / 3600 if manifest else None,
-        peak_memory_bytes=manifest.peak_memory_bytes if manifest else None,
         failed_checks=stored.failed_checks,
         note=(manifest.failure or "")[:_LONGEST_NOTE] if manifest else "",
         problems=stored.problems,
         continued_steps=experiment.continued_steps,
         stored=stored,
+        **told,
     )
 
 
@@ -111,18 +109,13 @@ def imported_runs(store: Store, journal: Path | None = None) -> list[Run]:
     own = {record.id for record in records if record}
     imported = (run_of_wandb(run, frames) for run in read_wandb(store) if run.run_id not in own)
     by_id = {run.run_id: run for run in imported}
-    merged = [
-        _merged(row, by_id.pop(row.run_id), frames) if row.run_id in by_id else row for row in rows
-    ]
+    found = [(row, by_id.pop(row.run_id, None)) for row in rows]
+    merged = [_merged(row, run, frames) if run else row for row, run in found]
     return [*merged, *by_id.values()]
 
 
 def read_wandb(store: Store) -> list[WandbRun]:
-    """Every imported W&B run, once; of two imports of one run the newer file has it.
-
-    Raises:
-        ComparisonError: An import cannot be read.
-    """
+    """Every imported W&B run, once; of two imports of one run the newer file has it."""
     imports = imports_folder(store).glob("[!.]*.parquet")
     files = sorted(imports, key=lambda file: file.stat().st_mtime)
     return list({run.run_id: run for file in files for run in load_wandb_runs(file)}.values())
@@ -159,20 +152,16 @@ def _merged(row: Run, run: Run, frames: Mapping[str, int]) -> Run:
     """A run of W&B in the class that the table puts it in, with what only the table knows."""
     settings = {**row.settings, **run.settings}
     backend, verified = settings.get("video_backend"), row.frames == "verified"
-    measured = run if run.loss else row
+    of_row = ("name", "data", "hypothesis", "peak_memory_bytes")
+    measured, of_measured = run if run.loss else row, ("loss", "steps", "samples_seen")
     return replace(
         run,
-        name=row.name,
         settings=settings,
-        data=row.data,
         frames=frame_state(backend, row.started_at, verified),
         max_steps=run.max_steps or row.max_steps,
         dataset_frames=row.dataset_frames or frames.get(row.dataset),
-        loss=measured.loss,
-        steps=measured.steps,
-        samples_seen=measured.samples_seen,
-        hypothesis=row.hypothesis,
-        peak_memory_bytes=row.peak_memory_bytes,
         note=row.note or run.note,
         problems=tuple(text for text in run.problems if "runs.csv" not in text),
+        **{name: getattr(row, name) for name in of_row},
+        **{name: getattr(measured, name) for name in of_measured},
     )

@@ -1,6 +1,4 @@
-"""The columns of a table of runs. The page, the report, JSON, the export and the terminal all
-iterate over ``COLUMNS``, so a new column is one ``Column`` in it and nothing else.
-"""
+"""The columns of a table of runs: all views iterate over ``COLUMNS``, where a new one is added."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,10 +66,11 @@ def row_remark(row: RankedRun) -> str | None:
     parts = []
     if place and place.tied:
         parts = ["Within noise of rank 1." if place.interval else "Not told apart from rank 1."]
-    if replicates := [label(other) for other in place.runs if other is not run] if place else []:
-        parts.append(f"Ranked as one with {names_in_words(replicates, 3)}: other seeds.")
+    if place and len(place.runs) > 1:
+        others = names_in_words([label(other) for other in place.runs if other is not run], 3)
+        parts.append(f"Ranked as one with {others}: other seeds.")
     if place and place.survivors:
-        parts.append(f"{place.survivors[:1].upper()}{place.survivors[1:]}.")
+        parts.append(f"{place.survivors}.")
     parts.append(_status_note(run))
     if run.failed_checks:
         parts.append(f"Failed check: {', '.join(run.failed_checks)}.")
@@ -84,10 +83,16 @@ def cpu_hours(run: Run) -> float | None:
     return run.wall_seconds / 3600 if run.gpu_hours == 0 and run.wall_seconds is not None else None
 
 
-def _loss_fall(row: RankedRun) -> float | None:
-    first, last = row.run.first_loss, row.run.loss
-    return first.mean / last.mean if first and last else None
-
+DATA = {
+    "dataset": "What it was trained on, by name",
+    "dataset_version": "The same by content; for runs of a store",
+    "data_config": "GR00T's choice of camera, state, action and language",
+    "modality_config": "The same by content; for runs of a store",
+    "embodiment_tag": "Which of the model's weights are the robot's",
+    "base_model": "What training began from",
+    "trainer": "What trained it, with its revision",
+}
+"""Columns of ``Run.data``: what must be equal before two losses can be set side by side."""
 
 COLUMNS: list[Column] = [
     Column("rank", "Int64", "", "By final loss, in its class", _of("place.place"), derived=True),
@@ -98,17 +103,8 @@ COLUMNS: list[Column] = [
     Column("sweep", "string", "", "Name of the sweep file", _of("run.sweep")),
     Column("started_at", "string", "", "ISO 8601; before October 2025 torchvision_av gives wrong "
            "frames", _of("run.started_at")),
-    Column("dataset", "string", "", "What it was trained on, by name", _of("run.data.dataset")),
-    Column("dataset_version", "string", "", "The same by content; for runs of a store",
-           _of("run.data.dataset version")),
-    Column("data_config", "string", "", "GR00T's choice of camera, state, action and language",
-           _of("run.data.data config")),
-    Column("modality_config", "string", "", "The same by content; for runs of a store",
-           _of("run.data.modality config")),
-    Column("embodiment_tag", "string", "", "Which of the model's weights are the robot's",
-           _of("run.data.embodiment tag")),
-    Column("base_model", "string", "", "What training began from", _of("run.data.base model")),
-    Column("trainer", "string", "", "What trained it, with its revision", _of("run.data.trainer")),
+    *(Column(name, "string", "", description, _of(f"run.data.{name.replace('_', ' ')}"))
+      for name, description in DATA.items()),
     Column("class", "string", "", "Short id of the comparability class",
            lambda row: row.run.class_id if row.run.status != "missing" else None, derived=True),
     Column("loss", "Float64", "loss", "At logged_step: mean over max(20, 10 %) steps, or the one "
@@ -122,7 +118,8 @@ COLUMNS: list[Column] = [
            _of("run.first_loss.mean"), derived=True),
     Column("chance_best", "Float64", "", "That no configuration of its class has a lower loss",
            _of("place.chance_best"), "chance best", derived=True),
-    Column("loss_fall", "Float64", "ratio", "first_loss / loss", _loss_fall, derived=True),
+    Column("loss_fall", "Float64", "ratio", "first_loss / loss", lambda row: row.run.loss and
+           row.run.first_loss and row.run.first_loss.mean / row.run.loss.mean, derived=True),
     Column("loss_halfway", "Float64", "loss", "Where half of max_steps were done",
            _of("run.halfway_loss.mean"), "halfway", derived=True, wide=True,
            error=_of("run.halfway_loss.standard_error")),
@@ -158,10 +155,6 @@ COLUMNS: list[Column] = [
 ]  # fmt: skip
 """Every column but those of the settings, in order."""
 
-DATA = ("dataset", "dataset_version", "data_config", "modality_config", "embodiment_tag",
-        "base_model", "trainer")  # fmt: skip
-"""Columns of ``Run.data``: what must be equal before two losses can be set side by side."""
-
 SHOWN_SETTINGS = {"learning_rate": "lr", "batch_size": "batch"}
 """Settings that are shown whether they vary or not, with their headings."""
 
@@ -172,10 +165,9 @@ def column_names() -> dict[str, Column]:
 
 
 def varying_settings(runs: Sequence[Run]) -> list[str]:
-    """Settings that differ among runs and are not shown anyway, known hyperparameters first.
+    """Settings that differ among runs, matter and are not shown anyway, hyperparameters first.
 
-    Left out are those that cannot change what is learned, the seed, and what one source knows
-    and another does not.
+    Left out are the seed and what one source knows and another does not.
     """
     left_out = {*SHOWN_SETTINGS, "max_steps", *column_names(), "seed", *IMMATERIAL}
     return [

@@ -1,5 +1,4 @@
-"""Everything that may be said of some runs, computed once; a terminal, the page, the journal and
-JSON are views of it."""
+"""Everything that may be said of some runs, computed once; all views are made of it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,15 +13,9 @@ from gr00t_assets.comparison.columns import COLUMNS
 from gr00t_assets.comparison.proposals.control_runs import Proposal
 from gr00t_assets.comparison.proposals.proposals import proposals
 from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics import ranking
 from gr00t_assets.comparison.statistics.effects import Effect
 from gr00t_assets.comparison.statistics.factor_tests import all_effects
-from gr00t_assets.comparison.statistics.ranking import (
-    BAND,
-    ComparabilityClass,
-    RankedConfiguration,
-    RankedRun,
-    comparability_classes,
-)
 from gr00t_assets.comparison.success_ranking import SuccessRanking, success_rankings
 from gr00t_assets.comparison.tables.runs_table import runs_of_frame
 from gr00t_assets.comparison.wording import not_ranked_reason, plain
@@ -35,33 +28,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs of one origin and any status with all that the comparison says of them.
-
-    Attributes:
-        effects: By the factor that is asked about, one for each class.
-        headline: What is best in each class, by loss; what rollouts say comes before it.
-        evaluations: By run id; runs that were not evaluated are not in it.
-        rollouts: Of final weights, by run id.
-        success: By environment, that with most configurations first; empty without rollouts.
-        key: Word for anchors; unique on a page.
-        origin: Where the runs come from, a sentence.
-    """
+    """Runs of one origin and any status with all that the comparison says of them."""
 
     runs: tuple[Run, ...]
-    headline: str
-    classes: tuple[ComparabilityClass, ...]
-    effects: Mapping[str, Sequence[Effect]]
+    headline: str  # What is best in each class, by loss; what rollouts say comes before it
+    classes: tuple[ranking.ComparabilityClass, ...]
+    effects: Mapping[str, Sequence[Effect]]  # By the factor asked about, one for each class
     answers: tuple[Answer, ...]
     proposals: tuple[Proposal, ...]
-    evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
-    rollouts: Mapping[str, Sequence[Rollouts]] = field(default_factory=dict)
-    success: tuple[SuccessRanking, ...] = ()
-    key: str = "runs"
+    evaluations: Mapping[str, Evaluation] = field(default_factory=dict)  # By run id
+    rollouts: Mapping[str, Sequence[Rollouts]] = field(default_factory=dict)  # Of final weights
+    success: tuple[SuccessRanking, ...] = ()  # By environment, that with most configurations first
+    key: str = "runs"  # Word for anchors; unique on a page
     title: str = "Runs"
-    origin: str = ""
+    origin: str = ""  # Where the runs come from, a sentence
 
     @property
-    def ranked_classes(self) -> tuple[ComparabilityClass, ...]:
+    def ranked_classes(self) -> tuple[ranking.ComparabilityClass, ...]:
         """The classes with a finished run."""
         return tuple(item for item in self.classes if item.ranking)
 
@@ -93,28 +76,22 @@ class Comparison:
 
 def compare(
     runs: "pd.DataFrame | Sequence[Run]",
-    evaluations: Mapping[str, Evaluation] | None = None,
-    rollouts: Mapping[str, Sequence[Rollouts]] | None = None,
+    evaluations: Mapping[str, Evaluation] | None = None,  # By run id
+    rollouts: Mapping[str, Sequence[Rollouts]] | None = None,  # Of the final weights, by run id
     *,
-    band: float = BAND,
+    band: float = ranking.BAND,  # Share by which two losses may differ and still be equally good
     key: str = "runs",
     title: str = "Runs",
     origin: str = "",
 ) -> Comparison:
-    """Compare runs of any status and class; see ``Comparison`` for the other arguments.
-
-    Args:
-        runs: Of a store, or a table with a row for each run as ``data/journal/runs.csv`` has them.
-        evaluations: By run id, and so are ``rollouts`` of the final weights.
-        band: Share by which two losses may differ and still be equally good.
+    """Compare runs of any status and class; a table has a row a run, as ``data/journal/runs.csv``.
 
     Raises:
         ComparisonError: The table has no run that can be compared.
     """
     runs = runs if isinstance(runs, Sequence) else runs_of_frame(runs)
-    effects = all_effects(runs)
-    classes = comparability_classes(runs, band)
-    success = success_rankings(classes, rollouts or {}, evaluations or {})
+    evaluations, rollouts = dict(evaluations or {}), dict(rollouts or {})
+    effects, classes = all_effects(runs), ranking.comparability_classes(runs, band)
     return Comparison(
         runs=tuple(runs),
         headline=headline(classes),
@@ -122,9 +99,9 @@ def compare(
         effects=effects,
         answers=tuple(all_answers(runs, effects)),
         proposals=tuple(proposals(runs, effects, classes)),
-        evaluations=dict(evaluations or {}),
-        rollouts=dict(rollouts or {}),
-        success=success,
+        evaluations=evaluations,
+        rollouts=rollouts,
+        success=success_rankings(classes, rollouts, evaluations),
         key=key,
         title=title,
         origin=origin,
@@ -142,14 +119,13 @@ _adapter = cache(TypeAdapter[Any])
 
 
 def _run_json(run: Run) -> dict[str, Any]:
-    """One run by column, with its data and settings; what is not known is null."""
-    row = RankedRun(run)
+    row = ranking.RankedRun(run)
     values = {item.name: item.value(row) for item in COLUMNS if item.name != "rank"}
     more = {name: getattr(run, name) for name in ("max_steps", "data", "settings", "problems")}
     return plain(values | more)
 
 
-def _class_json(item: ComparabilityClass) -> dict[str, Any]:
+def _class_json(item: ranking.ComparabilityClass) -> dict[str, Any]:
     """One class with its ranking, lowest loss first; errors there are those between runs."""
     return {
         "id": item.id,
@@ -162,37 +138,27 @@ def _class_json(item: ComparabilityClass) -> dict[str, Any]:
     }
 
 
-def _place_json(place: RankedConfiguration, run: Run) -> dict[str, Any]:
-    loss = run.loss
+def _place_json(place: ranking.RankedConfiguration, run: Run) -> dict[str, Any]:
+    of_place = ("place", "interval", "expected", "expected_interval", "chance_best", "chance_good",
+                "finished", "started", "tied_with_best")  # fmt: skip
     content = {
-        "place": place.place,
-        "run_id": run.run_id,
-        "name": run.name,
+        **{name: getattr(run, name) for name in ("run_id", "name", "epochs", "samples_seen")},
+        **{name: getattr(place, name) for name in of_place},
         "loss": place.loss.mean,
         "standard_error": place.loss.standard_error,
-        **{name: getattr(place, name) for name in _CHANCES},
-        "run_loss": loss.mean if loss else None,
-        "run_standard_error": loss.standard_error if loss else None,
+        "run_loss": run.loss.mean if run.loss else None,
+        "run_standard_error": run.loss.standard_error if run.loss else None,
         "replicates": len(place.runs),
-        "finished": place.finished,
-        "started": place.started,
-        "epochs": run.epochs,
-        "samples_seen": run.samples_seen,
-        "tied_with_best": place.tied_with_best,
     }
     return plain(content)
 
 
-_CHANCES = ("interval", "expected", "expected_interval", "chance_best", "chance_good")
-
-
-def _success_json(ranking: SuccessRanking) -> dict[str, Any]:
-    """One environment, most success first."""
+def _success_json(success: SuccessRanking) -> dict[str, Any]:
     return {
-        "environment": ranking.environment,
-        "environment_hash": ranking.environment_hash,
-        "headline": ranking.headline,
-        "known": ranking.known,
+        "environment": success.environment,
+        "environment_hash": success.environment_hash,
+        "headline": success.headline,
+        "known": success.known,
         "ranking": [
             {
                 "place": row.place,
@@ -214,8 +180,8 @@ def _success_json(ranking: SuccessRanking) -> dict[str, Any]:
                 ],
                 "against_first": asdict(row.against_first) if row.against_first else None,
             }
-            for row in ranking.rows
+            for row in success.rows
         ],
-        "agreement": [item._asdict() for item in ranking.agreements],
-        "limits": ranking.limits,
+        "agreement": [item._asdict() for item in success.agreements],
+        "limits": success.limits,
     }  # fmt: skip

@@ -11,17 +11,15 @@ from gr00t_assets.core.files import LARGEST_NUMBER
 from gr00t_assets.runs.final_loss import LossWindow, final_window, window_steps
 from gr00t_assets.runs.metrics import MetricTable
 
-TAIL = 0.25  # Share of the run that the slope at its end is taken over
-
 LossKind = Literal["window mean", "one logged value"]
 Trend = Literal["falling", "level", "rising", "unknown"]
 
+TAIL = 0.25  # Share of the run that the slope at its end is taken over
 SAMPLE_CV = 1.0
 """Standard deviation over mean of one sample's loss: flow time and noise are drawn at random.
 
-``python -m benchmarks.sample_noise`` measures 0.58 at the end of 2,000 steps of the tiny model. The
-share grows as a model learns; so 1 is taken, and errors of logged values are rather too large.
-"""
+``python -m benchmarks.sample_noise`` measures 0.58 at the end of 2,000 steps of the tiny model; it
+grows as a model learns, so errors of logged values are rather too large."""
 
 
 def logged_value_error(loss: float, samples: int) -> float:
@@ -106,16 +104,14 @@ class Curve:
     def end_trend(self) -> EndTrend:
         """Whether the loss still falls at the end, by a line through means of the last steps.
 
-        The last quarter is cut into 8 to 16 blocks of neighbouring steps, whose means take up what
-        neighbouring steps have in common. A least-squares line goes through their logarithms; its
-        slope counts beyond the 95 percent quantile of Student's t.
+        It goes through logarithms of the means of 8 to 16 blocks of neighbouring steps of the last
+        quarter; its slope counts beyond the 95 percent quantile of Student's t.
         """
         tail = self.losses[-max(1, round(TAIL * len(self))) :]
         blocks = min(16, len(tail) // 4)
         if blocks < 8:
             return EndTrend("unknown")
-        size = len(tail) // blocks
-        means = tail[len(tail) - size * blocks :].reshape(blocks, size).mean(axis=1)
+        means = tail[len(tail) % blocks :].reshape(blocks, -1).mean(axis=1)
         if not (means > 0).all():
             return EndTrend("unknown")
         from scipy.special import stdtrit

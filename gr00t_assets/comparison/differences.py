@@ -1,7 +1,7 @@
 """What a run, or an experiment that is proposed, has otherwise than another run, counted."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import computed_field
@@ -16,7 +16,6 @@ from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import all_hyperparameters, combined_hyperparameters
 
 DEFAULTS = "defaults"  # The baseline that is the defaults of the trainers' hyperparameters
-
 TAKEN = frozenset({"finished", "unfinished", "interrupted", "pruned", "running"})
 """A run with one of these statuses stands for its settings; one that failed is tried again."""
 
@@ -29,7 +28,6 @@ _DATA = {
 """Fields of a proposal besides hyperparameters, with the names that ``Run.data`` has for them."""
 
 _FRAME_SOURCES = ("video_backend", "frame_source")
-
 _HASH = re.compile(r"[0-9a-f]{12,64}")
 
 
@@ -39,20 +37,15 @@ class Difference:
 
     run: str
     baseline: str
-    changes: tuple[Change, ...]
+    changed: tuple[Change, ...]  # What can change the result
+    immaterial: tuple[Change, ...]  # What cannot
     unknown: tuple[str, ...] = ()  # Settings that only one of the two is known to have
 
     @computed_field
     @property
-    def changed(self) -> tuple[Change, ...]:
-        """What can change the result."""
-        return tuple(change for change in self.changes if change.material)
-
-    @computed_field
-    @property
-    def immaterial(self) -> tuple[Change, ...]:
-        """What cannot."""
-        return tuple(change for change in self.changes if not change.material)
+    def changes(self) -> tuple[Change, ...]:
+        """All of them."""
+        return self.changed + self.immaterial
 
     @computed_field
     @property
@@ -98,8 +91,13 @@ def baseline_named(text: str, runs: Sequence[Run]) -> Run:
 
 def difference(run: Run, baseline: Run) -> Difference:
     """What a run has otherwise than the baseline; a setting that one does not know is unknown."""
+    left_out = {*TRAINABLE_PARTS}
+    if not run.settings.get("lora_rank") and not baseline.settings.get("lora_rank"):
+        left_out |= {"lora_alpha", "lora_dropout"}
     names = [*baseline.data, *run.data] if baseline.data else []
-    names += _factors(run, baseline)
+    names += [name for name in setting_names([run, baseline]) if name not in left_out]
+    if not run.settings.keys().isdisjoint(TRAINABLE_PARTS):
+        names.append("trainable_parts")
     pairs = {name: (factor_value(baseline, name), factor_value(run, name)) for name in names}
     immaterial = {"seed", *IMMATERIAL}
     if frames_are_equal(run) and (not baseline.data or frames_are_equal(baseline)):
@@ -112,7 +110,8 @@ def difference(run: Run, baseline: Run) -> Difference:
     return Difference(
         run=label(run),
         baseline="the defaults" if baseline.run_id == DEFAULTS else label(baseline),
-        changes=_ordered(changes),
+        changed=tuple(change for change in changes if change.material),
+        immaterial=tuple(change for change in changes if not change.material),
         unknown=tuple(name for name, sides in pairs.items() if None in sides),
     )
 
@@ -126,14 +125,14 @@ def proposal_words(experiment: Experiment, runs: Sequence[Run]) -> tuple[str, bo
     }
     if equal := equal_run(settings, runs):
         loss = f", loss {equal.loss.mean:.4g}" if equal.loss else ""
-        text = f"refused: this is {equal.name} ({equal.run_id}), which is {equal.status}{loss}"
-        return text, True
+        which = f"{equal.name} ({equal.run_id}), which is {equal.status}{loss}"
+        return f"refused: this is {which}", True
     if not (run := nearest_run(settings, runs)):
         return "no finished run to hold it against", False
     changes = [x for x in changed_factors(settings, run) if x.material and not x.implied]
+    words = in_words(changes, LOW_TO_HIGH)
     count = counted(len(changes), "factor")
-    changed = in_words(changes, LOW_TO_HIGH)
-    return f"changes {count} against {run.name} ({run.run_id}): {changed}", False
+    return f"changes {count} against {run.name} ({run.run_id}): {words}", False
 
 
 def equal_run(settings: Mapping[str, object], runs: Sequence[Run]) -> Run | None:
@@ -179,19 +178,7 @@ def changed_factors(settings: Mapping[str, object], run: Run) -> tuple[Change, .
     samples = samples_of(after)
     if samples and run.samples_seen and samples != run.samples_seen:
         changes.append(Change("samples_seen", run.samples_seen, samples, implied=True))
-    return _ordered(changes)
-
-
-def _ordered(changes: Iterable[Change]) -> tuple[Change, ...]:
     return tuple(sorted(changes, key=lambda change: (change.implied, not change.material)))
-
-
-def _factors(run: Run, baseline: Run) -> list[str]:
-    left_out = {*TRAINABLE_PARTS}
-    if not run.settings.get("lora_rank") and not baseline.settings.get("lora_rank"):
-        left_out |= {"lora_alpha", "lora_dropout"}
-    names = [name for name in setting_names([run, baseline]) if name not in left_out]
-    return names if {*run.settings}.isdisjoint(TRAINABLE_PARTS) else [*names, "trainable_parts"]
 
 
 def _has(run: Run, name: str, value: object) -> bool:

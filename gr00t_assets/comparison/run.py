@@ -3,13 +3,12 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Literal, TypeVar
 
-from pydantic import GetPydanticSchema
-from pydantic_core import core_schema
+from pydantic_core import CoreSchema, core_schema
 
 from gr00t_assets.comparison.curves import Curve, EndTrend, Loss
 from gr00t_assets.experiments.registry import trainer_named, trainer_names
@@ -17,27 +16,25 @@ from gr00t_assets.runs.stored_run import StoredRun
 
 Source = Literal["store", "table", "wandb"]
 Frames = Literal["verified", "known wrong", "not verified"]
+Settings = Mapping[str, object]  # By the trainer's names
+Item = TypeVar("Item")
+Key = TypeVar("Key")
 
-_PART_NAMES = {
-    "tune_llm": "language model",
-    "tune_visual": "vision tower",
-    "tune_projector": "projector",
-    "tune_diffusion_model": "diffusion model",
-}
-
-TRAINABLE_PARTS = (*_PART_NAMES, "lora_rank", "lora_full_model")
+_PARTS = {"tune_llm": "language model", "tune_visual": "vision tower",
+          "tune_projector": "projector", "tune_diffusion_model": "diffusion model"}  # fmt: skip
+TRAINABLE_PARTS = (*_PARTS, "lora_rank", "lora_full_model")
 """Hyperparameters that say which weights are trained; together they are one factor."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run with all that a comparison may use of it; what its source does not tell is None."""
+    """One run; what its source does not tell is None. In JSON it is its id."""
 
     run_id: str  # Unique among those compared: config hash, W&B id, id of a table
     name: str  # Of the experiment; replicates may share it
     source: Source
     status: str  # ``finished``, or another key of ``stored_run.STATUS_WORDS``
-    settings: Mapping[str, object]  # By its trainer's names; absent, not guessed, if not known
+    settings: Settings  # By its trainer's names; absent, not guessed, if not known
     data: Mapping[str, str]  # On and with what it was trained, by ``columns.DATA`` in words
     frames: Frames  # Whether the images that it trained on are known to be the right ones
     steps: int | None  # Optimizer steps done
@@ -59,6 +56,11 @@ class Run:
     problems: tuple[str, ...] = ()  # What is doubtful about it, one sentence each
     continued_steps: tuple[int, ...] = ()  # ``max_steps`` of runs continued from, the first first
     stored: StoredRun | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> CoreSchema:
+        by_id = core_schema.plain_serializer_function_ser_schema(lambda run: run.run_id)
+        return core_schema.any_schema(serialization=by_id)
 
     @property
     def dataset(self) -> str:
@@ -140,22 +142,19 @@ class Change:
 
 
 def class_id(comparability: Mapping[str, str]) -> str:
-    """First 6 hex digits of a SHA-256 over ``Run.comparability``.
-
-    Of a dataset whose version is known, the version counts and not the name.
-    """
+    """6 hex digits of a SHA-256 over ``Run.comparability``, without the name of a known version."""
     content = json.dumps(_identity(comparability), sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:6]
 
 
-def trainable_parts(settings: Mapping[str, object]) -> str:
+def trainable_parts(settings: Settings) -> str:
     """Which weights are trained, in words.
 
     Examples:
         >>> trainable_parts({"tune_projector": True, "tune_diffusion_model": True})
         'projector, diffusion model'
     """
-    parts = ", ".join(part for name, part in _PART_NAMES.items() if settings.get(name))
+    parts = ", ".join(part for name, part in _PARTS.items() if settings.get(name))
     if settings.get("lora_rank"):
         where = "backbone and action head" if settings.get("lora_full_model") else "action head"
         parts += f"; LoRA of rank {settings['lora_rank']} on the {where}"
@@ -165,18 +164,15 @@ def trainable_parts(settings: Mapping[str, object]) -> str:
 SETTINGS_OF_A_STEP = ("batch_size", "gradient_accumulation_steps", "num_gpus", "num_nodes")
 
 
-def samples_per_step(settings: Mapping[str, object]) -> int | None:
+def samples_per_step(settings: Settings) -> int | None:
     """Samples of one optimizer step, over GPUs and accumulated batches; None where unknown."""
-    samples = settings.get("batch_size")
-    if not isinstance(samples, int):
+    if not isinstance(settings.get("batch_size"), int):
         return None
-    for name in SETTINGS_OF_A_STEP[1:]:
-        times = settings.get(name, 1)
-        samples *= times if isinstance(times, int) else 1
-    return samples
+    counts = [settings.get(name) for name in SETTINGS_OF_A_STEP]
+    return math.prod(count for count in counts if isinstance(count, int))
 
 
-def samples_of(settings: Mapping[str, object]) -> int | None:
+def samples_of(settings: Settings) -> int | None:
     """Samples that a whole run with these settings sees; None where steps or batch are unknown."""
     per_step, steps = samples_per_step(settings), settings.get("max_steps")
     return steps * per_step if isinstance(steps, int) and per_step is not None else None
@@ -193,12 +189,14 @@ def _identity(comparability: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in comparability.items() if name != "dataset" or not known}
 
 
-def _written_as(serialize: Any) -> GetPydanticSchema:
-    ids = core_schema.plain_serializer_function_ser_schema(serialize)
-    return GetPydanticSchema(lambda _source, _handler: core_schema.any_schema(serialization=ids))
+def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+    """Items by a key, in order of first appearance.
 
-
-RunId = Annotated[Run, _written_as(lambda run: run.run_id)]  # A run that is its id in JSON
-
-RunIds = Annotated[tuple[Run, ...], _written_as(lambda runs: [run.run_id for run in runs])]
-"""Runs that are their ids in JSON."""
+    Examples:
+        >>> grouped([1, 2, 3], lambda number: number % 2)
+        {1: [1, 3], 0: [2]}
+    """
+    groups: dict[Key, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups

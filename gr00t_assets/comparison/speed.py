@@ -1,7 +1,7 @@
 """What a run will cost, from the speed of finished runs that resemble it."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -9,15 +9,20 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from gr00t_assets.comparison.run import TRAINABLE_PARTS, Run, samples_of
+from gr00t_assets.comparison.run import (
+    SETTINGS_OF_A_STEP,
+    TRAINABLE_PARTS,
+    Run,
+    Settings,
+    grouped,
+    samples_of,
+)
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.registry import all_hyperparameters
 from gr00t_assets.gpu.devices import CPU, read_gpus, slots_by_device
 from gr00t_assets.runs.manifest import Manifest, load_manifest
 from gr00t_assets.runs.spec import SPEC, spec_settings
-
-Settings = Mapping[str, object]
 
 
 class Setup(NamedTuple):
@@ -31,11 +36,10 @@ class Setup(NamedTuple):
     @classmethod
     def of(cls, settings: Settings, device: str, on_gpu: bool = True) -> "Setup":
         """From settings; a trainer without one of those of parts trains as with its default."""
-        defaults = {name: item.default for name, item in all_hyperparameters().items()}
-        counts = ("num_gpus", "num_nodes", "batch_size", "gradient_accumulation_steps")
-        each, nodes, batch_size, accumulated = (int(str(settings.get(name, 1))) for name in counts)
-        parts = tuple(settings.get(name, defaults.get(name)) for name in TRAINABLE_PARTS)
-        return cls(device, each * nodes if on_gpu else 0, batch_size * accumulated, parts)
+        counts = [int(str(settings.get(name, 1))) for name in SETTINGS_OF_A_STEP]
+        known = all_hyperparameters()
+        parts = tuple(settings.get(name, known[name].default) for name in TRAINABLE_PARTS)
+        return cls(device, math.prod(counts[2:]) if on_gpu else 0, math.prod(counts[:2]), parts)
 
     def distance(self, wanted: "Setup") -> tuple[bool, int, float, bool]:
         """Device first, then trained parts, then batch size, then number of GPUs."""
@@ -62,8 +66,7 @@ class Setup(NamedTuple):
 class Measured(NamedTuple):
     """The speed of one finished run, over all of its GPUs."""
 
-    trainer: str
-    base_model: str
+    kind: tuple[str, str]  # Trainer and base model
     setup: Setup
     name: str
     when: str
@@ -90,37 +93,36 @@ class Speeds:
     """The speeds of finished runs, for a device by its name; '' where it is not known."""
 
     def __init__(self, measured: Iterable[Measured], device: str = "") -> None:
-        self._device, self._measured = device, list(measured)
+        self._device, self._measured = device, grouped(measured, lambda item: item.kind)
         self._nearest = cache(self._estimate)
 
     @classmethod
     def of_store(cls, store: Store, device: str | None = None) -> "Speeds":
         """Those of every finished run of a store, for this machine's device where left out."""
-        return cls(_of_store(store), device or this_device() or "")
+        return cls(_of_store(store), device or this_device())
 
     @classmethod
     def of_runs(cls, runs: Iterable[Run], store: Store | None = None) -> "Speeds":
         """Those of the given finished runs, and of a store's where they have none to resemble."""
         measured = [item for run in runs if run.finished for item in _of_run(run)]
-        kinds = {(item.trainer, item.base_model) for item in measured}
+        kinds = {item.kind for item in measured}
         others = _of_store(store) if store else ()
-        measured += [item for item in others if (item.trainer, item.base_model) not in kinds]
-        return cls(measured, this_device() or "" if store else "")
+        measured += [item for item in others if item.kind not in kinds]
+        return cls(measured, this_device() if store else "")
 
     def estimate(self, trainer: str, base_model: str, settings: Settings) -> Estimate | None:
         """From the nearest runs of this trainer and base model, in proportion to their GPUs."""
-        return self._nearest(trainer, base_model, Setup.of(settings, self._device))
+        return self._nearest((trainer, base_model), Setup.of(settings, self._device))
 
     def hours(self, trainer: str, base_model: str, settings: Settings) -> float | None:
         """GPU-hours of a whole run, or hours of the CPU; None where no run tells."""
-        samples = samples_of(settings)
-        estimate = self.estimate(trainer, base_model, settings) if samples else None
-        return estimate.hours(samples) if estimate and samples else None
+        if not (samples := samples_of(settings)):
+            return None
+        estimate = self.estimate(trainer, base_model, settings)
+        return estimate.hours(samples) if estimate else None
 
-    def _estimate(self, trainer: str, base_model: str, wanted: Setup) -> Estimate | None:
-        kind = trainer, base_model
-        measured = [item for item in self._measured if (item.trainer, item.base_model) == kind]
-        if not measured:
+    def _estimate(self, kind: tuple[str, str], wanted: Setup) -> Estimate | None:
+        if not (measured := self._measured.get(kind)):
             return None
         setup = min(measured, key=lambda item: item.setup.distance(wanted)).setup
         runs = [item for item in measured if item.setup == setup]
@@ -135,14 +137,14 @@ class Speeds:
         )
 
 
-def this_device() -> str | None:
-    """``cpu``, or the name of the first GPU to train on; None where it has none to tell."""
+def this_device() -> str:
+    """``cpu``, or the name of the first GPU to train on; '' where it has none to tell."""
     with suppress(Gr00tAssetsError):
         if CPU in (chosen := slots_by_device()):
             return CPU
         models = {gpu.name: gpu.model for gpu in read_gpus()}
-        return next((models[name] for name in chosen if name in models), None)
-    return None
+        return next((models[name] for name in chosen if name in models), "")
+    return ""
 
 
 def manifests(store: Store) -> Iterator[tuple[Path, Manifest]]:
@@ -160,17 +162,14 @@ def _of_store(store: Store) -> Iterator[Measured]:
             with suppress(Gr00tAssetsError, OSError, ValueError):
                 setup = Setup.of(spec_settings(folder / SPEC), run.device, run.gpu_seconds > 0)
                 kind = run.trainer, run.base_model
-                yield Measured(*kind, setup, run.experiment, run.finished_at, speed)
+                yield Measured(kind, setup, run.experiment, run.finished_at, speed)
 
 
 def _of_run(run: Run) -> Iterator[Measured]:
     if run.samples_per_second and run.settings.get("batch_size"):
         manifest = run.stored.manifest if run.stored else None
-        yield Measured(
-            run.data.get("trainer", "").partition(" ")[0],
-            run.data.get("base model", "").partition(" at ")[0],
-            Setup.of(run.settings, manifest.device if manifest else "", run.gpu_hours != 0),
-            run.name,
-            manifest.finished_at if manifest else run.started_at,
-            run.samples_per_second,
-        )
+        device, when = (manifest.device, manifest.finished_at) if manifest else ("", run.started_at)
+        trainer = run.data.get("trainer", "").partition(" ")[0]
+        base_model = run.data.get("base model", "").partition(" at ")[0]
+        setup = Setup.of(run.settings, device, run.gpu_hours != 0)
+        yield Measured((trainer, base_model), setup, run.name, when, run.samples_per_second)

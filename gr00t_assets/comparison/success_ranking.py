@@ -1,14 +1,14 @@
 """Configurations by their success in rollouts; whether loss and open-loop error agree with it."""
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product, zip_longest
+from statistics import mode
 from typing import NamedTuple
 
 from gr00t_assets.comparison.curves import Loss
-from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.run import grouped
 from gr00t_assets.comparison.statistics.factors import Configuration
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass, RankedConfiguration
 from gr00t_assets.comparison.statistics.success import (
@@ -104,16 +104,14 @@ class RolledConfiguration:
 class SuccessRanking:
     """The configurations that were rolled out in one environment, most success first; not none.
 
-    Success may be set side by side across comparability classes: the environment is the same
-    whatever a policy was trained on. ``between`` is what runs of one configuration differ by, and
-    ``agreements`` are told within a class: of loss, and of open-loop error where known.
+    Success may be set side by side across comparability classes: the environment is the same.
     """
 
     environment: str
     environment_hash: str
     rows: tuple[RolledConfiguration, ...]
-    between: BetweenRuns
-    agreements: tuple[SuccessAgreement, ...]
+    between: BetweenRuns  # What runs of one configuration differ by
+    agreements: tuple[SuccessAgreement, ...]  # In a class: of loss, of open-loop error where known
 
     @property
     def headline(self) -> str:
@@ -146,8 +144,8 @@ class SuccessRanking:
     @property
     def agreement(self) -> SuccessAgreement:
         """Whether a lower loss meant more success: of the class with most configurations."""
-        classes = Counter(row.class_id for row in self.rows).most_common(1)
-        return next(item for item in self.agreements if item.class_id == classes[0][0])
+        largest = mode(row.class_id for row in self.rows)
+        return next(item for item in self.agreements if item.class_id == largest)
 
     @property
     def limits(self) -> list[str]:
@@ -177,50 +175,45 @@ class SuccessRanking:
 
 def success_rankings(
     classes: Sequence[ComparabilityClass],
-    rollouts: Mapping[str, Sequence[Rollouts]],
-    evaluations: Mapping[str, Evaluation],
+    rollouts: Mapping[str, Sequence[Rollouts]],  # Of final weights, by run id
+    evaluations: Mapping[str, Evaluation],  # By run id
 ) -> tuple[SuccessRanking, ...]:
-    """One for each version of an environment, that with most configurations first.
-
-    ``rollouts`` of final weights and ``evaluations`` are by run id.
-    """
-    environments = sorted({_environment(one) for of_run in rollouts.values() for one in of_run})
-    rankings = [_ranking(classes, rollouts, evaluations, item) for item in environments]
+    """One for each version of an environment, that with most configurations first."""
+    every = [(run_id, item) for run_id, items in rollouts.items() for item in items]
+    groups = grouped(every, lambda pair: (pair[1].environment, pair[1].environment_hash))
+    rankings = [
+        _ranking(classes, dict(reversed(pairs)), evaluations, environment)
+        for environment, pairs in sorted(groups.items())
+    ]
     return tuple(sorted(filter(None, rankings), key=lambda ranking: -len(ranking.rows)))
 
 
 def _ranking(
     classes: Sequence[ComparabilityClass],
-    rollouts: Mapping[str, Sequence[Rollouts]],
+    rollouts: Mapping[str, Rollouts],
     evaluations: Mapping[str, Evaluation],
     environment: tuple[str, str],
 ) -> SuccessRanking | None:
-    def of_seed(runs: Sequence[Run]) -> Rollouts | None:
-        """Of the first run with any: two with one seed are one policy."""
-        every = (one for run in runs for one in rollouts.get(run.run_id, ()))
-        return next((one for one in every if _environment(one) == environment), None)
-
-    rolled = [
-        (item.id, place, by_seed)
-        for item in classes
-        for place in item.ranking
-        if (by_seed := tuple(filter(None, map(of_seed, Configuration(place.runs, {}).by_seed))))
-    ]
+    rolled = []
+    for class_id, place in [(item.id, place) for item in classes for place in item.ranking]:
+        seeds = Configuration(place.runs, {}).by_seed
+        # Two runs with one seed are one policy: the first with rollouts counts.
+        known = [[rollouts[x.run_id] for x in runs if x.run_id in rollouts] for runs in seeds]
+        if by_seed := tuple(of_seed[0] for of_seed in known if of_seed):
+            outcomes = tuple(_outcomes(one.policy) for one in by_seed)
+            rolled.append((class_id, place, by_seed, outcomes))
     if not rolled:
         return None
-    runs = [tuple(_outcomes(one.policy) for one in by_seed) for _, _, by_seed in rolled]
-    between = between_runs(runs)
+    between = between_runs([runs for *_, runs in rolled])
     rows = []
-    for (class_id, place, by_seed), members in zip(rolled, runs, strict=True):
-        success = SuccessEstimate(members, between)
+    for class_id, place, by_seed, runs in rolled:
+        success = SuccessEstimate(runs, between)
         baselines = _baselines(success, by_seed[0])
         rows.append(RolledConfiguration(place, class_id, by_seed, success, baselines))
     rows.sort(key=lambda row: -row.success.rate)
     pairs = [None, *against_first([row.success for row in rows])]
-    rows = [
-        replace(row, place=place, against_first=pair)
-        for place, (row, pair) in enumerate(zip_longest(rows, pairs), start=1)
-    ]
+    placed = enumerate(zip_longest(rows, pairs), start=1)
+    rows = [replace(row, place=place, against_first=pair) for place, (row, pair) in placed]
     agreements = []
     for class_id, measure in product([item.id for item in classes], MEASURES):
         of_class = [row for row in rows if row.class_id == class_id]
@@ -234,8 +227,8 @@ def _measured(
 ) -> MeasuredSuccess | None:
     value: Loss | ConfigurationError = row.ranked.loss
     if measure != "loss":
-        known = [evaluations[run.run_id] for run in row.ranked.runs if run.run_id in evaluations]
-        known = [[evaluation] for evaluation in known if evaluation.held_out]
+        evaluated = (evaluations.get(run.run_id) for run in row.ranked.runs)
+        known = [[evaluation] for evaluation in evaluated if evaluation and evaluation.held_out]
         if not known:
             return None
         value = configuration_error(known)
@@ -255,7 +248,3 @@ def _baselines(success: SuccessEstimate, rollouts: Rollouts) -> tuple[BaselineVe
 
 def _outcomes(episodes: Sequence[EpisodeOutcome]) -> Outcomes:
     return {episode.seed: episode.success for episode in episodes}
-
-
-def _environment(rollouts: Rollouts) -> tuple[str, str]:
-    return rollouts.environment, rollouts.environment_hash

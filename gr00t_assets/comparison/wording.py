@@ -8,15 +8,14 @@ from typing import Any
 
 import yaml
 
-from gr00t_assets.comparison.run import Change, Run
+from gr00t_assets.comparison.run import Change, Run, grouped
 from gr00t_assets.comparison.statistics.factors import Configuration, Spread
 from gr00t_assets.comparison.statistics.ranking import RankedConfiguration
 from gr00t_assets.core.text import counted, shown_setting
 
 SENTENCES: dict[str, dict[str, str]] = yaml.safe_load(
     Path(__file__).with_name("sentences.yaml").read_text(encoding="utf-8")
-)
-"""What is said, for ``str.format``, by its kind and what it is said of."""
+)  # What is said, for ``str.format``, by its kind and what it is said of
 
 
 def chance_words(chance: float) -> str:
@@ -64,15 +63,13 @@ def hours_unit(runs: Sequence[Run]) -> str:
 
 
 MOST_TIMES = 10.0  # An interval whose high end is more times its low end says nothing
-_COUNT = "{:,.0f}".format
 _SHOWN: dict[str, Callable[[Any], str]] = {
-    **dict.fromkeys(("logged_step", "max_steps", "samples_seen"), _COUNT),
-    "epochs": lambda value: f"{value:.2f}" if value < 100 else _COUNT(value),
-    "samples_per_second": lambda value: _COUNT(value) if value >= 100 else f"{value:.1f}",
+    **dict.fromkeys(("logged_step", "max_steps", "samples_seen"), "{:,.0f}".format),
+    "epochs": lambda value: f"{value:.2f}" if value < 100 else f"{value:,.0f}",
+    "samples_per_second": lambda value: f"{value:,.0f}" if value >= 100 else f"{value:.1f}",
     **dict.fromkeys(("gpu_hours", "cpu_hours"), hours_words),
     "chance_best": chance_words,
-}
-"""By column how a value is written; any other is written as in a sweep file."""
+}  # By column how a value is written; any other is written as in a sweep file
 
 
 def _is_missing(value: Any) -> bool:
@@ -201,13 +198,12 @@ def said_once(said: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
         >>> said_once([("a", ["One seed.", "No GPU."]), ("b", ["One seed."])])
         ['One seed.', 'a: No GPU.']
     """
-    names: dict[str, list[str]] = {}
-    for name, sentences in said:
-        for sentence in sentences:
-            names.setdefault(sentence, []).append(name)
+    pairs = [(name, sentence) for name, sentences in said for sentence in sentences]
     return [
-        sentence if len(of) == len(said) else f"{names_in_words(of, 4)}: {sentence}"
-        for sentence, of in names.items()
+        sentence
+        if len(of) == len(said)
+        else f"{names_in_words([name for name, _ in of], 4)}: {sentence}"
+        for sentence, of in grouped(pairs, lambda pair: pair[1]).items()
     ]
 
 
@@ -219,10 +215,8 @@ def run_loss_words(run: Run) -> str:
 def loss_words(runs: Sequence[Run]) -> str:
     """The loss of replicates with its error: within the run of one, their mean of several."""
     losses = [run.loss for run in runs if run.loss]
-    if not losses:
-        return "none"
-    if len(losses) == 1:
-        return loss_text(losses[0].mean, losses[0].standard_error)
+    if len(losses) < 2:
+        return loss_text(losses[0].mean, losses[0].standard_error) if losses else "none"
     logs = [math.log(loss.mean) for loss in losses]
     errors = [loss.standard_error / loss.mean for loss in losses if loss.standard_error is not None]
     mean, within = math.exp(fmean(logs)), math.hypot(*errors) / len(logs)
@@ -264,15 +258,13 @@ def status_words(run: Run) -> str:
 
 def not_ranked_reason(run: Run) -> str:
     """Why a run is not ranked, with what is known of its loss and its author's note."""
-    parts = [status_words(run)]
+    loss = "no loss" if run.status != "finished" else ""
     if run.loss:
         kind = f"a mean over {run.loss.samples:,} samples"
         if run.loss.kind == "one logged value":
             kind = "one logged value of a noisy curve, not smoothed"
-        parts.append(f"its loss on the way, {run_loss_words(run)}, is {kind}")
-    elif run.status != "finished":
-        parts.append("no loss")
-    parts += [*filter(None, [run.note]), *run.problems]
+        loss = f"its loss on the way, {run_loss_words(run)}, is {kind}"
+    parts = filter(None, [status_words(run), loss, run.note, *run.problems])
     return "; ".join(part.rstrip(".") for part in parts) + "."
 
 

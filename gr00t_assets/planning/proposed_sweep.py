@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -26,94 +26,64 @@ from gr00t_assets.experiments.sweep_file import BEST
 from gr00t_assets.experiments.sweeps import load_sweep
 
 _WIDTH = 98
-
-_SHORT = {
-    "learning_rate": "lr",
-    "batch_size": "b",
-    "max_steps": "s",
-    "warmup_ratio": "warmup",
-    "weight_decay": "wd",
-    "lr_scheduler_type": "",
-    "seed": "seed",
-}
+_SHORT = {"learning_rate": "lr", "batch_size": "b", "max_steps": "s", "warmup_ratio": "warmup",
+          "weight_decay": "wd", "lr_scheduler_type": "", "seed": "seed"}  # fmt: skip
 
 DEFAULT_NAME = "next"  # What a proposed sweep is called where no name is asked for
 
 
 def propose(
-    runs: Path | None,
+    runs: Path | None,  # A table; runs of the store, or of one sweep, where left out
     sweep: str | None,
     question: str | None,
     name: str | None = None,
-    references: bool = False,
+    references: bool = False,  # Have the runs that the new ones are held against made as well
 ) -> str:
     """The text of a sweep file that settles what is open, or what one question asks.
-
-    Args:
-        runs: A table of runs; those of the store, or of one sweep, where left out.
-        name: Of the sweep; ``DEFAULT_NAME`` where left out.
-        references: Have the runs that the new ones are held against made as well.
 
     Raises:
         ComparisonError: The table is wrong, there is no such factor, or nothing is to be proposed.
         SweepError: There is no such sweep.
     """
     factor = question if question in (None, BEST) else factor_named(question)
-    compared = chosen_runs(runs, [sweep] if sweep else [], imported=False)
+    compared = chosen_runs(runs, [sweep] if sweep else [])
     speeds = Speeds.of_runs(compared, Store.from_environment())
     proposed = proposals(compared, question=factor, speeds=speeds)
-    if references:
-        proposed = with_references(proposed, speeds)
-    return sweep_text(name or DEFAULT_NAME, proposed, taken_names())
+    held_against = _references(proposed)
+    if references and held_against:
+        again = "{} ({}) once more, made here, to hold the others against."
+        extra = [ProposedExperiment(x, {}, again.format(x.name, x.run_id)) for x in held_against]
+        questions = tuple(dict.fromkeys(name for item in proposed for name in item.questions))
+        reason = "the runs that the others are held against."
+        first = Proposal(questions, "control", reason, tuple(extra)).with_hours(speeds)
+        proposed.insert(0, first)
+    return _sweep_text(name or DEFAULT_NAME, proposed)
 
 
 def check_sweep(file: Path, runs: Path | None) -> Iterator[tuple[str, bool]]:
     """By experiment how far it is from the nearest run, in words, and whether it is one."""
-    sweep = load_sweep(file, read_project().datasets)
-    known = chosen_runs(runs, imported=False)
-    for experiment in sweep.experiments:
-        others = [
-            run for run in known if not (run.source == "store" and run.name == experiment.name)
-        ]
+    known = chosen_runs(runs)
+    for experiment in load_sweep(file, read_project().datasets).experiments:
+        name = experiment.name
+        others = [run for run in known if not (run.source == "store" and run.name == name)]
         text, equal = proposal_words(experiment, others)
-        yield f"{experiment.name}: {text}", equal
+        yield f"{name}: {text}", equal
 
 
-def with_references(proposed: Sequence[Proposal], speeds: Speeds) -> list[Proposal]:
-    """The proposals with the runs that they are held against, to be made here too, each once."""
-    again = "{} ({}) once more, made here, to hold the others against."
-    extra = [
-        ProposedExperiment(run, {}).told(again.format(run.name, run.run_id), speeds)
-        for run in _references(proposed)
-    ]
-    if not extra:
-        return list(proposed)
-    questions = tuple(dict.fromkeys(name for item in proposed for name in item.questions))
-    reason = "the runs that the others are held against."
-    return [Proposal(questions, "control", reason, tuple(extra)), *proposed]
-
-
-def sweep_text(name: str, proposed: Sequence[Proposal], taken: Collection[str] = ()) -> str:
-    """A sweep file of proposed experiments, with the reason of each and what it will cost.
-
-    Names of experiments begin with that of the sweep, and are none of those that are taken.
-
-    Raises:
-        ComparisonError: There is nothing to propose.
-    """
+def _sweep_text(name: str, proposed: Sequence[Proposal]) -> str:
     every = [experiment for item in proposed for experiment in item.experiments]
     if not every:
         none = "no question about these runs is open: each factor that varies has an answer"
         reasons = [f"{_title(item)}: {item.reason}" for item in proposed] or [none]
         raise ComparisonError(name, "there is no experiment to propose.", reasons)
     origins = [origin_of(experiment.reference) for experiment in every]
-    usual, common, names = max(origins, key=origins.count), _common(every), set(taken)
+    usual, common, names = max(origins, key=origins.count), _common(every), taken_names()
     defaults = {**usual, "hyperparameters": common}
     parts = [*_head(name, proposed), sweep_yaml({"tags": [name], "defaults": defaults})]
     parts.append("experiments:")
     for item in proposed:
         if item.experiments:
-            cost = hours_words(item.gpu_hours, [item])
+            cost = _cost(item.gpu_hours, [item])
             parts += _comment(f"{_title(item)}: {item.reason} {cost}", "  ")
         for experiment in item.experiments:
             origin = origin_of(experiment.reference)
@@ -129,8 +99,7 @@ def sweep_text(name: str, proposed: Sequence[Proposal], taken: Collection[str] =
     return "\n".join(parts).rstrip("\n") + "\n"
 
 
-def hours_words(hours: float | None, proposed: Iterable[Proposal]) -> str:
-    """What proposals cost, in a sentence."""
+def _cost(hours: float | None, proposed: Iterable[Proposal]) -> str:
     if hours is None:
         return "GPU-hours unknown: no run like it has a speed."
     return f"About {hours:.2g} {hours_unit(_references(proposed))}."
@@ -147,23 +116,15 @@ def _head(name: str, proposed: Sequence[Proposal]) -> Iterator[str]:
     hours = [item.gpu_hours for item in proposed if item.experiments]
     total = None if None in hours else sum(filter(None, hours))
     noun = "experiment that tells" if len(every) == 1 else "experiments that tell"
-    yield from _comment(
-        f"{name}: {len(every)} {noun} of {questions}. {hours_words(total, proposed)}"
-    )
+    yield from _comment(f"{name}: {len(every)} {noun} of {questions}. {_cost(total, proposed)}")
     yield from _comment(f"gr00t-assets sweep plan {name} shows what it would run.")
-    unknown = dict.fromkeys(
-        setting
-        for experiment in every
-        for setting in _model(experiment).model_fields
-        if setting not in experiment.settings
-    )
-    if unknown:
+    told = ((_model(experiment).model_fields, experiment.settings) for experiment in every)
+    if unknown := dict.fromkeys(name for fields, own in told for name in fields if name not in own):
         yield from _comment(
             "The runs behind it do not tell these settings, which have the script's defaults here: "
             f"{', '.join(unknown)}."
         )
-    imported = sorted({run.run_id for run in _references(proposed) if run.source != "store"})
-    if imported:
+    if imported := sorted(x.run_id for x in _references(proposed) if x.source != "store"):
         yield from _comment(
             f"Held against imported runs ({', '.join(imported)}): a run made here is of their "
             "class only with the same trainer and the same frames. With --references those runs "
@@ -184,9 +145,7 @@ def _slug(experiment: ProposedExperiment) -> str:
     parts = [experiment.reference.name]
     for name, value in experiment.changes.items():
         if name in _SHORT:
-            text = str(value)
-            if isinstance(value, int | float):
-                text = text.lower() if isinstance(value, bool) else short_value(value)
+            text = short_value(value) if isinstance(value, int | float) else str(value)
             parts.append(f"{_SHORT[name]}{text}")
     if any(name.startswith(("tune_", "lora_")) for name in experiment.changes):
         parts.append("parts")
@@ -202,10 +161,8 @@ def _fresh(name: str, names: set[str]) -> str:
 
 
 def _comment(text: str, indent: str = "") -> list[str]:
-    lead = f"{indent}# "
-    return textwrap.wrap(
-        " ".join(text.split()), _WIDTH, initial_indent=lead, subsequent_indent=lead
-    )
+    lead, text = f"{indent}# ", " ".join(text.split())
+    return textwrap.wrap(text, _WIDTH, initial_indent=lead, subsequent_indent=lead)
 
 
 def _model(experiment: ProposedExperiment) -> Any:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from gr00t_assets.comparison.all_runs import from_stored_run
 from gr00t_assets.comparison.run import Run
@@ -23,7 +23,6 @@ from gr00t_assets.runs.stored_run import read_runs
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
-    from optuna.trial import FrozenTrial
 
 STARTUP = 5  # Finished runs that the model of the losses needs
 _TRIES = 200
@@ -36,11 +35,7 @@ random:
     learning_rate: {{distribution: log_uniform, low: 1e-5, high: 1e-3}}"""
 
 Objective = Literal["loss", "open-loop"]
-
 _OBJECTIVES: dict[Objective, str] = {"loss": "loss", "open-loop": "held-out open-loop error"}
-
-State = Literal["finished", "pruned", "running", "failed"]
-"""``running`` is also what has been asked for and has not begun."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +57,19 @@ class SearchSpace:
                 values[name] = min(choice.high, max(choice.low, shown))
         return values
 
-    def contains(self, settings: Mapping[str, Any]) -> bool:
-        """Whether a run with these settings could have been drawn; its seed is free."""
+    def fits(self, run: Run) -> bool:
+        """Whether a run could have been drawn; its data, model and fixed values are the same."""
+        settings: Mapping[str, Any] = run.settings
+        if run.stored is None or not settings or run.stored.experiment.continue_from is not None:
+            return False
+        experiment, defaults = run.stored.experiment, self.content.defaults
+        fields = ("dataset", "trainer", "base_model", "base_model_revision")
+        if any(getattr(experiment, name) != getattr(defaults, name) for name in fields):
+            return False
         free = {"seed", *self.choices, *IMMATERIAL} - SHARES_OF_A_STEP
+        if any(settings.get(x) != value for x, value in self.fixed.items() if x not in free):
+            return False
         return all(
-            settings.get(name) == value for name, value in self.fixed.items() if name not in free
-        ) and all(
             choice.low <= settings[name] <= choice.high
             if isinstance(choice, Distribution)
             else settings[name] in choice
@@ -79,7 +81,7 @@ class SearchedRun(NamedTuple):
     """One run as the search takes it: its searched values, and what is to be low."""
 
     name: str
-    state: State
+    state: str  # ``finished``, ``pruned``, ``failed``, or ``running``: begun, or only asked for
     values: dict[str, Any]
     objective: float | None
     samples: int
@@ -106,17 +108,15 @@ def suggest_sweep(
     """A list of experiments to paste, as YAML, or the sweep file ``out``; and what it rests on.
 
     Raises:
-        SweepError: There is no such sweep, it has no ``random`` section, or nothing is left to
-            suggest.
+        SweepError: There is no such sweep, it has no ``random`` section, or nothing is left.
     """
-    space = read_space(name)
-    store = Store.from_environment()
+    space, store = read_space(name), Store.from_environment()
     sweeps = [space.sweep, *read_project().sweeps.values()]
     experiments = {item.name: item for sweep in sweeps for item in sweep.experiments}
     runs = [from_stored_run(run) for run in read_runs(list(experiments.values()), store)]
     evidence = gather(space, runs, store, objective)
     suggestions = suggest(space, evidence, wanted, seed)
-    basis = _basis(space, evidence, len(suggestions), objective)
+    basis = _basis(space.sweep.name, evidence, len(suggestions), objective)
     if len(suggestions) < wanted:
         basis.append("no other combinations are left")
     hypothesis = "Drawn at random from the sweep's choices, before a search can tell more."
@@ -151,11 +151,9 @@ def read_space(name: str) -> SearchSpace:
     raw = load_yaml(sweep.file, SweepError).data
     content = SweepFile.model_validate(raw)
     if content.random is None:
-        raise SweepError(
-            shown_path(sweep.file),
-            "it has no 'random' section, which says what to search and between which bounds.",
-            ["give one, such as", *_RANDOM.format(sweep.name).splitlines()],
-        )
+        problem = "it has no 'random' section, which says what to search and between which bounds."
+        example = ["give one, such as", *_RANDOM.format(sweep.name).splitlines()]
+        raise SweepError(shown_path(sweep.file), problem, example)
     model = hyperparameters_model(sweep.experiments[0].trainer)
     searched: dict[str, Choice] = {}
     for key, choice in content.random.hyperparameters.items():
@@ -171,19 +169,16 @@ def gather(space: SearchSpace, runs: Sequence[Run], store: Store, objective: Obj
 
     A run takes part where its dataset, trainer, base model and every hyperparameter that is not
     searched are those of the sweep's defaults; seeds may differ. Of finished runs of several
-    classes (another version of the data or the trainer, frames not verified) the largest is taken.
-
-    ``runs`` are of every experiment of the store, those not run included.
+    classes the largest is taken. ``runs`` are of every experiment, those not run included.
     """
-    fitting = [run for run in runs if not run.stale and _fits(run, space)]
+    fitting = [run for run in runs if not run.stale and space.fits(run)]
     classes = Counter(run.comparable for run in fitting if run.finished)
     chosen = classes.most_common(1)[0][0] if classes else None
     searched: list[SearchedRun] = []
     others = not_evaluated = 0
     for run in fitting:
-        state: State = "running"
-        if run.finished or run.status in ("pruned", "failed"):
-            state = cast(State, "finished" if run.finished else run.status)
+        state = run.status if run.status in ("pruned", "failed") else "running"
+        state = "finished" if run.finished else state
         if state in ("finished", "pruned") and run.comparable != chosen:
             others += run.finished
             continue
@@ -207,14 +202,23 @@ def suggest(space: SearchSpace, evidence: Evidence, wanted: int, seed: int) -> l
         SweepError: No other values are left than those of runs that there are.
     """
     import optuna
+    from optuna.trial import TrialState, create_trial
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP, constant_liar=True)
     study = optuna.create_study(direction="minimize", sampler=sampler)
     distributions = {name: _distribution(choice) for name, choice in space.choices.items()}
     for run in sorted(evidence.runs, key=lambda run: (run.name, str(sorted(run.values.items())))):
-        if trial := _trial(run, distributions):
-            study.add_trial(trial)
+        result: dict[str, Any] = {"value": run.objective}
+        if run.state == "running":
+            result = {"state": TrialState.RUNNING}
+        elif run.state == "pruned" and run.objective is not None:
+            reached = {run.samples: run.objective}
+            result = {"state": TrialState.PRUNED, "intermediate_values": reached}
+        elif run.state != "finished":
+            continue
+        trial = create_trial(params=run.values, distributions=distributions, **result)
+        study.add_trial(trial)
     taken = [run.values for run in evidence.runs]
     suggestions: list[dict[str, Any]] = []
     for _ in range(_TRIES * wanted):
@@ -224,11 +228,9 @@ def suggest(space: SearchSpace, evidence: Evidence, wanted: int, seed: int) -> l
         if len(suggestions) == wanted:
             break
     if not suggestions:
-        raise SweepError(
-            space.sweep.name,
-            "every combination of its choices has a run already.",
-            ["widen the bounds of its 'random' section, or search another hyperparameter"],
-        )
+        remedy = "widen the bounds of its 'random' section, or search another hyperparameter"
+        problem = "every combination of its choices has a run already."
+        raise SweepError(space.sweep.name, problem, [remedy])
     return suggestions
 
 
@@ -239,49 +241,22 @@ def _distribution(choice: Choice) -> "BaseDistribution":
         return distributions.CategoricalDistribution(choice)
     if choice.distribution == "int_uniform":
         return distributions.IntDistribution(int(choice.low), int(choice.high))
-    return distributions.FloatDistribution(
-        choice.low, choice.high, log=choice.distribution == "log_uniform"
-    )
-
-
-def _trial(run: SearchedRun, distributions: "dict[str, BaseDistribution]") -> "FrozenTrial | None":
-    from optuna.trial import TrialState, create_trial
-
-    content: dict[str, Any] = {"params": run.values, "distributions": distributions}
-    if run.state == "finished":
-        return create_trial(value=run.objective, **content)
-    if run.state == "running":
-        return create_trial(state=TrialState.RUNNING, **content)
-    if run.state == "pruned" and run.objective is not None:
-        reached = {run.samples: run.objective}
-        return create_trial(state=TrialState.PRUNED, intermediate_values=reached, **content)
-    return None
-
-
-def _fits(run: Run, space: SearchSpace) -> bool:
-    if run.stored is None or not run.settings or run.stored.experiment.continue_from is not None:
-        return False
-    experiment, defaults = run.stored.experiment, space.content.defaults
-    fields = ("dataset", "trainer", "base_model", "base_model_revision")
-    equal = all(getattr(experiment, name) == getattr(defaults, name) for name in fields)
-    return equal and space.contains(run.settings)
+    is_log = choice.distribution == "log_uniform"
+    return distributions.FloatDistribution(choice.low, choice.high, log=is_log)
 
 
 def _objective(run: Run, store: Store, objective: Objective) -> float | None:
     if objective == "loss" or not run.finished or run.stored is None:
         return run.loss.mean if run.loss else None
-    directory = store.run_directory(run.name, run.stored.config_hash or "")
-    evaluation = readable_evaluation(directory)
+    evaluation = readable_evaluation(store.run_directory(run.name, run.stored.config_hash or ""))
     return evaluation.held_out.error.mean if evaluation and evaluation.held_out else None
 
 
-def _basis(
-    space: SearchSpace, evidence: Evidence, suggested: int, objective: Objective
-) -> list[str]:
+def _basis(sweep: str, evidence: Evidence, suggested: int, objective: Objective) -> list[str]:
     finished = evidence.finished
     pending = sum(run.state == "running" for run in evidence.runs)
     lines = [
-        f"{space.sweep.name}: {suggested} suggestions from {len(finished)} finished runs, by "
+        f"{sweep}: {suggested} suggestions from {len(finished)} finished runs, by "
         f"{_OBJECTIVES[objective]}; {pending} more are not over"
     ]
     if finished:

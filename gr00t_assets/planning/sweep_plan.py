@@ -111,21 +111,17 @@ def named_sweep(name: str) -> Sweep:
     Raises:
         SweepError: There is no such sweep, or its file is wrong.
     """
-    if name.endswith((".yaml", ".yml")):
-        return load_sweep(Path(name), read_project().datasets)
-    return find_sweep(name, read_project().sweeps)
+    project, is_file = read_project(), name.endswith((".yaml", ".yml"))
+    return load_sweep(Path(name), project.datasets) if is_file else find_sweep(name, project.sweeps)
 
 
 def make_plan(sweep: Sweep, store: Store, device: str | None = None) -> SweepPlan:
     """Hold a sweep against a store; its runs tell the speed on a device, this machine's if None."""
-    runs: dict[str, StoredRun] = {}
     stored = read_runs(sweep.experiments, store, curves=False)
-    for run in stored:
-        runs.setdefault(run.name, run)
+    runs = {run.name: run for run in reversed(stored)}  # The first of each name
     speeds = Speeds.of_store(store, device)
     lengths = {name: training_rows(name, store) for name in sweep.datasets}
-    missing = any(run.status == "missing" for run in runs.values())
-    trained = _trained(store) if missing else {}
+    trained = _trained(store) if any(run.status == "missing" for run in stored) else {}
     rows = []
     for experiment in sweep.experiments:
         run, settings = runs[experiment.name], experiment.hyperparameters
@@ -133,6 +129,7 @@ def make_plan(sweep: Sweep, store: Store, device: str | None = None) -> SweepPla
         epoch, shares = _epoch(experiment, lengths)
         left = max(0, settings.max_steps - _steps_done(experiment, run))
         pruned = run.status == "pruned" and not experiment.pruning
+        kind = experiment.trainer, experiment.base_model
         rows.append(
             PlanRow(
                 experiment=experiment,
@@ -140,9 +137,7 @@ def make_plan(sweep: Sweep, store: Store, device: str | None = None) -> SweepPla
                 samples=samples,
                 samples_left=left * settings.samples_per_step,
                 epochs=samples / epoch if epoch else None,
-                estimate=speeds.estimate(
-                    experiment.trainer, experiment.base_model, settings.model_dump()
-                ),
+                estimate=speeds.estimate(*kind, settings.model_dump()),
                 equal_to=trained.get(run.config_hash or "") if run.status == "missing" else None,
                 shares=shares,
             )
@@ -160,9 +155,8 @@ def _epoch(
     weights = [dataset.weight for dataset in experiment.datasets]
     balanced = experiment.hyperparameters.weights_count_for_each_row
     shares = sampling_shares(weights, rows, balanced)
-    names = [dataset.name for dataset in experiment.datasets]
-    mixture = dict(zip(names, shares, strict=True)) if len(names) > 1 else {}
-    return epoch_samples(weights, rows, shares), mixture
+    mixture = {x.name: share for x, share in zip(experiment.datasets, shares, strict=True)}
+    return epoch_samples(weights, rows, shares), mixture if len(mixture) > 1 else {}
 
 
 def training_rows(dataset: str, store: Store) -> int | None:
@@ -199,11 +193,7 @@ def _steps_done(experiment: Experiment, run: StoredRun) -> int:
 def next_step(sweep: Sweep, runs: Sequence[Run]) -> NextStep | None:
     """What follows from the runs of a sweep; None of one without ``until``.
 
-    A round is asked for when every run of those before has finished.
-
-    Args:
-        sweep: With the rounds that were asked for.
-        runs: Its own, of any status, as the comparison takes them.
+    A round is asked for when every run of those before has finished; ``runs`` are of any status.
     """
     until = sweep.until
     if until is None:
@@ -221,24 +211,21 @@ def next_step(sweep: Sweep, runs: Sequence[Run]) -> NextStep | None:
 
 
 def _settled(until: Until, runs: Sequence[Run]) -> str | None:
-    """The answer, where the question is settled."""
     if until.question == BEST:
         ranked = [item for item in comparability_classes(runs) if len(item.ranking) > 1]
         settled = bool(ranked) and all(best_is_settled(x, until.confidence) for x in ranked)
         return class_headline(ranked[0]) if settled else None
     effects = all_effects(runs).get(until.question)
-    settled = bool(effects) and is_settled(effects[0], look_level(until.confidence))
+    settled = effects and is_settled(effects[0], look_level(until.confidence))
     return answer(runs, until.question).sentence if settled else None
 
 
 def _next_round(sweep: Sweep, until: Until, runs: Sequence[Run]) -> NextStep:
-    """The round that is asked for, or why none is."""
     question, confidence = until.question, until.confidence
 
     def stopped(why: str) -> NextStep:
         return NextStep(question, f"stopped, open: {why}")
 
-    asked = "which is best" if question == BEST else factor_words(question)
     command = f"gr00t-assets sweep propose --sweep {sweep.name} --question {question}"
     speeds = Speeds.of_runs(runs)
     made = proposals(runs, question=question, speeds=speeds, confidence=confidence)
@@ -246,26 +233,22 @@ def _next_round(sweep: Sweep, until: Until, runs: Sequence[Run]) -> NextStep:
     if proposal is None and made:
         return stopped(f"it needs other runs than further seeds, see {command}")
     if proposal is None:
+        asked = "which is best" if question == BEST else factor_words(question)
         return stopped(f"{MOST_SEEDS} seeds are not likely to settle {asked}")
     experiments = _experiments(sweep, proposal)
     if len(experiments) < len(proposal.experiments):
         return stopped(f"it has not the seeds that are needed, see {command}")
-    spent, hours = [_hours(run) for run in runs], proposal.gpu_hours
+    spent = sum(run.gpu_hours or (run.wall_seconds or 0.0) / 3600 for run in runs)
+    hours, count = proposal.gpu_hours, counted(len(experiments), "run")
     if hours is None:
-        hours = len(experiments) * sum(spent) / len(spent)
-    count = counted(len(experiments), "run")
-    if sum(spent) + hours > until.max_gpu_hours:
+        hours = len(experiments) * spent / len(runs)
+    if spent + hours > until.max_gpu_hours:
         return stopped(
-            f"the next round of {count} takes {hours:.2g} hours, {sum(spent):.2g} are spent, and "
+            f"the next round of {count} takes {hours:.2g} hours, {spent:.2g} are spent, and "
             f"max_gpu_hours is {until.max_gpu_hours:g}"
         )
     words = f"asks for {count}, about {hours:.2g} hours: {proposal.reason}"
     return NextStep(question, words, experiments, hours, proposal)
-
-
-def _hours(run: Run) -> float:
-    """GPU-hours, of the CPU where it had no GPU."""
-    return run.gpu_hours or (run.wall_seconds or 0.0) / 3600
 
 
 def _experiments(sweep: Sweep, proposal: Proposal) -> tuple[Experiment, ...]:
@@ -276,10 +259,8 @@ def _experiments(sweep: Sweep, proposal: Proposal) -> tuple[Experiment, ...]:
     for asked in proposal.experiments:
         like = by_name[asked.reference.name]
         settings = like.hyperparameters.model_copy(update=dict(asked.changes))
-        item = further.get(_identity(like.model_copy(update={"hyperparameters": settings})))
-        if item is not None:
-            found.append(item)
-    return tuple(found)
+        found.append(further.get(_identity(like.model_copy(update={"hyperparameters": settings}))))
+    return tuple(filter(None, found))
 
 
 def _identity(item: Experiment) -> str:

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
-from pydantic import Field, computed_field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from gr00t_assets.comparison.answers.headline import failures, limits
-from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.run import Run, grouped
 from gr00t_assets.comparison.statistics.effects import Effect, Pair, Verdict
 from gr00t_assets.comparison.statistics.factor_tests import all_effects
 from gr00t_assets.comparison.statistics.factors import (
     QUESTIONS,
-    Spread,
     configurations,
     factor_named,
     factor_value,
@@ -52,40 +51,19 @@ class Answer:
     effects: tuple[Effect, ...] = ()  # Of each class, the same first
     limits: tuple[str, ...] = ()  # What it does not cover, one sentence each
 
-    @computed_field
-    @property
-    def estimate(self) -> dict[str, Any] | None:
-        """The effect in the class that says most; None where nothing can be estimated."""
-        effect = self.effects[0] if self.effects else None
-        if effect is None or effect.ratio is None:
-            return None
+    @model_serializer(mode="wrap")
+    def _with_estimate(self, fields: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """In JSON it has the numbers of the class that says most, too."""
+        content = fields(self)
+        first = content["effects"][0] if content["effects"] else {}
+        estimated = first.get("ratio") is not None
         names = ("low", "high", "ratio", "percent", "interval")
-        return {name: getattr(effect, name) for name in names}
-
-    @computed_field
-    @property
-    def p(self) -> float | None:
-        """Of the hypothesis that the factor does nothing there, before it is corrected."""
-        return self.effects[0].p if self.effects else None
-
-    @computed_field
-    @property
-    def p_adjusted(self) -> float | None:
-        """The same, corrected for all the questions of the report."""
-        return self.effects[0].p_adjusted if self.effects else None
-
-    @computed_field
-    @property
-    def spread(self) -> Spread | None:
-        """The residual spread there, and where it comes from."""
-        return self.effects[0].spread if self.effects else None
+        content["estimate"] = {name: first[name] for name in names} if estimated else None
+        return content | {name: first.get(name) for name in ("p", "p_adjusted", "spread")}
 
 
 def answer(runs: Sequence[Run], factor: str) -> Answer:
-    """What the finished ones among the runs say of one factor.
-
-    The factor may be given by another word for it, ``steps`` or ``warm-up``; a column that only
-    this table has is one too.
+    """What the finished runs say of one factor, by any word for it or a column of this table.
 
     Raises:
         ComparisonError: There is no such factor.
@@ -110,19 +88,15 @@ def _answer(runs: Sequence[Run], factor: str, effects: Sequence[Effect]) -> Answ
         sentence = _sentence(effects[0], runs)
     else:
         sentence = _nothing_to_compare(factor, runs)
-    return Answer(
-        factor=factor,
-        question=SENTENCES["questions"].get(factor, f"Does {factor} matter?"),
-        sentence=sentence,
-        verdict=verdict,
-        effects=tuple(effects),
-        limits=limits(runs, effects[:1], factor),
-    )
+    question = SENTENCES["questions"].get(factor, f"Does {factor} matter?")
+    limited = limits(runs, effects[:1], factor)
+    return Answer(factor, question, sentence, verdict, tuple(effects), limited)
 
 
 def _sentence(effect: Effect, runs: Sequence[Run]) -> str:
     factor, spread = effect.factor, f" ({spread_words(effect.spread)})"
     shown, order = _effect_words(effect), partial(order_of, factor)
+    noise = {"spread": spread, "failures": failures(effect, runs)}
     if other := effect.depends_on:
         simple = "; ".join(
             f"at {other} {value_words(item.value)} {_ratio_words(effect, item.ratio)}"
@@ -131,9 +105,7 @@ def _sentence(effect: Effect, runs: Sequence[Run]) -> str:
         )
         hidden = listed([value_words(item.value) for item in effect.at if not item.shown])
         rest = f"; at {hidden} no difference is shown" if hidden else ""
-        return _SENTENCES["depends"].format(
-            other=other, simple=simple, rest=rest, spread=spread, failures=failures(effect, runs)
-        )
+        return _SENTENCES["depends"].format(other=other, simple=simple, rest=rest, **noise)
     if effect.verdict == "controlled":
         claims = [
             f"{factor} {value_words(value)} ends lower than "
@@ -142,9 +114,7 @@ def _sentence(effect: Effect, runs: Sequence[Run]) -> str:
         ]
         claim = listed(claims) or f"{factor} changes the loss, though no two values are told apart"
         equal = "and nothing else changed" if effect.clean else "all else held equal by the model"
-        return _SENTENCES["controlled"].format(
-            claims=claim, effect=shown, equal=equal, spread=spread, failures=failures(effect, runs)
-        )
+        return _SENTENCES["controlled"].format(claims=claim, effect=shown, equal=equal, **noise)
     if effect.verdict == "confounded":
         return _confounded(effect)
     if effect.needed is not None and effect.pair is not None:
@@ -179,28 +149,22 @@ def _confounded(effect: Effect) -> str:
     if pair is None or not pair.confounders:
         also = listed(list(effect.confounders))
         return _SENTENCES["aliased"].format(factor=factor, also=also, series=together)
-    samples = ""
+    samples, also = "", [item for item in pair.changes if item.factor in pair.confounders]
     if equal := pair.equal_samples:
         samples = f"; where both had seen {equal[0]:,} samples it is {times(equal[1])} times"
     pairs = f"the only pair that differs in {factor}"
     if len(effect.runs) > len(pair.runs):
         pairs = f"each pair that differs in {factor} changes more than that; the nearest one"
-    return _SENTENCES["confounded"].format(
-        factor=factor,
-        pairs=pairs,
-        pair=_pair_words(pair),
-        also=in_words([item for item in pair.changes if item.factor in pair.confounders]),
-        samples=samples,
-        series=together,
-    )
+    words = {"pairs": pairs, "pair": _pair_words(pair), "also": in_words(also)}
+    return _SENTENCES["confounded"].format(factor=factor, samples=samples, series=together, **words)
 
 
 def _pair_words(pair: Pair) -> str:
-    sides = []
-    for runs, value in ((pair.low, pair.changes[0].low), (pair.high, pair.changes[0].high)):
-        loss = loss_words(runs)
-        sides.append(f"{group_label(runs)} ({pair.factor} {value_words(value)}, loss {loss})")
-    return " against ".join(sides)
+    change = pair.changes[0]
+    return " against ".join(
+        f"{group_label(runs)} ({pair.factor} {value_words(value)}, loss {loss_words(runs)})"
+        for runs, value in ((pair.low, change.low), (pair.high, change.high))
+    )
 
 
 def _series_words(effect: Effect) -> str:
@@ -209,11 +173,8 @@ def _series_words(effect: Effect) -> str:
     names = [effect.factor, *(pair.confounders if pair else effect.confounders)]
     first = pair.low[0] if pair else effect.runs[0]
     equal = [name for name in material_settings(first) if name not in (*names, "max_steps")]
-    runs = [
-        run
-        for run in effect.runs
-        if run.loss and all(factor_value(run, name) == factor_value(first, name) for name in equal)
-    ]
+    fixed = {name: factor_value(first, name) for name in equal}
+    runs = [x for x in effect.runs if all(factor_value(x, name) == fixed[name] for name in fixed)]
     runs.sort(key=lambda run: run.loss.mean if run.loss else 0.0)
     if len({factor_value(run, effect.factor) for run in runs}) < 3:
         return ""
@@ -226,11 +187,8 @@ def _series_words(effect: Effect) -> str:
 
 
 def _nothing_to_compare(factor: str, runs: Sequence[Run]) -> str:
-    """Where no two finished runs of one class differ in the factor."""
-    values: dict[object, list[Run]] = {}
-    for run in runs:
-        if (value := factor_value(run, factor)) is not None:
-            values.setdefault(value, []).append(run)
+    values = grouped(runs, lambda run: factor_value(run, factor))
+    values.pop(None, None)
     if not values:
         return _SENTENCES["no_value"].format(factor=factor)
     if len(values) == 1:

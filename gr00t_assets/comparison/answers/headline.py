@@ -33,18 +33,18 @@ def cautions(runs: Sequence[Run]) -> list[str]:
     ranked = [item for item in comparability_classes(runs) if item.finished]
     if len(ranked) < 2:
         return [caution for item in ranked for caution in _class_cautions(item.finished)]
-    differ = f"they differ in {', '.join(differing(ranked))}."
     losses = f"Losses of the {len(ranked)} comparability classes are not compared with each other"
-    return [
-        f"{losses}: {differ}",
-        *(f"Class {x.id}: {caution}" for x in ranked for caution in _class_cautions(x.finished)),
-    ]
+    differ = f"{losses}: they differ in {', '.join(differing(ranked))}."
+    of_classes = [f"Class {x.id}: {text}" for x in ranked for text in _class_cautions(x.finished)]
+    return [differ, *of_classes]
 
 
 def limits(runs: Sequence[Run], evidence: Sequence[Effect], factor: str) -> tuple[str, ...]:
     """What a reader needs beside an answer: limits of its evidence, and runs that are left out."""
     behind = [run for effect in evidence for run in effect.runs]
-    return (*_of_any_runs(behind), *_not_told(behind), *_memory(runs, factor), *_left_out(runs))
+    left_out = [f"{label(run)} ({status_words(run)})" for run in runs if not run.finished]
+    more = [f"Left out: {names_in_words(left_out, 6)}."] if left_out else []
+    return (*_of_any_runs(behind), *_not_told(behind), *_memory(runs, factor), *more)
 
 
 def failures(effect: Effect, runs: Sequence[Run]) -> str:
@@ -61,7 +61,17 @@ def failures(effect: Effect, runs: Sequence[Run]) -> str:
 
 
 def _of_any_runs(runs: Sequence[Run]) -> Iterator[str]:
-    yield from (*_frames(runs), *_logged_values(runs), *_single_seeds(runs))
+    for frames, sentence in (("known wrong", "wrong_frames"), ("not verified", "frames")):
+        if names := [label(run) for run in runs if run.frames == frames]:
+            these = "These runs" if frames == "known wrong" else "these runs"
+            which = these if len(names) == len(runs) else names_in_words(names, 6)
+            yield _SENTENCES[sentence].format(which)
+    single = [run for run in runs if run.loss and run.loss.kind == "one logged value"]
+    if samples := {run.loss.samples for run in single if run.loss}:
+        which = "Each loss" if len(single) == len(runs) else f"The loss of {group_label(single)}"
+        ends = dict.fromkeys((f"{min(samples):,}", f"{max(samples):,}"))
+        yield _SENTENCES["logged_values"].format(which, " to ".join(ends))
+    yield from _single_seeds(runs)
     lengths = {run.max_steps for run in runs if run.max_steps and not run.constant_schedule}
     if len(lengths) > 1:
         shown = [f"{length:,}" for length in sorted(lengths)]
@@ -90,14 +100,6 @@ def _class_cautions(runs: Sequence[Run]) -> Iterator[str]:
         yield f"Ranked although a check failed: {'; '.join(failed)}."
 
 
-def _frames(runs: Sequence[Run]) -> Iterator[str]:
-    kinds = (("known wrong", "wrong_frames", "These"), ("not verified", "frames", "these"))
-    for frames, sentence, these in kinds:
-        if names := [label(run) for run in runs if run.frames == frames]:
-            which = f"{these} runs" if len(names) == len(runs) else names_in_words(names, 6)
-            yield _SENTENCES[sentence].format(which)
-
-
 def _epochs(runs: Sequence[Run]) -> Iterator[str]:
     """Runs that have not seen the whole dataset once."""
     below = [(run.epochs, run) for run in runs if run.epochs is not None and run.epochs < 1]
@@ -109,14 +111,6 @@ def _epochs(runs: Sequence[Run]) -> Iterator[str]:
         some = f"{len(below)} of {len(runs)} runs have not"
         which = some if len(below) < len(runs) else "No run has"
         yield f"{which} seen every frame of the dataset once (epochs{of}: {epochs})."
-
-
-def _logged_values(runs: Sequence[Run]) -> Iterator[str]:
-    single = [run for run in runs if run.loss and run.loss.kind == "one logged value"]
-    if samples := {run.loss.samples for run in single if run.loss}:
-        which = "Each loss" if len(single) == len(runs) else f"The loss of {group_label(single)}"
-        ends = dict.fromkeys((f"{min(samples):,}", f"{max(samples):,}"))
-        yield _SENTENCES["logged_values"].format(which, " to ".join(ends))
 
 
 def _single_seeds(runs: Sequence[Run]) -> Iterator[str]:
@@ -143,12 +137,9 @@ def _not_told(runs: Sequence[Run]) -> Iterator[str]:
     """Settings that no table says, so that they may differ unseen."""
     if not runs or any(run.source == "store" for run in runs):
         return
-    names = [
-        factor_words(name)
-        for name in QUESTIONS
-        if name != "seed" and all(factor_value(run, name) in (None, "none known") for run in runs)
-    ]
-    if names:
+    told = {factor for factor in QUESTIONS for run in runs
+            if factor_value(run, factor) not in (None, "none known")}  # fmt: skip
+    if names := [factor_words(x) for x in QUESTIONS if x != "seed" and x not in told]:
         yield _SENTENCES["not_told"].format(names=listed(names))
 
 
@@ -171,17 +162,9 @@ def _memory(runs: Sequence[Run], factor: str) -> Iterator[str]:
         yield "Training other parts to save memory trains another model, in another class."
 
 
-def _left_out(runs: Sequence[Run]) -> Iterator[str]:
-    """Runs that take no part in any contrast."""
-    if names := [f"{label(run)} ({status_words(run)})" for run in runs if not run.finished]:
-        yield f"Left out: {names_in_words(names, 6)}."
-
-
 _CLASSES = 4  # Classes that are told one by one
-_FRAMES = {
-    "known wrong": "they trained on wrong images",
-    "not verified": "their frames are not verified",
-}
+_FRAMES = {"known wrong": "they trained on wrong images",
+           "not verified": "their frames are not verified"}  # fmt: skip
 
 
 def headline(classes: Sequence[ComparabilityClass]) -> str:
@@ -191,11 +174,7 @@ def headline(classes: Sequence[ComparabilityClass]) -> str:
         count = sum(len(item.runs) for item in classes)
         which = "The only run is not" if count == 1 else f"None of {count} runs is"
         return f"{which} finished: there is nothing to rank." if count else "There are no runs."
-    separate = [
-        item
-        for item in classes
-        if item.finished or not any(_may_belong_to(item, other) for other in ranked)
-    ]
+    separate = [x for x in classes if x.finished or not any(_may_be(x, other) for other in ranked)]
     if len(separate) == 1:
         return class_headline(ranked[0])
     varying = differing(separate)
@@ -233,12 +212,12 @@ def class_headline(item: ComparabilityClass) -> str:
 def _too_low(item: ComparabilityClass) -> str:
     """That the lowest of many losses is lower than the same configuration's next run will be."""
     first, count = item.ranking[0], len(item.ranking)
-    interval, known = first.expected_interval, item.spread.degrees >= FEWEST_DEGREES
-    if first.expected is None or interval is None or not known or count < 3:
+    known = item.spread.degrees >= FEWEST_DEGREES and count >= 3
+    if first.expected is None or first.expected_interval is None or not known:
         return ""
     if (percent := 100 * (first.expected / first.loss.mean - 1)) < 1:
         return ""
-    low, high = (f"{end:.3g}" for end in interval)
+    low, high = (f"{end:.3g}" for end in first.expected_interval)
     return (
         f", the lowest of {count} and so probably {percent:.0f} percent too low: expect {low} to "
         f"{high} on average over new seeds"
@@ -248,11 +227,10 @@ def _too_low(item: ComparabilityClass) -> str:
 def doubts(item: ComparabilityClass) -> list[str]:
     """What keeps the best of a class from being known, or is to be said of it where it is."""
     ranking = item.ranking
-    reasons = [f"{ranking[0].survivors}"] if ranking and ranking[0].failed else []
+    reasons = [ranking[0].survivors] if ranking and ranking[0].failed else []
     if len(ranking) < 2:
         return reasons
     first, tied = ranking[0], [first_label(place.runs) for place in ranking if place.tied]
-    repeated = any(len(member.by_seed) > 1 for member in item.members)
     if first.chance_best is not None and item.best is None and tied:
         reasons.append(f"its chance to be the best is {100 * first.chance_best:.0f} percent")
     if tied:
@@ -261,28 +239,24 @@ def doubts(item: ComparabilityClass) -> list[str]:
             reasons.append(f"the noise between runs is not known, so {names} may be as good")
         else:
             reasons.append(f"within noise of it {'is' if len(tied) == 1 else 'are'} {names}")
-    if not repeated:
+    if all(len(member.by_seed) == 1 for member in item.members):
         reasons.append("each ran with one seed")
     elif len(first.runs) == 1 and item.best is None:
         reasons.append("it ran once where others were repeated")
     elif len(first.runs) == 2 and tied and item.spread.deviation is not None:
         reasons.append("it ran twice, which tells little of its own noise")
-    if not tied and (together := _changed_together(item)):
-        names = listed([factor_words(name) for name in together])
-        reasons.append(f"which of {names} makes it so is not known, since they changed together")
+    if not tied:
+        firsts = [configurations(place.runs)[0] for place in ranking[:2]]
+        pairs = [pair for name in firsts[0].material for pair in nearest_pairs(firsts, name)]
+        together = min(([pair.factor, *pair.confounders] for pair in pairs), key=len, default=[])
+        if len(together) > 1:
+            names = listed([factor_words(name) for name in together])
+            not_known = "makes it so is not known, since they changed together"
+            reasons.append(f"which of {names} {not_known}")
     return reasons
 
 
-def _changed_together(item: ComparabilityClass) -> list[str]:
-    """What differs between the first two, where that is more than one factor."""
-    firsts = [configurations(place.runs)[0] for place in item.ranking[:2]]
-    names = [name for name in firsts[0].material if firsts[0].value(name) != firsts[1].value(name)]
-    pairs = [pair for name in names for pair in nearest_pairs(firsts, name)]
-    fewest = min(([pair.factor, *pair.confounders] for pair in pairs), key=len, default=[])
-    return fewest if len(fewest) > 1 else []
-
-
-def _may_belong_to(item: ComparabilityClass, other: ComparabilityClass) -> bool:
+def _may_be(item: ComparabilityClass, other: ComparabilityClass) -> bool:
     """Whether runs that are not over, of which not all is known yet, may turn out to be of it."""
     return all(
         other.comparability.get(name, "").startswith(value)

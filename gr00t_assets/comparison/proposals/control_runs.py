@@ -12,7 +12,7 @@ from gr00t_assets.comparison.run import (
     SETTINGS_OF_A_STEP,
     TRAINABLE_PARTS,
     Run,
-    RunId,
+    grouped,
     samples_of,
     samples_per_step,
     trainable_parts,
@@ -33,7 +33,7 @@ SETTINGS_OF = {"trainable_parts": TRAINABLE_PARTS, "batch_size": SETTINGS_OF_A_S
 class ProposedExperiment:
     """One run that is to be made, like a reference but for some hyperparameters."""
 
-    reference: RunId
+    reference: Run
     changes: Mapping[str, Any]
     reason: str = ""  # What it tells, in one sentence; the hypothesis of the sweep file
     hours: float | None = None  # GPU-hours, or hours of a CPU where it runs on one; None: not known
@@ -43,12 +43,6 @@ class ProposedExperiment:
     def settings(self) -> dict[str, Any]:
         """Every setting: those of the reference, and what differs from them."""
         return {**self.reference.settings, **self.changes}
-
-    def told(self, reason: str, speeds: Speeds) -> "ProposedExperiment":
-        """The same with its reason, and with its hours."""
-        origin = origin_of(self.reference)
-        hours = speeds.hours(origin["trainer"], origin["base_model"], self.settings)
-        return replace(self, reason=reason, hours=hours)
 
 
 @dataclass(frozen=True)
@@ -81,9 +75,18 @@ class Proposal:
         hours = [experiment.hours for experiment in self.experiments]
         return None if None in hours else sum(filter(None, hours))
 
+    def with_hours(self, speeds: Speeds) -> "Proposal":
+        """The same with the hours of its experiments."""
+        timed = []
+        for item in self.experiments:
+            origin = origin_of(item.reference)
+            hours = speeds.hours(origin["trainer"], origin["base_model"], item.settings)
+            timed.append(replace(item, hours=hours))
+        return replace(self, experiments=tuple(timed))
+
 
 class ControlRun(NamedTuple):
-    """One run that would settle pairs, and the confounded ones that it would, by factor."""
+    """One run that would settle confounded pairs, and these by factor."""
 
     run: ProposedExperiment
     settles: dict[str, list[Pair]]
@@ -95,71 +98,65 @@ def origin_of(run: Run) -> dict[str, Any]:
     A table that names no trainer is of the upstream fine-tuning script's runs, and a base model
     that it does not name is the trainer's default.
     """
-    names = ("dataset", "trainer", "base_model", "base_model_revision")
     if run.stored is not None:
         experiment = (run.stored.spec or run.stored).experiment
-        values = [experiment.model_dump(mode="json")[name] for name in names]
-    else:
-        name = run.data.get("trainer", "").partition(" ")[0]
-        name = name if name in trainer_names() else upstream_trainer()
-        base, _, revision = run.data.get("base model", "").partition(" at ")
-        base = base or trainer_named(name).default_base_model
-        values = [run.dataset, name, base, revision or None]
-    return {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        names = {"dataset", "trainer", "base_model", "base_model_revision"}
+        content = experiment.model_dump(mode="json", include=names)
+        return {name: value for name, value in content.items() if value is not None}
+    name = run.data.get("trainer", "").partition(" ")[0]
+    name = name if name in trainer_names() else upstream_trainer()
+    base, _, revision = run.data.get("base model", "").partition(" at ")
+    base = base or trainer_named(name).default_base_model
+    revised = {"base_model_revision": revision} if revision else {}
+    return {"dataset": run.dataset, "trainer": name, "base_model": base, **revised}
 
 
-def control_proposals(
-    effects: Mapping[str, Sequence[Effect]],
-    factors: Sequence[str],
-    runs: Sequence[Run],
-    speeds: Speeds,
-) -> list[Proposal]:
+def control_proposals(effects: Iterable[Effect], runs: Sequence[Run]) -> list[Proposal]:
     """Greedily the runs that settle most of what is confounded, until each factor has one."""
-    by_class: dict[object, dict[str, list[Pair]]] = {}
-    for factor in factors:
-        effect = effects[factor][0]
-        if effect.verdict == "confounded" and effect.pair is not None:
-            pairs = nearest_pairs(configurations(effect.runs), factor)
-            fewest = min(map(_distance, pairs))
-            group = by_class.setdefault(effect.runs[0].comparable, {})
-            group[factor] = [pair for pair in pairs if _distance(pair) == fewest]
+    open_effects = [item for item in effects if item.verdict == "confounded" and item.pair]
     proposals = []
-    for key, confounded in by_class.items():
+    for key, group in grouped(open_effects, lambda item: item.runs[0].comparable).items():
         members = [run for run in runs if run.comparable == key]
-        possible, left = _control_runs(confounded), list(confounded)
+        possible, left = _control_runs(group), [item.factor for item in group]
         while able := [item for item in possible if not item.settles.keys().isdisjoint(left)]:
             best = max(able, key=lambda item: _worth(item, left))
             possible.remove(best)
             equal = equal_run(best.run.settings, members)
             if equal is None or not equal.finished:
                 questions = tuple(factor for factor in left if factor in best.settles)
-                proposals.append(_proposal(best, questions, equal, speeds))
+                proposals.append(_proposal(best, questions, equal))
                 left = [factor for factor in left if factor not in questions]
     return proposals
 
 
-def _proposal(
-    control: ControlRun, questions: tuple[str, ...], equal: Run | None, speeds: Speeds
-) -> Proposal:
+def _proposal(control: ControlRun, questions: tuple[str, ...], equal: Run | None) -> Proposal:
     pairs = [item for factor in questions for item in control.settles[factor]]
     ids = tuple(dict.fromkeys(run for pair in pairs for run in pair.runs))
     reason = _control_reason(control, questions)
     if equal is not None:
         reason = f"{reason} {equal.name} ({equal.run_id}) is that run and is {equal.status}."
         return Proposal(questions, "continue", reason, (), ids, runs_after=len(ids) + 1)
-    experiment = control.run.told(_run_reason(control.run, questions), speeds)
+    asked, against = factor_words(questions[0]), control.run.reference
+    hypothesis = (
+        f"Against {against.name} ({against.run_id}) only {asked} changes"
+        f"{_equal_samples(control.run)}: if {asked} matters, its loss is another than "
+        f"{_mean_loss(against):.4g}.{_others(questions, 'It also')}"
+    )
+    experiment = replace(control.run, reason=hypothesis)
     return Proposal(questions, "control", reason, (experiment,), ids, runs_after=len(ids) + 1)
 
 
-def _control_runs(confounded: Mapping[str, Iterable[Pair]]) -> list[ControlRun]:
-    """Every run that differs from one side of a pair in the asked factor only.
+def _control_runs(confounded: Iterable[Effect]) -> list[ControlRun]:
+    """Every run, once, that differs from one side of a nearest pair in the asked factor only.
 
-    A run that two pairs ask for is there once; the side with the lower loss comes first, so
-    that it is the reference where both are.
+    The side with the lower loss comes first, so that it is the reference where both are.
     """
     by_settings: dict[tuple[object, ...], ControlRun] = {}
-    for factor, pairs in confounded.items():
-        for pair in pairs:
+    for effect in confounded:
+        factor = effect.factor
+        pairs = nearest_pairs(configurations(effect.runs), factor)
+        fewest = min(map(_distance, pairs))
+        for pair in (pair for pair in pairs if _distance(pair) == fewest):
             sides = sorted((pair.low[0], pair.high[0]), key=_mean_loss)
             for reference, other in (sides, sides[::-1]):
                 if changes := _changed_settings(factor, reference, other):
@@ -191,10 +188,9 @@ def _distance(pair: Pair) -> float:
 
 
 def _changed_settings(factor: str, reference: Run, other: Run) -> dict[str, Any]:
-    """What makes of the reference a run with the other's value of one factor, and nothing else.
+    """What gives the reference the other's value of one factor; nothing where it is not known.
 
-    For batch size the number of steps follows, so that both runs see as many samples. Nothing
-    where the other's value is not known.
+    For batch size the number of steps follows, so that both runs see as many samples.
     """
     changes: dict[str, Any] = {
         name: other.settings[name]
@@ -215,12 +211,10 @@ def _changed_settings(factor: str, reference: Run, other: Run) -> dict[str, Any]
 
 
 def _mean_loss(run: Run) -> float:
-    """Its loss; infinite where it has none."""
     return run.loss.mean if run.loss else math.inf
 
 
 def _control_reason(control: ControlRun, questions: Sequence[str]) -> str:
-    """Why the question is open and what one run changes about it."""
     pairs = control.settles[questions[0]]
     between_best = min(pairs, key=lambda pair: sum(map(_mean_loss, (*pair.low, *pair.high))))
     names = listed([factor_words(name) for name in between_best.confounders])
@@ -231,16 +225,6 @@ def _control_reason(control: ControlRun, questions: Sequence[str]) -> str:
         f"{low} and {high} differ in {asked} and also in {names}. {reference} with "
         f"{_changes_words(control.run)} differs from {reference} in {asked} alone"
         f"{_equal_samples(control.run)}.{_others(questions, 'The same run also')}"
-    )
-
-
-def _run_reason(run: ProposedExperiment, questions: Sequence[str]) -> str:
-    """The hypothesis of the run, a question that it answers either way."""
-    reference, asked = run.reference, factor_words(questions[0])
-    others = _others(questions, "It also")
-    return (
-        f"Against {reference.name} ({reference.run_id}) only {asked} changes{_equal_samples(run)}: "
-        f"if {asked} matters, its loss is another than {_mean_loss(reference):.4g}.{others}"
     )
 
 

@@ -2,21 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
+from gr00t_assets.comparison.proposals import rounds
 from gr00t_assets.comparison.proposals.control_runs import Proposal, control_proposals
-from gr00t_assets.comparison.proposals.rounds import (
-    MOST_RUNS,
-    Round,
-    best_is_settled,
-    chances,
-    chances_of_best,
-    is_settled,
-    look_level,
-    next_round,
-)
-from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.run import Run, grouped
 from gr00t_assets.comparison.speed import Speeds
 from gr00t_assets.comparison.statistics.effects import FEWEST_DEGREES, Effect, Pair, changes
 from gr00t_assets.comparison.statistics.factor_tests import all_effects
@@ -39,58 +29,41 @@ CONTENDERS = 4  # Configurations at most that are repeated to find the best one
 RIVAL = 0.1  # Chance to be the best that makes a configuration a contender
 
 
-@dataclass(frozen=True)
-class Outlook:
-    """Chances to be settled after one, two, ... rounds, by the noise's ``degrees`` of freedom."""
-
-    question: str
-    chances: Sequence[float]
-    degrees: int
-
-    @property
-    def rounds(self) -> int:
-        """The fewest rounds whose chance is at least ``WORTH``, or all of them."""
-        enough = (count for count, chance in enumerate(self.chances, 1) if chance >= WORTH)
-        return next(enough, len(self.chances))
-
-    def is_worth(self, design: Round) -> bool:
-        """Whether the next round is to be proposed."""
-        unknown = design.seeds < 2 or self.degrees < FEWEST_DEGREES
-        return unknown or max(self.chances, default=1.0) >= WORTH
-
-
 def _replicates(
-    effects: Mapping[str, Sequence[Effect]],
-    factors: Sequence[str],
-    runs: Sequence[Run],
-    speeds: Speeds,
-    confidence: float,
+    effects: Sequence[Effect], tested: Sequence[float], runs: Sequence[Run], level: float
 ) -> list[Proposal]:
-    """The next round of every design in which one of these factors is open, and worth it."""
-    level = look_level(confidence)
-    tested = [effect.p for group in effects.values() for effect in group if effect.p is not None]
-    by_class: dict[object, list[Effect]] = {}
-    for effect in (effects[factor][0] for factor in factors):
-        if effect.verdict != "confounded" and not is_settled(effect, level):
-            by_class.setdefault(effect.runs[0].comparable, []).append(effect)
+    """The next round of every design in which one of these effects is open, and worth it.
+
+    ``tested`` are the p-values of all tests, ``level`` is that of each look.
+    """
+    told_apart = [effect for effect in effects if effect.verdict != "confounded"]
+    unsettled = [effect for effect in told_apart if not rounds.is_settled(effect, level)]
     proposed = []
-    for key, group in by_class.items():
+    for key, group in grouped(unsettled, lambda effect: effect.runs[0].comparable).items():
         members = _design(group)
-        design = next_round(members, [run for run in runs if run.comparable == key], speeds)
+        design = rounds.next_round(members, [run for run in runs if run.comparable == key])
         size = len(design.experiments) + len(design.begun)
-        if not 0 < size <= MOST_RUNS or design.seeds >= MOST_SEEDS:
+        if not 0 < size <= rounds.MOST_RUNS or design.seeds >= MOST_SEEDS:
             continue
-        worth = []
+        worth: dict[str, list[float]] = {}
         for effect in group:
-            chance = chances(effect, design, sum(p >= (effect.p or 0.0) for p in tested), level)
-            outlook = Outlook(effect.factor, chance, effect.spread.degrees)
-            worth += [outlook] if outlook.is_worth(design) else []
-        worth.sort(key=lambda item: -max(item.chances, default=1.0))
+            tests = sum(p >= (effect.p or 0.0) for p in tested)
+            expected = rounds.chances(effect, design, tests, level)
+            if _is_worth(design, expected, effect.spread.degrees):
+                worth[effect.factor] = expected
         if worth:
+            factors = sorted(worth, key=lambda name: -max(worth[name], default=1.0))
+            first = next(effect for effect in group if effect.factor == factors[0])
             taken = [run for item in members for run in item.runs]
-            why = _why(worth, group, level)
-            proposed.append(_proposal("replicates", worth, design, taken, why))
+            why = _why(factors, first, level)
+            proposed.append(_proposal("replicates", factors, worth[factors[0]], design, taken, why))
     return proposed
+
+
+def _is_worth(design: rounds.Round, expected: Sequence[float], degrees: int) -> bool:
+    """By the chances after one, two, ... rounds, and the noise's degrees of freedom."""
+    unknown = design.seeds < 2 or degrees < FEWEST_DEGREES
+    return unknown or max(expected, default=1.0) >= WORTH
 
 
 def _design(effects: Sequence[Effect]) -> list[Configuration]:
@@ -108,9 +81,7 @@ def _design(effects: Sequence[Effect]) -> list[Configuration]:
     return [item for item in members if any(belongs(item, pair) for pair in pairs)]
 
 
-def _best(
-    classes: Sequence[ComparabilityClass], speeds: Speeds, confidence: float
-) -> list[Proposal]:
+def _best(classes: Sequence[ComparabilityClass], confidence: float) -> list[Proposal]:
     """The leader of each class and its strongest challengers once more, where the best is open.
 
     Top-two allocation: runs go where they tell the best from the second best (D. Russo, "Simple
@@ -118,7 +89,7 @@ def _best(
     """
     proposed = []
     for item in classes:
-        if len(item.ranking) < 2 or best_is_settled(item, confidence):
+        if len(item.ranking) < 2 or rounds.best_is_settled(item, confidence):
             continue
         first, *others = item.ranking
         others.sort(key=lambda place: -(place.chance_best or 0.0))
@@ -126,26 +97,25 @@ def _best(
         contenders = [first, *rivals[: CONTENDERS - 1]]
         keys = {configuration_key(place.run) for place in contenders}
         members = [x for x in item.members if configuration_key(x.first) in keys]
-        design = next_round(members, item.runs, speeds)
+        design = rounds.next_round(members, item.runs)
         if not design.added or design.seeds >= MOST_SEEDS:
             continue
-        chance = chances_of_best(item, contenders, design, confidence)
-        outlook = Outlook(BEST, chance, item.spread.degrees)
-        if outlook.is_worth(design):
+        expected = rounds.chances_of_best(item, contenders, design, confidence)
+        if _is_worth(design, expected, item.spread.degrees):
             names = listed([place.run.name for place in contenders[1:]])
             why = f"{first.run.name} has the lowest loss; {names} may be lower."
-            proposed.append(_proposal("best", [outlook], design, item.finished, why))
+            proposed.append(_proposal("best", [BEST], expected, design, item.finished, why))
     return proposed
 
 
 def _proposal(
     kind: Literal["replicates", "best"],
-    outlooks: Sequence[Outlook],
-    design: Round,
+    questions: Sequence[str],
+    expected: Sequence[float],
+    design: rounds.Round,
     runs: Sequence[Run],
-    why: str,
+    reason: str,
 ) -> Proposal:
-    expected, rounds, reason = outlooks[0].chances, outlooks[0].rounds, why
     if design.experiments:
         seeds = {str(item.changes["seed"]) for item in design.experiments}
         reason += f" Once more with seed {listed(sorted(seeds))}, common to all of them."
@@ -153,11 +123,13 @@ def _proposal(
         begun = listed([f"{run.name} ({run.run_id}), {run.status}" for run in design.begun])
         reason += f" To be finished first: {begun}."
     if expected:
+        enough = (place for place, chance in enumerate(expected, 1) if chance >= WORTH)
+        count = next(enough, len(expected))
         reason += f" The chance that this settles it is {math.floor(100 * expected[0])} percent"
-        within = math.floor(100 * expected[rounds - 1])
-        reason += f", with {rounds} such rounds {within}." if rounds > 1 else "."
+        within = math.floor(100 * expected[count - 1])
+        reason += f", with {count} such rounds {within}." if count > 1 else "."
     return Proposal(
-        questions=tuple(item.question for item in outlooks),
+        questions=tuple(questions),
         kind=kind if design.experiments else "continue",
         reason=reason,
         experiments=design.experiments,
@@ -167,9 +139,8 @@ def _proposal(
     )
 
 
-def _why(outlooks: Sequence[Outlook], effects: Sequence[Effect], level: float) -> str:
-    names = listed([factor_words(item.question) for item in outlooks])
-    first = next(effect for effect in effects if effect.factor == outlooks[0].question)
+def _why(factors: Sequence[str], first: Effect, level: float) -> str:
+    names = listed([factor_words(name) for name in factors])
     if first.p_adjusted is None:
         unknown = "How much two runs of one configuration differ is not known"
         return f"{unknown}, so no difference in {names} counts yet."
@@ -184,46 +155,37 @@ NOT_ASKED = frozenset({"seed", "samples_seen"})
 
 
 def proposals(
-    runs: Sequence[Run],
-    effects: Mapping[str, Sequence[Effect]] | None = None,
+    runs: Sequence[Run],  # Of any number of classes; only finished ones are built upon
+    effects: Mapping[str, Sequence[Effect]] | None = None,  # Of these runs, where they are at hand
     classes: Sequence[ComparabilityClass] | None = None,
-    question: str | None = None,
+    question: str | None = None,  # A factor, or ``best``; every open question where left out
     speeds: Speeds | None = None,
-    confidence: float = LEVEL,
+    confidence: float = LEVEL,  # Of an answer over all the looks at it, one after each round
 ) -> list[Proposal]:
     """For every open question the next runs towards its answer, those that settle most first.
 
-    A confounded question has one run that differs from a finished one in that factor only; a run
-    that settles two goes before one that settles one. A question whose runs are too few has the
-    whole design once more with a common seed, if five seeds are likely to settle it. Where all of a
-    class is answered but which configuration is the best, its leaders are repeated. A run that
-    exists is never proposed: where it is not finished yet it is to be continued.
-
-    Args:
-        runs: Of any number of classes; only finished ones are built upon.
-        effects: Of these runs, where they are at hand; so are ``classes`` and ``speeds``.
-        question: A factor, or ``best``; every open question where left out.
-        confidence: Of an answer over all the looks at it, one after each round.
+    A confounded question has one run that differs from a finished one in that factor only. One
+    whose runs are too few has the whole design once more with a common seed, if five seeds are
+    likely to settle it. Where all of a class is answered but which configuration is the best, its
+    leaders are repeated. A run that exists is not proposed: unfinished, it is to be continued.
     """
     effects = all_effects(runs) if effects is None else effects
     classes = comparability_classes(runs) if classes is None else classes
     speeds = Speeds.of_runs(runs) if speeds is None else speeds
-    factors = [name for name in effects if name not in NOT_ASKED]
-    controls = control_proposals(effects, factors, runs, speeds)
-    asked = [name for name in factors if question in (None, name)]
-    again = _replicates(effects, asked, runs, speeds, confidence)
-    best = _best(classes, speeds, confidence)
+    by_factor = {name: group for name, group in effects.items() if name not in NOT_ASKED}
+    controls = control_proposals((group[0] for group in by_factor.values()), runs)
+    asked = [group[0] for name, group in by_factor.items() if question in (None, name)]
+    tested = [effect.p for group in effects.values() for effect in group if effect.p is not None]
+    again = _replicates(asked, tested, runs, rounds.look_level(confidence))
+    best = _best(classes, confidence)
     if question is None:
         comparable = {run.run_id: run.comparable for run in runs}
-        told = {comparable[item.runs[0]] for item in (*controls, *again)} | _factorial(effects)
+        told = {comparable[item.runs[0]] for item in (*controls, *again)}
+        # Factors that are told apart at equal values of all others tell the best, too.
+        every = [effect for group in by_factor.values() for effect in group]
+        others = {x.runs[0].comparable for x in every if not x.clean or x.p is None}
+        told |= {x.runs[0].comparable for x in every} - others
         best = [item for item in best if comparable[item.runs[0]] not in told]
-    every = [*controls, *again, *best]
-    every.sort(key=lambda item: (-len(item.questions), len(item.experiments)))
-    return [item for item in every if question is None or question in item.questions]
-
-
-def _factorial(effects: Mapping[str, Sequence[Effect]]) -> set[tuple[object, ...]]:
-    """Designs whose factors are told apart at equal values of all others: that tells the best."""
-    every = [effect for name in effects if name not in NOT_ASKED for effect in effects[name]]
-    others = [effect for effect in every if not effect.clean or effect.p is None]
-    return {x.runs[0].comparable for x in every} - {x.runs[0].comparable for x in others}
+    found = [item for item in (*controls, *again, *best) if question in (None, *item.questions)]
+    found.sort(key=lambda item: (-len(item.questions), len(item.experiments)))
+    return [item.with_hours(speeds) for item in found]

@@ -1,10 +1,9 @@
 """The next round of a design, with one common seed, and how likely rounds settle a question.
 
-An effect is settled where it is shown, or where its interval lies within the band, so that it is
-too small to matter. Results are looked at after every round, with at most five seeds: each look has
-a fifth of the level (Bonferroni), so that the chance of one false effect in all looks stays below
-it. The effect that is seen is too large on average: of a statistic ``z^2`` of ``f`` degrees of
-freedom ``z^2 - f`` is taken for real (empirical Bayes), with the uncertainty that this leaves.
+An effect is settled where it is shown, or where its interval lies within the band. Results are
+looked at after every round, with at most five seeds: each look has a fifth of the level
+(Bonferroni). An effect that is seen is too large on average: of a statistic ``z^2`` of ``f``
+degrees of freedom ``z^2 - f`` is taken for real (empirical Bayes).
 """
 
 import math
@@ -15,8 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gr00t_assets.comparison.proposals.control_runs import ProposedExperiment
-from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.speed import Speeds
+from gr00t_assets.comparison.run import Key, Run
 from gr00t_assets.comparison.statistics.chances import drawn_losses
 from gr00t_assets.comparison.statistics.effects import Effect
 from gr00t_assets.comparison.statistics.factors import Configuration, configuration_key
@@ -28,7 +26,6 @@ MOST_RUNS = 100  # Of one round; nobody repeats a random search of a thousand
 QUANTILES = (np.arange(15) + 0.5) / 15  # Of the distribution of the spread
 DRAWS = 300  # Of the losses that the contenders may have
 USUAL_SEED = 42  # Of a run that does not tell its seed, the default of the trainers
-
 ENDED = frozenset({"finished", "failed", "pruned"})
 """A seed of such a run had its turn; one that failed is not tried again."""
 
@@ -42,7 +39,7 @@ class Round(NamedTuple):
     added: float  # By how many it grows with it
 
 
-def next_round(members: Sequence[Configuration], runs: Sequence[Run], speeds: Speeds) -> Round:
+def next_round(members: Sequence[Configuration], runs: Sequence[Run]) -> Round:
     """The runs that bring every configuration to as many seeds as the others, else to one more.
 
     Seeds are common to all: what a seed adds to every loss does then not count in a comparison.
@@ -57,34 +54,28 @@ def next_round(members: Sequence[Configuration], runs: Sequence[Run], speeds: Sp
             tried[key][seed] = run
     done = {key: sum(x.status in ENDED for x in seeds.values()) for key, seeds in tried.items()}
     counts = {key: max(len(item.by_seed), done[key]) for key, item in of_member.items()}
-    most = max(counts.values())
-    short = [key for key in of_member if counts[key] < most] or list(of_member)
-    seed = _seed(short, tried, behind=len(short) < len(of_member))
+    short = [key for key in of_member if counts[key] < max(counts.values())] or list(of_member)
+    seed = _seed(short, tried)
     experiments, begun = [], []
     for key in short:
         run = tried[key].get(seed)
         if run is None:
             first = of_member[key].first
             reason = f"{first.name} again with seed {seed}: how far two runs of it differ."
-            experiments.append(ProposedExperiment(first, {"seed": seed}).told(reason, speeds))
+            experiments.append(ProposedExperiment(first, {"seed": seed}, reason))
         elif run.status not in ENDED:
             begun.append(run)
     added = (len(experiments) + len(begun)) / len(of_member)
     return Round(tuple(experiments), tuple(begun), sum(counts.values()) / len(counts), added)
 
 
-def _seed(
-    short: Sequence[tuple[object, ...]],
-    tried: Mapping[tuple[object, ...], Mapping[object, Run]],
-    behind: bool,
-) -> int:
+def _seed(short: Sequence[Key], tried: Mapping[Key, Mapping[object, Run]]) -> int:
     """The seed of a begun round; else that of most others; else the lowest that nobody has."""
-    begun = Counter(
-        seed for key in short for seed, run in tried[key].items() if run.status not in ENDED
-    )
+    begun = [seed for key in short for seed, run in tried[key].items() if run.status not in ENDED]
     every = Counter(seed for seeds in tried.values() for seed in seeds)
     lacking = (seed for seed, _ in every.most_common() if all(seed not in tried[x] for x in short))
-    known = [*(seed for seed, _ in begun.most_common()), *(lacking if behind else ())]
+    behind = len(short) < len(tried)
+    known = [*(seed for seed, _ in Counter(begun).most_common()), *(lacking if behind else ())]
     fresh = next(seed for seed in range(1, len(every) + 2) if seed not in every)
     return next((seed for seed in known if isinstance(seed, int)), fresh)
 
@@ -114,8 +105,7 @@ def _half(effect: Effect) -> float | None:
 
 def _widest(effect: Effect) -> float:
     """The log ratio of the losses at the two levels that are furthest apart."""
-    losses = [math.log(item.loss) for item in effect.levels]
-    return max(losses) - min(losses)
+    return float(np.ptp([math.log(item.loss) for item in effect.levels]))
 
 
 def chances(effect: Effect, of_round: Round, tests: int, level: float) -> list[float]:

@@ -24,63 +24,65 @@ class AdjustedMeans:
 
     Attributes:
         means: Shape ``(configurations,)``, as are the ``counts`` of observations.
-        seeds: Columns of common seeds, shape ``(n, seeds - 1)``.
-        residuals: Shape ``(n,)``.
+        spread: Of losses, as it was given.
+        paired: That of differences, without what seeds add; ``spread`` where too little tells it.
     """
 
-    def __init__(self, rows: Sequence[Observation], configurations: int) -> None:
+    def __init__(self, rows: Sequence[Observation], configurations: int, spread: Spread) -> None:
         self.cells = np.array([row.cell for row in rows])
         losses = np.array([row.log_loss for row in rows])
         self.counts = np.bincount(self.cells, minlength=configurations)
         self.means = np.bincount(self.cells, losses, configurations) / self.counts
-        self.seeds = seed_columns([row.seed for row in rows], [row.cell for row in rows])
-        if self.seeds.shape[1]:
+        seeds = seed_columns([row.seed for row in rows], self.cells.tolist())
+        if seeds.shape[1]:
             dummies = np.eye(configurations)[self.cells]
-            self.seeds = independent(self.seeds, dummies)
-            solution, *_ = np.linalg.lstsq(np.hstack([dummies, self.seeds]), losses, rcond=None)
+            seeds = independent(seeds, dummies)
+            solution, *_ = np.linalg.lstsq(np.hstack([dummies, seeds]), losses, rcond=None)
             self.means = solution[:configurations]
         self.residuals = losses - self.means[self.cells]
+        self._seed_degrees = seeds.shape[1]
         self._of_seeds = np.zeros(len(rows))
-        if self.seeds.shape[1]:
-            solution, *_ = np.linalg.lstsq(self.seeds, self.residuals, rcond=None)
-            self._of_seeds = self.seeds @ solution
+        if self._seed_degrees:
+            solution, *_ = np.linalg.lstsq(seeds, self.residuals, rcond=None)
+            self._of_seeds = seeds @ solution
             self.residuals -= self._of_seeds
+        self.spread = self.paired = spread
+        degrees = len(rows) - configurations - self._seed_degrees
+        if self._seed_degrees and degrees >= ENOUGH_REPEATS:
+            deviation = math.sqrt(float(self.residuals @ self.residuals) / degrees)
+            deviation = max(SMALLEST_SPREAD, deviation)
+            self.paired = Spread(deviation, degrees, spread.source, spread.runs)
 
-    def paired_spread(self, spread: Spread) -> Spread:
-        """That of differences, without what seeds add; ``spread`` where too little tells it."""
-        degrees = len(self.cells) - len(self.means) - self.seeds.shape[1]
-        if not self.seeds.shape[1] or degrees < ENOUGH_REPEATS:
-            return spread
-        deviation = math.sqrt(float(self.residuals @ self.residuals) / degrees)
-        return Spread(max(SMALLEST_SPREAD, deviation), degrees, spread.source, spread.runs)
-
-    def with_seeds(self, draws: np.ndarray, paired: Spread) -> np.ndarray:
+    def with_seeds(self, draws: np.ndarray) -> np.ndarray:
         """Drawn losses with what the common seeds may have added to all of them alike."""
-        degrees = self.seeds.shape[1]
+        if self.paired is self.spread:
+            return draws
+        degrees = self._seed_degrees
         mean_square = float(self._of_seeds @ self._of_seeds) / degrees
         share = degrees / (len(self.cells) - len(self.means)) / (degrees + 1)
-        deviation = math.sqrt(max(0.0, share * (mean_square - paired.variance)))
+        deviation = math.sqrt(max(0.0, share * (mean_square - self.paired.variance)))
         drawn = np.random.default_rng(1).standard_t(degrees, size=(len(draws), 1))
         return draws + deviation * drawn
 
-    def degrees_of_mean(self, spread: Spread, paired: Spread) -> float:
+    @property
+    def degrees(self) -> float:
         """Degrees of freedom of the spread of one configuration's mean (Satterthwaite's)."""
-        if paired is spread:
-            return spread.degrees
+        if self.paired is self.spread:
+            return self.spread.degrees
         squares = np.array([x @ x for x in (self._of_seeds, self.residuals)])
-        degrees = np.array([self.seeds.shape[1], paired.degrees])
+        degrees = np.array([self._seed_degrees, self.paired.degrees])
         return float(squares.sum() ** 2 / max(1e-300, (squares**2 / degrees).sum()))
 
-    def tied_with_first(self, spread: Spread, order: np.ndarray) -> list[bool]:
+    def tied_with_first(self, order: np.ndarray) -> list[bool]:
         """Whether each configuration, in the order of means, cannot be told from the first one.
 
         Tests with the spread of the class, and by Welch's with the variances of both, each a
-        weighted mean of its own and that of the class (a moderated t-test: G. K. Smyth, "Linear
-        models and empirical Bayes methods", Statistical Applications in Genetics 3, 2004); of one
-        that ran once that of the class. The larger p counts, adjusted by Holm's procedure.
+        weighted mean of its own and that of the class (a moderated t-test: G. K. Smyth, Statistical
+        Applications in Genetics 3, 2004). The larger p counts, adjusted by Holm's procedure.
         """
         from scipy.special import stdtr
 
+        spread = self.paired
         own, squares = self.counts - 1, np.bincount(self.cells, self.residuals**2, len(self.means))
         variances = (CLASS_DEGREES * spread.variance + squares) / (CLASS_DEGREES + own)
         degrees = np.where(own > 0, CLASS_DEGREES + own, spread.degrees)
@@ -100,8 +102,7 @@ def drawn_losses(means: np.ndarray, variances: np.ndarray, degrees: int) -> np.n
 
     A normal hierarchical model: true log losses scatter about their mean, by how much is drawn from
     its posterior under a flat prior (A. Gelman and others, "Bayesian Data Analysis", third edition,
-    section 5.4). The variance between runs is drawn from its scaled inverse chi-square
-    distribution, so that few degrees of freedom give heavy tails.
+    section 5.4). The variance between runs is drawn from its scaled inverse chi-square.
     """
     generator = np.random.default_rng(0)
     count = min(DRAWS, max(400, 4_000_000 // len(means)))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import computed_field
 
-from gr00t_assets.comparison.run import TRAINABLE_PARTS, Change, RunIds
+from gr00t_assets.comparison.run import TRAINABLE_PARTS, Change, Run, grouped
 from gr00t_assets.comparison.statistics.factors import (
     Configuration,
     Spread,
@@ -27,8 +27,8 @@ class Pair:
     """Two configurations that differ in the factor that is asked about."""
 
     factor: str
-    low: RunIds  # Of the lower value, or of the first one where values have no order
-    high: RunIds
+    low: tuple[Run, ...]  # Of the lower value, or of the first one where values have no order
+    high: tuple[Run, ...]
     changes: tuple[Change, ...]  # All that differs, the factor first, then the other material ones
     ratio: float  # Loss of ``high`` over that of ``low``
 
@@ -40,14 +40,13 @@ class Pair:
     @property
     def within_noise(self) -> bool:
         """Whether the noise within the runs alone explains the difference."""
-        error = 0.0
+        errors = []
         for runs in (self.low, self.high):
-            losses = [run.loss for run in runs if run.loss]
-            errors = [x.standard_error / x.mean for x in losses if x.standard_error is not None]
-            if len(errors) < len(losses):
-                return False
-            error = math.hypot(error, *(item / len(errors) for item in errors))
-        return abs(math.log(self.ratio)) <= 1.96 * error
+            for loss in filter(None, (run.loss for run in runs)):
+                if loss.standard_error is None:
+                    return False
+                errors.append(loss.standard_error / loss.mean / len(runs))
+        return abs(math.log(self.ratio)) <= 1.96 * math.hypot(*errors)
 
     @property
     def equal_samples(self) -> tuple[int, float] | None:
@@ -71,42 +70,27 @@ class Pair:
         return tuple(item.factor for item in others if item.factor != self.factor)
 
 
-def nearest_pair(members: Sequence[Configuration], factor: str) -> Pair | None:
-    """The first of ``nearest_pairs``; None where the factor does not vary."""
-    return next(iter(nearest_pairs(members, factor)), None)
-
-
 def nearest_pairs(members: Sequence[Configuration], factor: str) -> list[Pair]:
     """The pairs of two values with the fewest other changes, nearest first, then furthest apart.
 
     Pairs that differ in trained parts come last. Of many values only neighbours are paired.
     """
-    by_value: dict[object, list[Configuration]] = {}
-    for item in members:
-        if (value := item.value(factor)) is not None:
-            by_value.setdefault(value, []).append(item)
-    values = sorted(by_value, key=lambda value: order_of(factor, value))
-    names = [
-        name
-        for name in _names(members)
-        if any(item.value(name) != members[0].value(name) for item in members)
-    ]
+    by_value = grouped(members, lambda item: item.value(factor))
+    known = [value for value in by_value if value is not None]
+    values = sorted(known, key=lambda value: order_of(factor, value))
+    names = [name for name in _names(members) if len({x.value(name) for x in members}) > 1]
     pairs = []
     for place, value in enumerate(values):
         for other in values[place + 1 : None if len(values) <= 12 else place + 2]:
             sides = islice(product(by_value[value], by_value[other]), MOST_CANDIDATES)
-            candidates = [
-                Pair(
-                    factor,
-                    low.runs,
-                    high.runs,
-                    changes(low, high, factor, names),
-                    math.exp(high.log_loss - low.log_loss),
-                )
-                for low, high in sides
-            ]
+            candidates = [_pair(low, high, factor, names) for low, high in sides]
             pairs.append(min(candidates, key=_distance))
     return sorted(pairs, key=_distance)
+
+
+def _pair(low: Configuration, high: Configuration, factor: str, names: Sequence[str]) -> Pair:
+    ratio = math.exp(high.log_loss - low.log_loss)
+    return Pair(factor, low.runs, high.runs, changes(low, high, factor, names), ratio)
 
 
 def _names(members: Iterable[Configuration]) -> list[str]:
@@ -161,7 +145,7 @@ class LevelEstimate:
     value: object
     loss: float
     interval: tuple[float, float] | None  # At 95 percent, between runs; None: no spread is known
-    runs: RunIds
+    runs: tuple[Run, ...]
 
 
 @dataclass(frozen=True)
@@ -203,7 +187,7 @@ class Effect:
     needed: float | None = None  # Without a spread: it would count below this one, a log ratio
     clean: bool = False  # All levels met at equal values of all else: no form of a model counts
     single: tuple[object, ...] = ()  # Values that ran once where others were repeated, left out
-    runs: RunIds = ()
+    runs: tuple[Run, ...] = ()
 
     @computed_field
     @property

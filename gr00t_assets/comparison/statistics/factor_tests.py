@@ -5,27 +5,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import numpy as np
 
-from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.run import Run, grouped
 from gr00t_assets.comparison.statistics.effects import (
     ALPHA,
     FEWEST_DEGREES,
     Effect,
     LevelEstimate,
-    Pair,
     SimpleEffect,
     Verdict,
     holm,
-    nearest_pair,
+    nearest_pairs,
 )
 from gr00t_assets.comparison.statistics.factors import (
     Configuration,
     configurations,
     factors_of,
-    factors_of_members,
     order_of,
     pooled,
     repeated_spread,
@@ -37,38 +35,31 @@ from gr00t_assets.comparison.statistics.questions import ClassModel, QuestionMod
 def all_effects(runs: Sequence[Run], factors: Sequence[str] = ()) -> dict[str, list[Effect]]:
     """The effects of every factor that varies, by factor, those that say most first.
 
-    Factors and interactions of all classes are tested together: Holm's step-down procedure ("A
-    simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6,
-    1979) keeps the chance of one false effect in the whole report at 5 percent.
-
-    Of the runs, of any status and class, only finished ones take part; ``factors`` are further
-    ones that are asked about.
+    Factors and interactions of all classes are tested together: Holm's step-down procedure
+    (Scandinavian Journal of Statistics 6, 1979) keeps the chance of one false effect in the whole
+    report at 5 percent. Only finished runs take part; ``factors`` are further ones to ask about.
     """
-    by_class: dict[object, list[Configuration]] = {}
-    for item in configurations(runs):
-        by_class.setdefault(item.first.comparable, []).append(item)
+    by_class = grouped(configurations(runs), lambda item: item.first.comparable)
     own = {key: repeated_spread(group) for key, group in by_class.items()}
     tests: dict[tuple[object, ...], float] = {}
-    drafts: list[_Draft] = []
+    drafts: list[tuple[Effect, QuestionModel]] = []
     for key, group in by_class.items():
         others = [other for other in by_class if other != key]
         similar = [own[other] for other in others if _kind(by_class[other]) == _kind(group)]
-        varying = factors_of_members(group)
-        model = ClassModel(group, varying, pooled(similar))
-        for factor in dict.fromkeys([*varying, *(name for name in factors if name != "seed")]):
-            draft = _draft(model, factor)
-            if draft is None:
+        model = ClassModel(group, pooled(similar))
+        for factor in dict.fromkeys([*model.factors, *factors]):
+            if factor == "seed" or len({item.value(factor) for item in group} - {None}) < 2:
                 continue
-            drafts.append(draft)
-            if draft.effect.p is not None:
-                tests[key, factor] = draft.effect.p
-                for other, p in draft.interactions.items():
+            question = QuestionModel(model, factor)
+            effect = _estimated(question)
+            drafts.append((effect, question))
+            if effect.p is not None:
+                tests[key, factor] = effect.p
+                for other, p in question.interactions.items():
                     tests.setdefault((key, *sorted((factor, other))), p)
     adjusted = dict(zip(tests, holm(list(tests.values())), strict=True))
-    effects: dict[str, list[Effect]] = {}
-    for draft in drafts:
-        effect = _judged(draft, adjusted)
-        effects.setdefault(effect.factor, []).append(effect)
+    judged = [_judged(effect, question, adjusted) for effect, question in drafts]
+    effects = grouped(judged, lambda effect: effect.factor)
     order = get_args(Verdict)
     for group in effects.values():
         group.sort(key=lambda effect: (order.index(effect.verdict), -len(effect.runs)))
@@ -81,19 +72,9 @@ def _kind(members: Sequence[Configuration]) -> list[str]:
     return [data.get(name, "").partition(" ")[0] for name in ("trainer", "base model")]
 
 
-class _Draft(NamedTuple):
-    """An effect before its p-value is adjusted; ``interactions`` has p-values by other factor."""
-
-    effect: Effect
-    question: QuestionModel
-    interactions: Mapping[str, float] = {}
-
-
-def _draft(model: ClassModel, factor: str) -> _Draft | None:
-    """None where the factor does not vary."""
-    if len({item.value(factor) for item in model.members} - {None}) < 2:
-        return None
-    question = QuestionModel(model, factor)
+def _estimated(question: QuestionModel) -> Effect:
+    """The effect before its p-value is adjusted."""
+    model, factor = question.of_class, question.factor
     runs = tuple(run for item in model.members for run in item.runs)
     effect = Effect(
         factor=factor,
@@ -105,8 +86,8 @@ def _draft(model: ClassModel, factor: str) -> _Draft | None:
     )
     if not question.varies or question.confounders:
         also = question.confounders if question.varies else ()
-        pair = nearest_pair(model.members, factor)
-        return _Draft(replace(effect, confounders=also, pair=pair), question)
+        pair = nearest_pairs(model.members, factor)[0]
+        return replace(effect, confounders=also, pair=pair)
     levels, fitted = question.columns.levels, question.additive
     difference = question.difference(levels[0], levels[-1])
     effect = replace(
@@ -120,9 +101,8 @@ def _draft(model: ClassModel, factor: str) -> _Draft | None:
     )
     test, contrast = fitted.test_term((factor,)), fitted.test(difference)
     if test is None or contrast is None:
-        return _Draft(_without_spread(effect, nearest_pair(model.members, factor)), question)
-    effect = replace(effect, p=test.p, interval=_exp(contrast.interval()))
-    return _Draft(effect, question, _interactions(question))
+        return _without_spread(effect, model)
+    return replace(effect, p=test.p, interval=contrast.ratio_interval)
 
 
 def _level(question: QuestionModel, value: object) -> LevelEstimate:
@@ -131,20 +111,11 @@ def _level(question: QuestionModel, value: object) -> LevelEstimate:
     test = fitted.test(weights)
     members = [question.of_class.members[cell] for cell in dict.fromkeys(question.cells)]
     runs = tuple(run for item in members if item.value(factor) == value for run in item.runs)
-    interval = _exp(test.interval()) if test else None
+    interval = test.ratio_interval if test else None
     return LevelEstimate(value, math.exp(fitted.estimate(weights)), interval, runs)
 
 
-def _interactions(question: QuestionModel) -> dict[str, float]:
-    """p-values of the interactions by other factor; none where there is no room for them."""
-    fitted = question.with_interactions
-    if fitted is None:
-        return {}
-    tests = {other: fitted.test_term((question.factor, other)) for other in question.other_columns}
-    return {other: test.p for other, test in tests.items() if test is not None}
-
-
-def _without_spread(effect: Effect, pair: Pair | None) -> Effect:
+def _without_spread(effect: Effect, model: ClassModel) -> Effect:
     """Where nothing tells the noise between runs only a pair that differs in nothing else counts.
 
     With two runs of either side, and two of one configuration ``d`` apart, the standard error of
@@ -152,10 +123,11 @@ def _without_spread(effect: Effect, pair: Pair | None) -> Effect:
     """
     from scipy.special import stdtrit
 
-    if pair is None or pair.confounders:
+    pair = nearest_pairs(model.members, effect.factor)[0]
+    if pair.confounders:
         return replace(
             effect, ratio=None, low=None, high=None, levels=(), verdict="confounded", pair=pair,
-            confounders=pair.confounders if pair else (),
+            confounders=pair.confounders,
         )  # fmt: skip
     return replace(
         effect,
@@ -168,9 +140,9 @@ def _without_spread(effect: Effect, pair: Pair | None) -> Effect:
     )
 
 
-def _judged(draft: _Draft, adjusted: Mapping[tuple[object, ...], float]) -> Effect:
-    """The effect with its verdict."""
-    effect, question = draft.effect, draft.question
+def _judged(
+    effect: Effect, question: QuestionModel, adjusted: Mapping[tuple[object, ...], float]
+) -> Effect:
     key, factor = effect.runs[0].comparable, effect.factor
     if (p := adjusted.get((key, factor))) is None:
         return effect
@@ -178,19 +150,21 @@ def _judged(draft: _Draft, adjusted: Mapping[tuple[object, ...], float]) -> Effe
     effect = replace(effect, verdict=verdict, p_adjusted=p)
     if p <= ALPHA:
         effect = replace(effect, verdict="controlled", lower=_lower(question))
-    pairs = {other: adjusted[key, *sorted((factor, other))] for other in draft.interactions}
-    other = min(pairs, key=lambda name: pairs[name], default="")
-    fitted = question.with_interactions if pairs.get(other, 1.0) <= ALPHA else None
-    at = _simple_effects(question, fitted, other) if fitted else ()
-    if fitted is None or not any(item.shown for item in at):
+    pairs = {other: adjusted[key, *sorted((factor, other))] for other in question.interactions}
+    other = min(pairs, key=pairs.__getitem__, default="")
+    fitted = question.with_interactions
+    if fitted is None or (interaction_p := pairs.get(other, 1.0)) > ALPHA:
+        return effect
+    at = _simple_effects(question, fitted, other)
+    if not any(item.shown for item in at):
         return effect
     return replace(
         effect,
         verdict="controlled",
         spread=fitted.spread,
-        p_adjusted=min(p, pairs[other]),
+        p_adjusted=min(p, interaction_p),
         depends_on=other,
-        interaction_p=pairs[other],
+        interaction_p=interaction_p,
         at=at,
     )
 
@@ -227,10 +201,6 @@ def _simple_effects(
     every = [fitted.test(weights(high, at) - weights(low, at)) for at in places]
     tests = [test for test in every if test is not None]
     return tuple(
-        SimpleEffect(at, math.exp(test.estimate), _exp(test.interval()), p)
+        SimpleEffect(at, math.exp(test.estimate), test.ratio_interval, p)
         for at, test, p in zip(places, tests, holm([test.p for test in tests]), strict=True)
     )
-
-
-def _exp(interval: tuple[float, float]) -> tuple[float, float]:
-    return math.exp(min(700.0, interval[0])), math.exp(min(700.0, interval[1]))

@@ -1,6 +1,5 @@
 """Factors, configurations of runs that are equal in all of them but the seed, and their spread."""
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -10,8 +9,15 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from gr00t_assets.comparison.run import TRAINABLE_PARTS, Run, samples_per_step, trainable_parts
+from gr00t_assets.comparison.run import (
+    TRAINABLE_PARTS,
+    Run,
+    grouped,
+    samples_per_step,
+    trainable_parts,
+)
 from gr00t_assets.core.errors import ComparisonError
+from gr00t_assets.core.text import nearest
 from gr00t_assets.experiments.registry import all_hyperparameters, trainer_named, trainer_names
 
 QUESTIONS = ("learning_rate", "batch_size", "max_steps", "warmup_ratio", "weight_decay",
@@ -62,11 +68,8 @@ class Configuration:
     @cached_property
     def by_seed(self) -> tuple[tuple[Run, ...], ...]:
         """Replicates by seed. Two runs with one seed repeat each other and count as one."""
-        seeds: dict[object, list[Run]] = {}
-        for place, run in enumerate(self.runs):
-            seed = run.settings.get("seed")
-            seeds.setdefault(("unknown", place) if seed is None else seed, []).append(run)
-        return tuple(map(tuple, seeds.values()))
+        groups = grouped(self.runs, lambda run: run.settings.get("seed", ("unknown", id(run))))
+        return tuple(map(tuple, groups.values()))
 
     @property
     def log_losses(self) -> list[float]:
@@ -105,16 +108,15 @@ def factor_named(text: str) -> str:
     word, known = re.sub("[- ]", "_", text.strip().lower()), known_factors()
     if word in known or word in ALIASES:
         return word if word in known else ALIASES[word]
-    near = difflib.get_close_matches(word, [*known, *ALIASES], n=1)
-    details = [f"did you mean {ALIASES.get(name, name)}?" for name in near]
-    raise ComparisonError(text, "this is not a factor.", [*details, f"factors: {', '.join(known)}"])
+    near = nearest(word, [*known, *ALIASES])
+    hint = [f"did you mean {ALIASES.get(near, near)}?"] if near else []
+    raise ComparisonError(text, "this is not a factor.", [*hint, f"factors: {', '.join(known)}"])
 
 
 def factor_value(run: Run, factor: str) -> object:
     """The value that a run has of a factor, a setting or a word of ``data``; None where unknown.
 
-    ``batch_size`` is the samples of one optimizer step over all GPUs and accumulated batches, and
-    ``trainable_parts`` is in words.
+    ``batch_size`` is the samples of one optimizer step, and ``trainable_parts`` is in words.
     """
     if factor in _VALUES:
         return _VALUES[factor](run)
@@ -156,8 +158,8 @@ def order_of(factor: str, value: object) -> tuple[int, float, str]:
 def material_settings(run: Run) -> dict[str, object]:
     """The value of each known factor that can change what this run learns, but for the seed.
 
-    Left out besides the immaterial ones: LoRA's scale and dropout without LoRA; warm-up of a
-    constant schedule, which has none; where frames come from, when they are the right ones.
+    LoRA's scale does so only with LoRA, warm-up only where the schedule has one, and where frames
+    come from only if they may be wrong.
     """
     left_out = {"seed", *IMMATERIAL, *TRAINABLE_PARTS}
     if not run.settings.get("lora_rank"):
@@ -184,11 +186,9 @@ def frames_are_equal(run: Run) -> bool:
 
 def configurations(runs: Sequence[Run]) -> list[Configuration]:
     """The finished runs by configuration, in order of first appearance."""
-    groups: dict[tuple[object, ...], list[Run]] = {}
-    for run in runs:
-        if run.finished and run.loss and run.loss.mean > 0:
-            groups.setdefault(configuration_key(run), []).append(run)
-    return [Configuration(tuple(same), material_settings(same[0])) for same in groups.values()]
+    finished = [run for run in runs if run.finished and run.loss and run.loss.mean > 0]
+    groups = grouped(finished, configuration_key).values()
+    return [Configuration(tuple(same), material_settings(same[0])) for same in groups]
 
 
 def configuration_key(run: Run) -> tuple[object, ...]:
@@ -206,12 +206,6 @@ def factors_of(runs: Sequence[Run]) -> list[str]:
                 values.setdefault((run.comparable, name), set()).add(value)
     varying = {name for (_, name), present in values.items() if len(present - {None}) > 1}
     return [name for name in dict.fromkeys([*known_factors(), *sorted(varying)]) if name in varying]
-
-
-def factors_of_members(members: Sequence[Configuration]) -> list[str]:
-    """Material factors but the seed with several known values among members of one class."""
-    names = factors_of([run for item in members for run in item.runs])
-    return [name for name in names if name != "seed"]
 
 
 def samples_are_equal(low: Configuration, high: Configuration) -> bool:
@@ -264,10 +258,8 @@ def observations(members: Sequence[Configuration]) -> list[Observation]:
 
 def repeated_spread(members: Sequence[Configuration]) -> Spread:
     """The spread between the seeds of configurations, pooled; a seed's own effect is in it."""
-    groups: dict[int, list[float]] = {}
-    for row in observations(members):
-        groups.setdefault(row.cell, []).append(row.log_loss)
-    repeated = [losses for losses in groups.values() if len(losses) > 1]
+    groups = grouped(observations(members), lambda row: row.cell).values()
+    repeated = [[row.log_loss for row in rows] for rows in groups if len(rows) > 1]
     if not (degrees := sum(len(losses) - 1 for losses in repeated)):
         return Spread()
     squares = sum((len(losses) - 1) * float(np.var(losses, ddof=1)) for losses in repeated)

@@ -1,11 +1,8 @@
 """One linear model a class, on the log loss: factors, interactions, seeds that are common.
 
-A factor of few values has a level for each, one of many is a quadratic in its logarithm. Factors
-are tested in the model without interactions, interactions in the model with them, which is there
-where degrees of freedom are left. A test is taken twice where four are left: with one variance for
-all runs, and with standard errors that hold where some settings scatter more than others, HC2, from
-eight degrees of freedom on HC3 (J. G. MacKinnon and H. White, "Some heteroskedasticity-consistent
-covariance matrix estimators with improved finite sample properties", Journal of Econometrics 29,
+A factor of few values has a level for each, one of many is a quadratic in its logarithm. A test is
+taken twice where four degrees of freedom are left, with one variance for all runs and with robust
+errors, HC2, from eight degrees on HC3 (J. G. MacKinnon and H. White, Journal of Econometrics 29,
 1985); the larger p counts. For a curve, which single runs hold at its ends, it is taken twice only
 where variances clearly differ.
 """
@@ -49,8 +46,7 @@ class FactorColumns:
 def factor_columns(factor: str, values: Sequence[object]) -> FactorColumns:
     """The columns of a factor from its value in each observation.
 
-    Levels are coded so that their effects sum to zero: the effect of a factor is then its average
-    over the levels of the others.
+    The effects of levels sum to zero: that of a factor is its average over levels of the others.
     """
     levels = tuple(sorted(set(values), key=partial(order_of, factor)))
     place = {value: index for index, value in enumerate(levels)}
@@ -76,16 +72,14 @@ def interaction(one: FactorColumns, other: FactorColumns) -> np.ndarray:
 def seed_columns(seeds: Sequence[Hashable], cells: Sequence[int]) -> np.ndarray:
     """Columns of the seeds that several configurations share, shape ``(n, seeds - 1)``.
 
-    What a seed adds to every configuration is taken out of the comparison; an observation whose
-    seed nobody else has is at the mean of the others. Without two common seeds there are none.
+    One whose seed nobody else has is at their mean. Without two common seeds there are none.
     """
     shared = Counter(seed for seed, _ in dict.fromkeys(zip(seeds, cells, strict=True)))
     common = [seed for seed, count in shared.items() if count > 1]
     if len(common) < 2:
         return np.zeros((len(seeds), 0))
     of_seed = dict(zip(common, _sum_to_zero(len(common)), strict=True))
-    none = np.zeros(len(common) - 1)
-    return np.array([of_seed.get(seed, none) for seed in seeds])
+    return np.array([of_seed.get(seed, np.zeros(len(common) - 1)) for seed in seeds])
 
 
 def _sum_to_zero(levels: int) -> np.ndarray:
@@ -112,9 +106,8 @@ def independent(columns: np.ndarray, of: np.ndarray | None = None) -> np.ndarray
 def share_left(columns: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Shares of a factor's variance that do not follow from others, one for each direction.
 
-    They are the squared sines of the angles between the two spaces, in rising order: 0 where a
-    direction can be written with the others, 1 where it has nothing to do with them. The shapes are
-    ``(n, k)`` and ``(n, m)``; the constant is taken to be among the others.
+    The squared sines of the angles between the two spaces, rising: 0 where a direction can be
+    written with the others. Shapes ``(n, k)`` and ``(n, m)``; a constant is among the others.
     """
     basis, _ = np.linalg.qr(columns - columns.mean(axis=0))
     q, _ = np.linalg.qr(independent(np.hstack([np.ones((len(columns), 1)), others])))
@@ -123,9 +116,7 @@ def share_left(columns: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 ROBUST_DEGREES = 4  # Residual degrees from which on the variance may differ from run to run
-
 HC3_DEGREES = 8  # With fewer HC3, which errs on the large side, would show next to nothing
-
 UNEQUAL = 0.25  # Level of the test whether variances differ
 LEVEL = 0.95  # Of every interval
 
@@ -140,34 +131,27 @@ class Test(NamedTuple):
     error: float  # Of it; the robust one where variances clearly differ
     degrees: int
 
-    def interval(self) -> tuple[float, float]:
-        """Of the estimate at ``LEVEL``, by Student's t."""
+    @property
+    def ratio_interval(self) -> tuple[float, float]:
+        """Of the ratio whose logarithm is the estimate, at ``LEVEL``, by Student's t."""
         from scipy.special import stdtrit
 
         half = float(stdtrit(self.degrees, (1 + LEVEL) / 2)) * self.error
-        return self.estimate - half, self.estimate + half
+        low, high = (min(700.0, self.estimate + end) for end in (-half, half))
+        return math.exp(low), math.exp(high)
 
 
 class LinearModel:
-    """Least squares of the log loss on a constant, seeds, factors and interactions.
-
-    Args:
-        log_losses: Shape ``(n,)``.
-        nuisance: Columns that are allowed for, the constant left out, shape ``(n, m)``.
-        terms: By name the columns that are tested; each has some that do not follow from others.
-        cells: The configuration of each observation.
-        curved: Whether a term is a curve.
-        outside: The spread that is taken where the runs themselves have none to tell.
-    """
+    """Least squares of the log loss on a constant, seeds, factors and interactions."""
 
     def __init__(
         self,
-        log_losses: np.ndarray,
-        nuisance: np.ndarray,
-        terms: dict[Term, np.ndarray],
-        cells: Sequence[int],
-        curved: bool,
-        outside: Spread,
+        log_losses: np.ndarray,  # Shape ``(n,)``
+        nuisance: np.ndarray,  # Columns that are allowed for, without the constant, ``(n, m)``
+        terms: dict[Term, np.ndarray],  # Columns that are tested; some of each follow from no other
+        cells: Sequence[int],  # The configuration of each observation
+        curved: bool,  # Whether a term is a curve
+        outside: Spread,  # Taken where the runs themselves have none to tell
     ) -> None:
         from statsmodels.regression.linear_model import OLS
 
@@ -181,7 +165,7 @@ class LinearModel:
         self._unscaled = np.asarray(self._fit.normalized_cov_params)
         self._tested = tested.shape[1]
         ends = np.cumsum([1, *(columns.shape[1] for columns in terms.values())]).tolist()
-        self._places = {name: slice(*ends[i : i + 2]) for i, name in enumerate(terms)}
+        self._places = dict(zip(terms, map(slice, ends, ends[1:]), strict=True))
         self.residual_degrees = len(log_losses) - int(np.linalg.matrix_rank(design))
         self._cells, self._curved, self._outside = cells, curved, outside
 
@@ -233,7 +217,7 @@ class LinearModel:
         if self.spread.deviation is None:
             return None
         estimates = weights @ self._parameters
-        plain = self.spread.deviation**2 * self._unscaled
+        plain = self.spread.variance * self._unscaled
         p, error = _wald(weights, estimates, plain, self.spread.degrees)
         if self._robust is not None and (self._unequal or not self._curved):
             other, robust_error = _wald(weights, estimates, self._robust, self.residual_degrees)

@@ -1,5 +1,6 @@
 """The models of a class as its factors are asked about, each told apart from the others."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -7,10 +8,11 @@ from itertools import combinations
 
 import numpy as np
 
+from gr00t_assets.comparison.run import grouped
 from gr00t_assets.comparison.statistics.factors import (
     Configuration,
     Spread,
-    factors_of_members,
+    factors_of,
     observations,
     repeated_spread,
     samples_are_equal,
@@ -32,20 +34,17 @@ FOLLOWS = 1e-9  # Share of a factor's variance below which it follows from other
 
 
 class ClassModel:
-    """The models of the configurations that may be set side by side, fitted as they are asked for.
+    """Configurations of one data and frames, the factors that vary among them, and their spread.
 
-    Args:
-        members: Of one data and frames.
-        factors: That vary among them, in the order of questions.
-        outside: The spread of similar classes, for where nothing here tells it.
+    Where nothing here tells the spread it is that of similar classes, ``outside``.
     """
 
-    def __init__(
-        self, members: Sequence[Configuration], factors: Sequence[str], outside: Spread
-    ) -> None:
-        self.members, self.factors, self.outside = tuple(members), tuple(factors), outside
-        self.rows = observations(members)
-        self.own_spread = repeated_spread(members)
+    def __init__(self, members: Sequence[Configuration], outside: Spread | None = None) -> None:
+        self.members, self.rows = tuple(members), observations(members)
+        factors = factors_of([run for item in members for run in item.runs])
+        self.factors = tuple(name for name in factors if name != "seed")
+        self.own_spread = own = repeated_spread(members)
+        self.spread = outside if outside and own.deviation is None else own
 
     def others(self, factor: str) -> list[str]:
         """The factors that must be equal for a fair comparison of this one.
@@ -72,8 +71,7 @@ class QuestionModel:
 
     def __init__(self, of_class: ClassModel, factor: str) -> None:
         self.of_class, self.factor = of_class, factor
-        self.rows = of_class.rows
-        values = self._values_of(factor)
+        values = [of_class.members[row.cell].value(factor) for row in of_class.rows]
         counts = Counter(values)
         few = len(counts) <= MOST_LEVELS or not all(isinstance(x, int | float) for x in counts)
         repeated = of_class.own_spread.degrees > 0 and few
@@ -88,12 +86,13 @@ class QuestionModel:
     def _keep(self, kept: Iterable[bool]) -> None:
         rows = zip(self.of_class.rows, kept, strict=True)
         self.rows = [row for row, keep in rows if keep]
+        self.cells = [row.cell for row in self.rows]
         self.values = self._values_of(self.factor)
         for name in ("columns", "other_columns"):
             self.__dict__.pop(name, None)
 
     def _values_of(self, factor: str) -> list[object]:
-        return [self.of_class.members[row.cell].value(factor) for row in self.rows]
+        return [self.of_class.members[cell].value(factor) for cell in self.cells]
 
     def _connected(self) -> set[object]:
         """Levels with the most observations among those that the other factors leave comparable.
@@ -105,11 +104,10 @@ class QuestionModel:
         dummies = np.array([[value == level for level in levels] for value in self.values], float)
         design = np.hstack([dummies, *self._quadratic])
         null = np.eye(design.shape[1]) - np.linalg.pinv(design) @ design
-        groups: dict[tuple[float, ...], set[object]] = {}
-        for level, row in zip(levels, null, strict=False):
-            groups.setdefault(tuple((row.round(6) + 0.0).tolist()), set()).add(level)
+        rows = dict(zip(levels, map(tuple, (null.round(6) + 0.0).tolist()), strict=False))
         counts = Counter(self.values)
-        return max(groups.values(), key=lambda x: (len(x) > 1, sum(counts[level] for level in x)))
+        groups = grouped(levels, rows.__getitem__).values()
+        return set(max(groups, key=lambda x: (len(x) > 1, sum(counts[level] for level in x))))
 
     @cached_property
     def columns(self) -> FactorColumns:
@@ -142,11 +140,6 @@ class QuestionModel:
         return columns if left >= SEED_DEGREES else columns[:, :0]
 
     @property
-    def cells(self) -> list[int]:
-        """The configuration of each observation."""
-        return [row.cell for row in self.rows]
-
-    @property
     def _quadratic(self) -> list[np.ndarray]:
         return [item.columns for item in self.other_columns.values()]
 
@@ -171,14 +164,10 @@ class QuestionModel:
     @cached_property
     def clean(self) -> bool:
         """Whether every two levels meet at some equal setting of all the other factors."""
-        settings: dict[tuple[object, ...], set[object]] = {}
-        for row, value in zip(self.rows, self.values, strict=True):
-            item = self.of_class.members[row.cell]
-            others = tuple(item.value(name) for name in self.other_columns)
-            settings.setdefault(others, set()).add(value)
-        met = {frozenset(pair) for group in settings.values() for pair in combinations(group, 2)}
-        levels = len(set(self.values))
-        return len(met) == levels * (levels - 1) // 2
+        settings = zip(*map(self._values_of, self.other_columns), self.values, strict=True)
+        groups = grouped(set(settings), lambda values: values[:-1]).values()
+        met = {frozenset((a[-1], b[-1])) for group in groups for a, b in combinations(group, 2)}
+        return len(met) == math.comb(len(set(self.values)), 2)
 
     @cached_property
     def additive(self) -> LinearModel:
@@ -199,15 +188,22 @@ class QuestionModel:
             return None
         return self._model(terms, self.seeds)
 
+    @cached_property
+    def interactions(self) -> dict[str, float]:
+        """p-values of the interactions by other factor; none where there is no room for them."""
+        if (fitted := self.with_interactions) is None:
+            return {}
+        tests = {other: fitted.test_term((self.factor, other)) for other in self.other_columns}
+        return {other: test.p for other, test in tests.items() if test is not None}
+
     @property
     def _curved(self) -> bool:
         return any(item.curve for item in (self.columns, *self.other_columns.values()))
 
     def _model(self, terms: dict[Term, np.ndarray], nuisance: np.ndarray) -> LinearModel:
         losses = np.array([row.log_loss for row in self.rows])
-        own, outside = self.of_class.own_spread, self.of_class.outside
-        outside = outside if own.deviation is None else own
-        return LinearModel(losses, nuisance, terms, self.cells, self._curved, outside)
+        spread = self.of_class.spread
+        return LinearModel(losses, nuisance, terms, self.cells, self._curved, spread)
 
     def difference(self, low: object, high: object) -> np.ndarray:
         """Weights of the log loss at one level less that at another, in the additive model."""
@@ -217,8 +213,6 @@ class QuestionModel:
 
 def additive_question(members: Sequence[Configuration]) -> QuestionModel | None:
     """The first factor's question, whose additive model has all; None where nothing varies."""
-    factors = factors_of_members(members)
-    if not factors:
-        return None
-    question = QuestionModel(ClassModel(members, factors, Spread()), factors[0])
-    return question if question.varies else None
+    of_class = ClassModel(members)
+    question = QuestionModel(of_class, of_class.factors[0]) if of_class.factors else None
+    return question if question and question.varies else None

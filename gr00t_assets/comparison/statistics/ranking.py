@@ -9,16 +9,9 @@ from typing import Any
 import numpy as np
 
 from gr00t_assets.comparison.curves import Loss
-from gr00t_assets.comparison.run import Frames, Run, RunIds, trainable_parts
+from gr00t_assets.comparison.run import Frames, Run, grouped, trainable_parts
+from gr00t_assets.comparison.statistics import factors
 from gr00t_assets.comparison.statistics.chances import ENOUGH_REPEATS, AdjustedMeans, drawn_losses
-from gr00t_assets.comparison.statistics.factors import (
-    Configuration,
-    Spread,
-    configuration_key,
-    configurations,
-    observations,
-    repeated_spread,
-)
 from gr00t_assets.comparison.statistics.linear_model import LEVEL
 from gr00t_assets.comparison.statistics.questions import additive_question
 
@@ -31,7 +24,7 @@ class RankedConfiguration:
     """A configuration's place in its class, from 1 for the lowest loss."""
 
     place: int
-    runs: RunIds
+    runs: tuple[Run, ...]
     loss: Loss  # Geometric mean over seeds; its error is that between runs, else that within them
     interval: tuple[float, float] | None = None  # Of the loss at 95 percent, between runs
     expected: float | None = None  # In new runs, drawn towards the others: the lowest is lucky
@@ -87,21 +80,12 @@ class ComparabilityClass:
         return tuple(run for run in self.runs if run.finished)
 
     @cached_property
-    def members(self) -> list[Configuration]:
+    def members(self) -> list[factors.Configuration]:
         """The configurations with a finished run."""
-        return configurations(self.runs)
+        return factors.configurations(self.runs)
 
     @cached_property
-    def begun(self) -> dict[tuple[object, ...], list[str]]:
-        """By configuration the status of every run that was begun."""
-        statuses: dict[tuple[object, ...], list[str]] = {}
-        for run in self.runs:
-            if run.status not in ("missing", "stale"):
-                statuses.setdefault(configuration_key(run), []).append(run.status)
-        return statuses
-
-    @cached_property
-    def spread(self) -> Spread:
+    def spread(self) -> factors.Spread:
         """How much two runs of one configuration differ here."""
         return class_spread(self.members)
 
@@ -136,22 +120,18 @@ class RankedRun:
 def comparability_classes(runs: Sequence[Run], band: float = BAND) -> list[ComparabilityClass]:
     """The classes of runs; with verified frames first, then those with more finished runs.
 
-    A run that is missing is in none: what it would be trained on may change.
-    Losses have no say in the order: those of two classes say nothing of each other.
+    A run that is missing is in none. Losses of two classes say nothing of each other.
     """
-    groups: dict[tuple[object, ...], list[Run]] = {}
-    for run in runs:
-        if run.status != "missing":
-            groups.setdefault((run.comparable, trainable_parts(run.settings)), []).append(run)
+    present = [run for run in runs if run.status != "missing"]
+    groups = grouped(present, lambda run: (run.comparable, trainable_parts(run.settings)))
     classes = [ComparabilityClass(tuple(members), band) for members in groups.values()]
     return sorted(classes, key=lambda item: (item.frames != "verified", -len(item.finished)))
 
 
 def ranked_runs(classes: Sequence[ComparabilityClass], runs: Sequence[Run] = ()) -> list[RankedRun]:
     """The ranked runs class by class, lowest loss first; after them the others in their order."""
-    ranked = [
-        RankedRun(run, place) for item in classes for place in item.ranking for run in place.runs
-    ]
+    places = [place for item in classes for place in item.ranking]
+    ranked = [RankedRun(run, place) for place in places for run in place.runs]
     placed = {id(row.run) for row in ranked}
     return ranked + [RankedRun(run) for run in runs if id(run) not in placed]
 
@@ -168,9 +148,9 @@ def differing(classes: Sequence[ComparabilityClass]) -> list[str]:
     return chosen
 
 
-def class_spread(members: Sequence[Configuration]) -> Spread:
+def class_spread(members: Sequence[factors.Configuration]) -> factors.Spread:
     """Of repeated seeds; where they are few or none, of what the model of all factors leaves."""
-    repeated = repeated_spread(members)
+    repeated = factors.repeated_spread(members)
     if repeated.degrees >= ENOUGH_REPEATS or (question := additive_question(members)) is None:
         return repeated
     of_model = question.additive
@@ -183,11 +163,11 @@ def _ranking(of_class: ComparabilityClass) -> list[RankedConfiguration]:
     members, spread = of_class.members, of_class.spread
     if not members:
         return []
-    adjusted = AdjustedMeans(observations(members), len(members))
+    begun = [run for run in of_class.runs if run.status not in ("missing", "stale")]
+    by_configuration = grouped(begun, factors.configuration_key)
+    adjusted = AdjustedMeans(factors.observations(members), len(members), spread)
     order = np.argsort(adjusted.means, kind="stable")
-    paired = adjusted.paired_spread(spread)
-    degrees = adjusted.degrees_of_mean(spread, paired)
-    chances = _chances(adjusted, spread, paired, order, of_class.band)
+    chances = _chances(adjusted, order, of_class.band)
     ranking = []
     for place, cell in enumerate(order, 1):
         item = members[cell]
@@ -197,11 +177,11 @@ def _ranking(of_class: ComparabilityClass) -> list[RankedConfiguration]:
         error = math.hypot(*errors) / len(losses) if len(errors) == len(losses) else None
         if spread.deviation is not None:
             between = spread.deviation / math.sqrt(adjusted.counts[cell])
-            half = float(stdtrit(degrees, (1 + LEVEL) / 2)) * between
+            half = float(stdtrit(adjusted.degrees, (1 + LEVEL) / 2)) * between
             error = mean * between
             if half < LARGEST_HALF:
                 interval = mean * math.exp(-half), mean * math.exp(half)
-        begun = of_class.begun[configuration_key(item.first)]
+        started = by_configuration[factors.configuration_key(item.first)]
         ranking.append(
             RankedConfiguration(
                 place=place,
@@ -209,26 +189,25 @@ def _ranking(of_class: ComparabilityClass) -> list[RankedConfiguration]:
                 loss=Loss(mean, error, sum(loss.samples for loss in losses), losses[0].kind),
                 interval=interval,
                 finished=len(item.runs),
-                started=len(begun),
-                failed=begun.count("failed"),
+                started=len(started),
+                failed=sum(run.status == "failed" for run in started),
                 **{name: values[cell] for name, values in chances.items()},
             )
         )
     return ranking
 
 
-def _chances(
-    adjusted: AdjustedMeans, spread: Spread, paired: Spread, order: np.ndarray, band: float
-) -> dict[str, Sequence[Any]]:
+def _chances(adjusted: AdjustedMeans, order: np.ndarray, band: float) -> dict[str, Sequence[Any]]:
     """Fields of each configuration by its cell; none where no spread is known."""
-    if spread.deviation is None:
+    spread = adjusted.paired
+    if adjusted.spread.deviation is None:
         return {}
-    draws = drawn_losses(adjusted.means, paired.variance / adjusted.counts, paired.degrees)
+    draws = drawn_losses(adjusted.means, spread.variance / adjusted.counts, spread.degrees)
     lowest = draws.min(axis=1, keepdims=True)
     first = draws <= lowest
-    new = draws if paired is spread else adjusted.with_seeds(draws, paired)
-    ends = np.quantile(new, ((1 - LEVEL) / 2, (1 + LEVEL) / 2), axis=0)
-    tied = adjusted.tied_with_first(paired, order)
+    quantiles = (1 - LEVEL) / 2, (1 + LEVEL) / 2
+    ends = np.quantile(adjusted.with_seeds(draws), quantiles, axis=0)
+    tied = adjusted.tied_with_first(order)
     return {
         "chance_best": (first / first.sum(axis=1, keepdims=True)).mean(axis=0).tolist(),
         "chance_good": (draws <= lowest + math.log1p(band)).mean(axis=0).tolist(),

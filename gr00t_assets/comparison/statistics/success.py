@@ -1,9 +1,7 @@
-"""Success of configurations, over one run or several, and in pairs; tests of success counts.
+"""Success of configurations and pairs of them; a run's outcomes are ``{episode's seed: success}``.
 
-A run's outcomes are ``{seed of the episode: success}``. Two single runs are compared as these two
-policies: by McNemar's exact test where both met the same episodes, else by Barnard's. Where a
-configuration was trained with several seeds, runs are the unit: what differs from run to run counts
-as well as what differs between episodes.
+Two single runs are compared as these two policies, by McNemar's exact test where both met the same
+episodes, else by Barnard's; of several training seeds the run is the unit.
 """
 
 import math
@@ -43,9 +41,8 @@ def barnard(first: SuccessRate, second: SuccessRate) -> float:
     if max(side.episodes for side in sides) > MOST_EXACT:
         error = math.sqrt(pooled * (1 - pooled) * sum(1 / side.episodes for side in sides))
         return float(2 * norm.sf(abs(first.rate - second.rate) / error))
-    table = [[side.successes for side in sides],
-             [side.episodes - side.successes for side in sides]]  # fmt: skip
-    return float(barnard_exact(table).pvalue)
+    table = [(side.successes, side.episodes - side.successes) for side in sides]
+    return float(barnard_exact(np.transpose(table)).pvalue)
 
 
 def mcnemar(better: int, worse: int) -> float:
@@ -99,7 +96,6 @@ def rollouts_needed(first: float, second: float, power: float = 0.8) -> int | No
 
 
 Outcomes = Mapping[int, bool]
-
 MOST_PAIRED = 20  # Configurations, the highest rates first, of which every two are compared
 
 
@@ -164,10 +160,8 @@ class SuccessEstimate:
         The sum of that between episodes, which runs share, and that between runs; a run's own
         episodes are in both, so that intervals of several runs are rather too wide.
         """
-        by_episode: dict[int, list[bool]] = {}
-        for run in self.runs:
-            for seed, success in run.items():
-                by_episode.setdefault(seed, []).append(success)
+        seeds = dict.fromkeys(seed for run in self.runs for seed in run)
+        by_episode = {seed: [run[seed] for run in self.runs if seed in run] for seed in seeds}
         rate, total, groups = self.rate, self.counts.episodes, len(by_episode)
         episodes = 1 / (4 * groups)
         if 0 < rate < 1 and groups > 1:
@@ -258,17 +252,14 @@ def against_first(estimates: Sequence[SuccessEstimate]) -> list[SuccessPair]:
 def _newcombe(first: SuccessEstimate, second: SuccessEstimate, correlation: float) -> Interval:
     """Interval of second minus first, from the intervals of both (Newcombe's method 10)."""
     (low1, high1), (low2, high2) = first.interval, second.interval
-    down, up = (second.rate - low2, high1 - first.rate), (high2 - second.rate, first.rate - low1)
+    sides = (second.rate - low2, high1 - first.rate), (high2 - second.rate, first.rate - low1)
+    down, up = (math.sqrt(abs(a**2 + b**2 - 2 * correlation * a * b)) for a, b in sides)
     difference = second.rate - first.rate
-    ends = [math.sqrt(abs(a**2 + b**2 - 2 * correlation * a * b)) for a, b in (down, up)]
-    return max(-1.0, difference - ends[0]), min(1.0, difference + ends[1])
+    return max(-1.0, difference - down), min(1.0, difference + up)
 
 
 def _over_runs(first: SuccessEstimate, second: SuccessEstimate) -> tuple[Interval, float]:
-    """Interval of second minus first and the p value of a t test, both of the angles.
-
-    The interval leaves out 0 where the p value is below ``LEVEL``.
-    """
+    """Interval of second minus first and the p value of a t test, both of the angles."""
     from scipy.special import stdtr, stdtrit
 
     (one, of_one), (other, of_other) = first.variance, second.variance

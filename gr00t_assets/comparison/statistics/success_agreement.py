@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
 from gr00t_assets.comparison.statistics.success import SuccessEstimate, compared
+from gr00t_assets.evaluation.intervals import Interval
 
 Answer = Literal["yes", "no", "cannot be told"]
 Measure = Literal["loss", "open-loop error"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
-
 FEWEST = 5  # Configurations whose orders can be compared
 
 
@@ -20,7 +20,7 @@ class SuccessAgreement(NamedTuple):
     class_id: str
     answer: Answer
     correlation: float | None  # Spearman's; None of fewer than ``FEWEST``, or if one never differs
-    interval: tuple[float, float] | None  # Of it at 95 percent
+    interval: Interval | None  # Of it at 95 percent
     sentence: str
 
 
@@ -46,10 +46,8 @@ def success_agreement(
     correlation, interval, order = None, None, f"from {len(rows)} configurations"
     if len(rows) >= FEWEST and len(set(rates)) > 1 and len(set(values)) > 1:
         correlation, interval = rank_correlation([-value for value in values], rates)
-        order = (
-            f"rank correlation {correlation:.2f} ({interval[0]:.2f} to {interval[1]:.2f}) over "
-            f"{len(rows)} configurations"
-        )
+        order = f"rank correlation {correlation:.2f} ({interval[0]:.2f} to {interval[1]:.2f})"
+        order += f" over {len(rows)} configurations"
     answer: Answer = "cannot be told"
     against = f"{lowest.name} has the lowest {measure} and {most.name} the most success"
     if lowest.error is not None and most.error is not None and len(rows) > 1:
@@ -64,18 +62,17 @@ def success_agreement(
     elif len(rows) == 1:
         sentence = f"One configuration does not tell whether lower {measure} means more success."
     else:
-        also = "all succeed equally often" if len(set(rates)) == 1 else against
-        if lowest.success.rate == most.success.rate and len(set(rates)) > 1:
-            also = f"{lowest.name} has the lowest {measure} and the most success"
+        if len(set(rates)) == 1:
+            against = "all succeed equally often"
+        elif lowest.success.rate == most.success.rate:
+            against = f"{lowest.name} has the lowest {measure} and the most success"
         join = " " if interval is None else ": "
         sentence = f"Whether lower {measure} meant more success here cannot be told{join}{order}; "
-        sentence += f"{also}."
+        sentence += f"{against}."
     return SuccessAgreement(measure, class_id, answer, correlation, interval, sentence)
 
 
-def rank_correlation(
-    first: Sequence[float], second: Sequence[float]
-) -> tuple[float, tuple[float, float]]:
+def rank_correlation(first: Sequence[float], second: Sequence[float]) -> tuple[float, Interval]:
     """Spearman's correlation with its 95 percent interval; five values at least.
 
     Fisher's z with the variance of Bonett and Wright (Psychometrika 65, 2000). A perfect order is

@@ -4,12 +4,13 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache, lru_cache
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
 
-from gr00t_assets.comparison.columns import COLUMNS, Dtype, column_names, setting_dtype
+from gr00t_assets.comparison.columns import COLUMNS, column_names, setting_dtype
 from gr00t_assets.core.text import from_spreadsheet, nearest
 from gr00t_assets.experiments.registry import all_hyperparameters, combined_hyperparameters
 
@@ -104,8 +105,7 @@ def _likely_loss(labels: Sequence[str]) -> int:
         if len(likely) == 1:
             return labels.index(likely[0])
     closest = results or losses or [*filter(None, [nearest("loss", labels)])]
-    hint = f"the closest are {', '.join(closest[:9])}"
-    hint = hint if closest else f"it has {', '.join(labels[:9])}"
+    hint = ("the closest are " if closest else "it has ") + ", ".join((closest or labels)[:9])
     raise ValueError(
         f"there is no column loss; {hint}; rename the one with the training loss at the end to loss"
     )
@@ -129,18 +129,12 @@ def _names() -> dict[str, str]:
 
 
 Value = str | int | float | bool
-
-_BOOLEANS = {"true": True, "yes": True, "1": True, "1.0": True,
-             "false": False, "no": False, "0": False, "0.0": False}  # fmt: skip
-
+_COLUMNS = column_names()
+_BOOLEANS = {**dict.fromkeys(("true", "yes", "1", "1.0"), True),
+             **dict.fromkeys(("false", "no", "0", "0.0"), False)}  # fmt: skip
 _EMPTY = {"", "na", "n/a", "null", "-", "nan"}
-
-_EITHER = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
-"""1,234 and 1.234: thousands to some, a decimal to others."""
-
-_GROUPS = re.compile(
-    r"[+-]?[1-9]\d{0,2}(?:(?P<commas>(?:,\d{3})+)(?:\.\d*)?|(?:\.\d{3})+(?:,\d*)?)"
-)
+_EITHER = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")  # Thousands to some, a decimal to others
+_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:(?P<comma>(?:,\d{3})+)(?:\.\d*)?|(?:\.\d{3})+(?:,\d*)?)")
 _COMMA = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:\.\d{3})+|\d*),\d+(?:[eE][+-]?\d+)?")
 _POINT = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:,\d{3})+|\d*)\.\d+(?:[eE][+-]?\d+)?")
 
@@ -184,49 +178,39 @@ def cell_value(name: str, cell: object, signs: str = "") -> Value:
         (0.0585, 1.234)
     """
     value: Any = from_spreadsheet(cell.strip()) if isinstance(cell, str) else cell
-    dtype, is_setting = _column_type(name)
+    is_setting = name not in _COLUMNS
+    dtype = setting_dtype(name) if is_setting else _COLUMNS[name].dtype
     if dtype is None:
         return _guessed(value, signs)
     if dtype == "string":
-        return value if isinstance(value, str) else str(value)
+        return str(value)
     if dtype == "boolean":
         if (known := _BOOLEANS.get(str(value).lower())) is None:
             raise ValueError(f"expected true or false, found {value!r}")
         return known
-    number = _number(value, signs, dtype == "Int64")
+    number, is_whole = _number(value, signs, dtype == "Int64"), dtype == "Int64"
     if name == "loss":
         return number
     expected = ""
     if not math.isfinite(number):
         expected = "a finite number"
-    elif dtype == "Int64" and number % 1:
+    elif is_whole and number % 1:
         expected = "a whole number"
     elif not is_setting and number < 0:
         expected = "a number that is not below zero"
     if expected:
         raise ValueError(f"expected {expected}, found {value!r}")
-    number = int(number) if dtype == "Int64" else number
+    number = int(number) if is_whole else number
     if is_setting:
         _check_setting(name, number)
     return number
 
 
-@cache
-def _column_type(name: str) -> tuple[Dtype | None, bool]:
-    """Type of a column, and whether it is a setting and none of ``COLUMNS``."""
-    column = column_names().get(name)
-    return column.dtype if column else setting_dtype(name), column is None
-
-
 def _number(value: Any, signs: str, whole: bool) -> int | float:
     if isinstance(value, str):
         text = _with_point(value, signs, whole)
-        if whole and text.isdecimal():
-            return int(text)
-        try:
-            return float(text)
-        except ValueError:
-            pass
+        with suppress(ValueError):
+            return int(text) if whole and text.isdecimal() else float(text)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         return value if whole else float(value)
     raise ValueError(f"expected a number, found {value!r}")
@@ -247,7 +231,7 @@ def _with_point(text: str, signs: str, whole: bool) -> str:
         raise ValueError(f"{text!r} may be {many} or {one}; write it without mark of thousands, "
                          "with a decimal point")  # fmt: skip
     if groups := _GROUPS.fullmatch(text):
-        thousands, point = (",", ".") if groups["commas"] else (".", ",")
+        thousands, point = (",", ".") if groups["comma"] else (".", ",")
         return text.replace(thousands, "").replace(point, ".")
     return text.replace(",", ".") if _COMMA.fullmatch(text) else text
 
@@ -258,13 +242,10 @@ def _guessed(value: Any, signs: str) -> Value:
         return value if isinstance(value, int | float) else str(value)
     if value.lower() in ("true", "false"):
         return value.lower() == "true"
-    try:
-        number = _number(value, signs, whole=False)
-    except ValueError:
-        return value
-    if not math.isfinite(number):
-        return value
-    return int(number) if not number % 1 and "e" not in value.lower() else number
+    with suppress(ValueError):
+        if math.isfinite(number := _number(value, signs, whole=False)):
+            return int(number) if not number % 1 and "e" not in value.lower() else number
+    return value
 
 
 @lru_cache(4096)

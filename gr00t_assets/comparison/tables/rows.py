@@ -5,21 +5,17 @@ import io
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from gr00t_assets.comparison.curves import LossKind
-from gr00t_assets.comparison.tables.cells import (
-    cell_value,
-    column_meanings,
-    decimal_signs,
-    is_empty,
-)
+from gr00t_assets.comparison.tables import cells
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.text import did_you_mean
 from gr00t_assets.runs.stored_run import STATUS_WORDS
@@ -51,38 +47,28 @@ class Row:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read a CSV file with a line of column names: commas, semicolons or tabs, UTF-8 or UTF-16.
-
-    Raises:
-        ComparisonError: The file cannot be read, has no loss, or has no row that can be read.
-    """
+    """Read a CSV file with a line of column names: commas, semicolons or tabs, UTF-8 or UTF-16."""
     try:
         content = path.read_bytes()
         wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
         lines = list(_lines(content.decode("utf-16" if wide else "utf-8-sig")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
-        raise ComparisonError(
-            str(path), "this table of runs cannot be read.", [reason, "expected: a CSV file, UTF-8"]
-        ) from error
+        details = [reason, "expected: a CSV file, UTF-8"]
+        raise ComparisonError(str(path), "this table of runs cannot be read.", details) from error
     header = lines[0][1] if lines else []
-    width, rows, cells = len(header), [], []
+    width, rows = len(header), []
     for number, line in lines[1:]:
         row = Row(f"line {number}")
         if len(line) < width or any(map(str.strip, line[width:])):
             row.problems.append(f"{len(line)} cells for {width} columns")
         rows.append(row)
-        cells.append((line + [""] * width)[:width])
-    columns = [(label, [line[place] for line in cells]) for place, label in enumerate(header)]
-    return _filled(rows, columns, str(path))
+    columns = zip_longest(header, *(line[:width] for _, line in lines[1:]), fillvalue="")
+    return _filled(rows, [(label, column) for label, *column in columns], str(path))
 
 
 def frame_rows(frame: "pd.DataFrame") -> list[Row]:
-    """The rows of a table that is in memory.
-
-    Raises:
-        ComparisonError: It has no loss, or no row that can be read.
-    """
+    """The rows of a table that is in memory."""
     labels = frame.index.tolist() if frame.index.is_unique else range(len(frame))
     rows = [Row(f"row {label}") for label in labels]
     series = (frame.iloc[:, place].tolist() for place in range(frame.shape[1]))
@@ -99,23 +85,34 @@ def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
             yield reader.line_num, line
 
 
-def _filled(
-    rows: list[Row], columns: Sequence[tuple[str, Sequence[Any]]], subject: str
-) -> list[Row]:
-    """The rows with their values, read column by column."""
+def _filled(rows: list[Row], columns: list[tuple[str, list[Any]]], subject: str) -> list[Row]:
     try:
         if not rows:
             missing = "rows" if columns else "column names"
             raise ValueError(f"it has no {missing}; expected: one a run")
-        names, remarks = column_meanings(tuple(label for label, _ in columns))
+        names, remarks = cells.column_meanings(tuple(label for label, _ in columns))
     except ValueError as error:
         raise ComparisonError(subject, "this is no table of runs.", [str(error)]) from None
-    texts = [cell for _, cells in columns for cell in cells if isinstance(cell, str)]
-    signs = decimal_signs(texts) if any("," in text for text in texts) else ""
+    texts = [cell for _, column in columns for cell in column if isinstance(cell, str)]
+    signs = cells.decimal_signs(texts) if any("," in text for text in texts) else ""
     sources: dict[str, str] = {}
-    for name, (label, cells) in zip(names, columns, strict=True):
-        if name is not None:
-            _read_column(rows, name, label, cells, signs, sources.setdefault(name, label))
+    for name, (label, column) in zip(names, columns, strict=True):
+        if name is None:
+            continue
+        source = sources.setdefault(name, label)
+        for row, cell in zip(rows, column, strict=True):
+            cell = cell.item() if isinstance(cell, np.generic) else cell
+            if cells.is_empty(name, cell):
+                continue
+            try:
+                value = cells.cell_value(name, cell, signs)
+            except (ValueError, OverflowError) as error:
+                row.problems.append(f"{label}: {error}")
+                continue
+            former = row.values.setdefault(name, value)
+            if former is not value and former != value and name not in _FREE:
+                differ = f"{source} is {former} and {label} is {value}"
+                row.problems.append(f"{differ}; keep one of them")
     for row in rows:
         row.remarks = remarks
         row.problems += _row_problems(row.values)
@@ -123,27 +120,9 @@ def _filled(
     if all(row.problems for row in rows):
         found = [f"{row.place}: {problem}" for row in rows for problem in row.problems]
         more = [f"and {len(found) - _SHOWN:,} more"] if len(found) > _SHOWN else []
-        raise ComparisonError(
-            subject, "no run of this table can be read.", [*remarks, *found[:_SHOWN], *more]
-        )
+        details = [*remarks, *found[:_SHOWN], *more]
+        raise ComparisonError(subject, "no run of this table can be read.", details)
     return rows
-
-
-def _read_column(
-    rows: list[Row], name: str, label: str, cells: Sequence[Any], signs: str, source: str
-) -> None:
-    for row, cell in zip(rows, cells, strict=True):
-        cell = cell.item() if isinstance(cell, np.generic) else cell
-        if is_empty(name, cell):
-            continue
-        try:
-            value = cell_value(name, cell, signs)
-        except (ValueError, OverflowError) as error:
-            row.problems.append(f"{label}: {error}")
-            continue
-        former = row.values.setdefault(name, value)
-        if former is not value and former != value and name not in _FREE:
-            row.problems.append(f"{source} is {former} and {label} is {value}; keep one of them")
 
 
 def _row_problems(values: dict[str, Any]) -> Iterator[str]:

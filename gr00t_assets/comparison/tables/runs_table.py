@@ -9,16 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gr00t_assets.comparison.columns import (
-    COLUMNS,
-    DATA,
-    column_names,
-    setting_column,
-    setting_dtype,
-    setting_names,
-)
-from gr00t_assets.comparison.curves import Loss, LossKind, logged_value_error
-from gr00t_assets.comparison.run import Frames, Run, samples_per_step
+from gr00t_assets.comparison import columns
+from gr00t_assets.comparison.curves import Loss, logged_value_error
+from gr00t_assets.comparison.run import Frames, Run, Settings, samples_per_step
 from gr00t_assets.comparison.statistics.ranking import comparability_classes, ranked_runs
 from gr00t_assets.comparison.tables.rows import Row, frame_rows, read_rows
 from gr00t_assets.core.errors import ComparisonError, Gr00tAssetsError
@@ -35,15 +28,13 @@ if TYPE_CHECKING:
 
 _WRONG_BACKEND, _MENDED = "torchvision_av", "2025-10"
 """In Isaac-GR00T it returned the key frame before the asked time where one timestamp was asked for,
-as in training. It was mended upstream on 2025-09-18.
-"""
+as in training. It was mended upstream on 2025-09-18."""
 
 _NOTED_MEMORY = re.compile(r"(\d+(?:\.\d+)?) ?(GB|GiB) (?:of )?(?:VRAM|GPU memory)", re.I)
-
+_NO_SETTINGS = frozenset(columns.column_names())
+_AS_THEY_ARE = ("sweep", "hypothesis", "started_at", "samples_per_second", "gpu_hours", "note")
 _NEARLY_DONE = 0.95
 """A run that says it finished has done this share of its steps, or all but its last logged ones."""
-
-_NO_SETTINGS = frozenset(column_names())
 
 
 def known_frames(store: Store | None = None) -> dict[str, int]:
@@ -93,13 +84,12 @@ def runs_of_frame(
 
     Columns are those of ``columns`` and hyperparameters, under their names or those of W&B and
     ``transformers``; any other that is no result is a setting. All but the loss may be missing: the
-    id is the name, else the row's label; a run with a loss has finished. A setting that the table
-    has no column for is not known, and never taken to be the default.
+    id is the name, else the row's label; a run with a loss has finished. A setting without a column
+    is not known, and never taken to be the default.
 
     A loss is the last logged value, the mean of ``logging_steps`` steps, unless the table says
     otherwise. Samples seen are batch times steps done, on one GPU unless the table has num_gpus. A
     finished run with a cell that cannot be read is ``unreadable``; its ``problems`` name the cell.
-
     ``dataset_frames`` are by dataset, for epochs, where the table has none.
 
     Raises:
@@ -128,16 +118,16 @@ def runs_table(runs: Sequence[Run]) -> "pd.DataFrame":
     import pandas as pd
 
     placed = {id(row.run): row for row in ranked_runs(comparability_classes(runs), runs)}
-    settings = dict.fromkeys(["max_steps", *setting_names(runs)])
-    columns = [*COLUMNS, *map(setting_column, settings)]
+    settings = dict.fromkeys(["max_steps", *columns.setting_names(runs)])
+    chosen = [*columns.COLUMNS, *map(columns.setting_column, settings)]
     values = {}
-    for column in columns:
+    for column in chosen:
         series = pd.Series([column.value(placed[id(run)]) for run in runs], dtype=object)
-        known = column.name in _NO_SETTINGS or setting_dtype(column.name)
+        known = column.name in _NO_SETTINGS or columns.setting_dtype(column.name)
         values[column.name] = series.astype(column.dtype) if known else _typed(series)
     table = pd.DataFrame(values)
-    table.attrs["units"] = {column.name: column.unit for column in columns}
-    table.attrs["descriptions"] = {column.name: column.description for column in columns}
+    table.attrs["units"] = {column.name: column.unit for column in chosen}
+    table.attrs["descriptions"] = {column.name: column.description for column in chosen}
     return table
 
 
@@ -145,21 +135,19 @@ def export_table(runs: Sequence[Run], path: Path) -> Path:
     """Write the table of runs, in one step.
 
     A file in ``.parquet`` has units and descriptions in its metadata; one in ``.csv`` is what
-    ``read_table`` reads again: a text that begins like a formula of a spreadsheet has an
-    apostrophe before it there, which is taken away.
+    ``read_table`` reads again, where a text that begins like a formula has an apostrophe before it.
 
     Raises:
         ComparisonError: The ending is another one, or there is no such folder.
         StoreError: The disk is full; a former file is as it was.
     """
-    kind = path.suffix.removeprefix(".").lower()
-    if kind not in ("parquet", "csv"):
+    writer = {".parquet": parquet, ".csv": _csv}.get(path.suffix.lower())
+    if writer is None:
         problem = "the ending says no format that a table is written in."
         raise ComparisonError(str(path), problem, ["expected: FILE.parquet or FILE.csv"])
     if not path.parent.is_dir():
         raise ComparisonError(str(path), "there is no such folder.", [f"make {path.parent} first"])
-    table = runs_table(runs)
-    write_bytes(path, _csv(table) if kind == "csv" else parquet(table))
+    write_bytes(path, writer(runs_table(runs)))
     return path
 
 
@@ -185,10 +173,6 @@ def _typed(values: "pd.Series") -> "pd.Series":
     if len(kinds) > 1 and not kinds <= {int, float}:
         return values.map(str, na_action="ignore").astype("string")
     return values.convert_dtypes()
-
-
-_AS_THEY_ARE = ("sweep", "hypothesis", "started_at", "samples_per_second", "gpu_hours", "note")
-"""Columns that are attributes of ``Run`` under the same name."""
 
 
 def run_of_row(row: Row, dataset_frames: Mapping[str, int]) -> Run:
@@ -222,7 +206,7 @@ def run_of_row(row: Row, dataset_frames: Mapping[str, int]) -> Run:
         source="table",
         status=status,
         settings=settings,
-        data={name.replace("_", " "): values[name] for name in DATA if name in values},
+        data={name.replace("_", " "): values[name] for name in columns.DATA if name in values},
         frames=frame_state(settings.get("video_backend"), started_at, verified),
         steps=steps,
         max_steps=max_steps,
@@ -236,23 +220,20 @@ def run_of_row(row: Row, dataset_frames: Mapping[str, int]) -> Run:
     )
 
 
-def _loss(
-    values: Mapping[str, Any], settings: Mapping[str, object], samples_seen: int | None
-) -> Loss | None:
-    mean, error, samples = values.get("loss"), values.get("loss_se"), values.get("loss_samples")
+def _loss(values: Mapping[str, Any], settings: Settings, samples_seen: int | None) -> Loss | None:
+    mean, error, samples = (values.get(name) for name in ("loss", "loss_se", "loss_samples"))
     if mean is None or not math.isfinite(mean):
         return None
     if samples is None:
         samples = _logging_steps(settings) * (samples_per_step(settings) or 1)
         samples = max(1, min(samples, samples_seen or samples))
-    kind: LossKind = "one logged value" if error is None else "window mean"
-    kind = values.get("loss_kind", kind)
+    kind = values.get("loss_kind", "one logged value" if error is None else "window mean")
     if error is None and kind == "one logged value":
         error = logged_value_error(mean, samples)
     return Loss(mean, error, samples, kind)
 
 
-def _logging_steps(settings: Mapping[str, object]) -> int:
+def _logging_steps(settings: Settings) -> int:
     """Steps that one logged loss is the mean of; Isaac-GR00T's 10 where nothing is said of it."""
     value = settings.get("logging_steps")
     return value if isinstance(value, int) else Hyperparameters().logging_steps

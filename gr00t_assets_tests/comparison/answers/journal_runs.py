@@ -7,7 +7,7 @@ import gr00t_assets
 from gr00t_assets.comparison.comparison import Comparison, compare
 from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.statistics.effects import Pair, nearest_pair
+from gr00t_assets.comparison.statistics.effects import Pair, nearest_pairs
 from gr00t_assets.comparison.statistics.factors import configurations
 from gr00t_assets.comparison.tables.runs_table import read_table
 
@@ -45,8 +45,8 @@ def answer_to(factor: str):
 
 def pair(factor: str, *names: str) -> Pair:
     """Two runs, with all that differs between them."""
-    found = nearest_pair(configurations([run(name) for name in names]), factor)
-    assert found is not None and set(found.runs) == set(names)
+    found = nearest_pairs(configurations([run(name) for name in names]), factor)[0]
+    assert set(found.runs) == set(names)
     return found
 
 

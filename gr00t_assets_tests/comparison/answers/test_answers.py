@@ -52,8 +52,8 @@ def test_replicates_that_overlap_are_within_noise():
     assert found.verdict == "within_noise"
     assert found.sentence.startswith("Not shown")
     assert "which noise explains" in found.sentence
-    assert found.estimate is not None and found.estimate["interval"] is not None
-    assert found.estimate["interval"][0] < 1 < found.estimate["interval"][1]
+    interval = found.effects[0].interval
+    assert interval is not None and interval[0] < 1 < interval[1]
 
 
 def test_a_difference_that_was_not_repeated_is_unknown():
@@ -74,7 +74,7 @@ def test_equal_samples_are_a_clean_question_on_batch_size():
     ]
     found = answer(runs, "batch_size")
     assert found.verdict == "controlled"
-    assert found.estimate is not None and 0.4 < found.estimate["ratio"] < 0.6
+    assert found.effects[0].ratio is not None and 0.4 < found.effects[0].ratio < 0.6
 
 
 def test_seeds_measure_the_spread():

@@ -6,7 +6,7 @@ import pytest
 
 from gr00t_assets.comparison.answers.answers import answer
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.statistics.effects import Pair, nearest_pair
+from gr00t_assets.comparison.statistics.effects import Pair, nearest_pairs
 from gr00t_assets.comparison.statistics.factor_tests import all_effects
 from gr00t_assets.comparison.statistics.factors import configurations, factors_of
 from gr00t_assets.comparison.statistics.ranking import comparability_classes
@@ -19,8 +19,8 @@ def runs() -> list[Run]:
 
 
 def pair(runs: list[Run], factor: str, *names: str) -> Pair:
-    found = nearest_pair(configurations([run for run in runs if run.run_id in names]), factor)
-    assert found is not None and set(found.runs) == set(names)
+    found = nearest_pairs(configurations([run for run in runs if run.run_id in names]), factor)[0]
+    assert set(found.runs) == set(names)
     return found
 
 

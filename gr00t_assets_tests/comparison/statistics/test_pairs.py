@@ -7,15 +7,13 @@ import numpy as np
 import pytest
 
 from gr00t_assets.comparison.run import Frames, Run
-from gr00t_assets.comparison.statistics.effects import Pair, nearest_pair, nearest_pairs
+from gr00t_assets.comparison.statistics.effects import Pair, nearest_pairs
 from gr00t_assets.comparison.statistics.factors import configurations
 from gr00t_assets_tests.comparison.synthetic_runs import DATA, drawn_curve, synthetic_run
 
 
 def nearest(runs: list[Run], factor: str) -> Pair:
-    found = nearest_pair(configurations(runs), factor)
-    assert found is not None
-    return found
+    return nearest_pairs(configurations(runs), factor)[0]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gr00t_assets.comparison.columns import COLUMNS
-from gr00t_assets.comparison.tables.rows import cell_value
+from gr00t_assets.comparison.tables.cells import cell_value
 from gr00t_assets.comparison.tables.runs_table import (
     export_table,
     frame_state,

@@ -7,8 +7,7 @@ from typer.testing import CliRunner
 
 from gr00t_assets.cli.main import app
 from gr00t_assets.comparison.all_runs import imported_runs, read_wandb
-from gr00t_assets.comparison.tables.wandb_import import import_wandb, load_wandb_runs
-from gr00t_assets.comparison.tables.wandb_runs import run_of_wandb
+from gr00t_assets.comparison.tables.wandb_import import import_wandb, load_wandb_runs, run_of_wandb
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.project import Store
 from gr00t_assets.trainers.wandb_run import place_record

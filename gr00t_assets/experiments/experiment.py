@@ -35,10 +35,7 @@ class WeightedDataset(FrozenModel):
 
     name: str = Field(description="Name in data/datasets.yaml")
     weight: float = Field(
-        default=1.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="Beside those of the others; see balance_dataset_weights",
+        default=1.0, gt=0, allow_inf_nan=False, description="Relative; see balance_dataset_weights"
     )
 
     @model_validator(mode="before")
@@ -68,11 +65,6 @@ DatasetChoice = Annotated[
     Discriminator(lambda value: MIXTURE if isinstance(value, list | tuple) else ONE),
 ]
 """The name of a dataset, or a list of ``{name, weight}``."""
-
-
-def weighted_datasets(choice: str | Sequence[WeightedDataset]) -> tuple[WeightedDataset, ...]:
-    """The datasets of a choice; a single one has the weight 1."""
-    return (WeightedDataset(name=choice),) if isinstance(choice, str) else tuple(choice)
 
 
 def mixture_name(datasets: Sequence[WeightedDataset]) -> str:
@@ -111,9 +103,7 @@ class Pruning(FrozenModel):
     reduction_factor: int = Field(
         default=3, ge=2, description="Of so many runs one goes on; also the runs a decision needs"
     )
-    min_steps: int | None = Field(
-        default=None, ge=1, description="The same in optimizer steps; of version 0.2"
-    )
+    min_steps: int | None = Field(default=None, ge=1, description="In optimizer steps; version 0.2")
 
     @field_validator("min_steps")
     @classmethod
@@ -144,12 +134,8 @@ class Experiment(FrozenModel):
 
     name: str
     sweep: str = Field(description="Name of the sweep file that it stands in")
-    dataset: DatasetChoice = Field(
-        description="Name in data/datasets.yaml, or a mixture: a list of {name, weight}"
-    )
-    trainer: TrainerName = Field(
-        default=DEFAULT_TRAINER, description="Name of an installed trainer"
-    )
+    dataset: DatasetChoice = Field(description="Name in the catalog, or a list of {name, weight}")
+    trainer: TrainerName = Field(default=DEFAULT_TRAINER, description="An installed trainer")
     base_model: str = Field(default="tiny", description="'tiny', a directory, or a Hub id")
     base_model_revision: str | None = Field(default=None, description="Commit of a Hub id")
     hyperparameters: SerializeAsAny[Hyperparameters] = Field(
@@ -167,12 +153,8 @@ class Experiment(FrozenModel):
         exclude_if=lambda name: name is None,
         description="Of data/engines.yaml, where it trains; None: the default one",
     )
-    continue_from: str | None = Field(
-        default=None, description="Experiment whose last checkpoint it starts from"
-    )
-    pruning: Pruning | None = Field(
-        default=None, description="When it is given up as hopeless; None: never"
-    )
+    continue_from: str | None = Field(default=None, description="Experiment to go on from")
+    pruning: Pruning | None = Field(default=None, description="When to give it up; None: never")
     continued_steps: tuple[int, ...] = Field(
         default=(), description="max_steps of the runs that it goes on from, the first one first"
     )
@@ -192,8 +174,9 @@ class Experiment(FrozenModel):
 
     @property
     def datasets(self) -> tuple[WeightedDataset, ...]:
-        """What it is trained on; a single dataset is a mixture of one."""
-        return weighted_datasets(self.dataset)
+        """What it is trained on; a single dataset is a mixture of one, of weight 1."""
+        choice = self.dataset
+        return (WeightedDataset(name=choice),) if isinstance(choice, str) else choice
 
     @property
     def dataset_name(self) -> str:

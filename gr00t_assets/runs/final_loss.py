@@ -1,7 +1,5 @@
 """The final loss of a run: the mean over its final window, with a standard error that respects
-autocorrelation. Whatever ranks, prunes, keeps or promotes runs takes it from here.
-
-Whether the loss fell, and whether it had spikes, is told here as well.
+autocorrelation; whether the loss fell, and its spikes.
 """
 
 import math
@@ -38,24 +36,15 @@ class LossWindow(FrozenModel):
     """Mean of the per-step losses over some steps of a run, with its standard error."""
 
     mean: float
-    standard_error: float | None = Field(
-        description="Of the mean; null where the window is too short for its autocorrelation"
-    )
+    standard_error: float | None = Field(description="Of the mean; null of too short a window")
     steps: int = Field(description="Steps in the window")
     samples: int = Field(description="Samples in the window")
-    of_steps: int | None = Field(
-        default=None, description="Steps of the run that the window is chosen from"
-    )
+    of_steps: int | None = Field(default=None, description="Steps that the window is chosen from")
     autocorrelation: float | None = Field(
-        default=None,
-        description="Of neighbouring losses in the window, small-sample bias corrected",
+        default=None, description="Of neighbouring losses in the window, bias corrected"
     )
-    effective_steps: float | None = Field(
-        default=None, description="Independent values that the window is worth"
-    )
-    rule: str = Field(
-        default="", description="How it was chosen and computed; empty: by version 0.1"
-    )
+    effective_steps: float | None = Field(default=None, description="Independent values in it")
+    rule: str = Field(default="", description="How it was computed; empty: by version 0.1")
 
     @property
     def text(self) -> str:
@@ -174,8 +163,7 @@ def standard_error(values: np.ndarray) -> float | None:
         values are worth fewer than three independent ones.
     """
     n = len(values)
-    rho = autocorrelation(values)
-    if rho is None:
+    if (rho := autocorrelation(values)) is None:
         return None
     upper = min(rho + math.sqrt((1 - rho**2) / n), 0.9999)
     if n / _inflation(upper, n) < _MIN_EFFECTIVE:

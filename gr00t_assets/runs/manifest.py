@@ -90,9 +90,7 @@ class Manifest(FrozenModel):
     node: str | None = Field(default=None, description="Of the engine; None on this machine")
     checks: dict[str, bool] = Field(default_factory=dict)
     files: dict[str, str] = Field(
-        default_factory=dict,
-        description="SHA-256 by name of metrics.jsonl and of a finished run's model; none in runs "
-        "of older versions",
+        default_factory=dict, description="SHA-256 of metrics.jsonl and of the model, by name"
     )
 
 
@@ -227,11 +225,7 @@ class Outcome:
 def dataset_samples(
     spec: TrainingSpec, samples_seen: Sequence[float], verified: Sequence[bool]
 ) -> tuple[DatasetSamples, ...]:
-    """What a run has drawn from each of its datasets, which are in the order of the spec.
-
-    Raises:
-        DatasetError: A dataset is not there.
-    """
+    """What a run has drawn from each dataset, in the order of the spec; raises as ``rows``."""
     data = spec.data
     facts = zip(data.datasets, data.shares(spec.experiment), samples_seen, verified, strict=True)
     return tuple(

@@ -28,14 +28,10 @@ NVIDIAS_N17 = ("processor_config.json", "processor/processor_config.json")
 
 
 class ModelReference(NamedTuple):
-    """Weights that a trainer opens.
+    """Weights that a trainer opens, called ``EXPERIMENT``, or ``EXPERIMENT@STEP`` of a checkpoint.
 
-    Attributes:
-        name: ``EXPERIMENT``, or ``EXPERIMENT@STEP`` of a checkpoint.
-        directory: What ``Trainer.open_policy`` opens.
-        run_directory: Of the run; None for a promoted model, which stands for itself.
-        step: Of a checkpoint; None for the final weights of a run.
-        why: Why these, where the best ones were asked for.
+    A promoted model stands for itself and has no ``run_directory``, final weights have no ``step``.
+    ``why`` says why these, where the best ones were asked for.
     """
 
     name: str

@@ -38,9 +38,7 @@ class TrainingSpec(FrozenModel):
         exclude_if=lambda configs: not configs,
         description="Of the other datasets of a mixture, in its order",
     )
-    config_hash: str = Field(
-        description="Name of the run directory: the config hash when the run was first asked for"
-    )
+    config_hash: str = Field(description="Name of the run directory, as when it was first asked")
 
     @computed_field(description="Of its trainer's hyperparameters when the run was asked for")
     @property
@@ -107,11 +105,7 @@ def make_spec(experiment: Experiment, store: Store) -> TrainingSpec:
 
 
 def current_config_hash(experiment: Experiment, store: Store) -> str:
-    """The name of the run directory of ``experiment`` with the data as it is now.
-
-    Raises:
-        DatasetError: As ``make_spec``.
-    """
+    """The name of an experiment's run directory with the data of now; raises as ``make_spec``."""
     return run_name(experiment, load_training_data(experiment, store), store)
 
 

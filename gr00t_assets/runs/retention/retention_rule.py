@@ -36,9 +36,7 @@ class RetentionRule(FrozenModel):
     """
 
     last: int | None = Field(
-        default=None,
-        ge=1,
-        description="Newest checkpoints kept; the run's own save_total_limit where left out",
+        default=None, ge=1, description="Newest ones kept; the run's save_total_limit if left out"
     )
     best: bool = Field(
         default=True,
@@ -51,11 +49,7 @@ class RetentionRule(FrozenModel):
 
 
 def load_rule() -> RetentionRule:
-    """The rule of ``data/retention.yaml``; the defaults where there is none.
-
-    Raises:
-        StoreError: Every problem of the file, with line and field.
-    """
+    """That of ``data/retention.yaml``, or defaults; a ``StoreError`` has every problem's line."""
     path = project_root() / "data" / "retention.yaml"
     return load_settings(path, RetentionRule, StoreError) or RetentionRule()
 
@@ -178,10 +172,9 @@ def surplus(
 def retain(spec: TrainingSpec, say: Callable[[str], None]) -> None:
     """Delete what the project's rule does not keep of a run that has just finished.
 
-    Nothing is deleted where the project's sweep files do not have this experiment or cannot be
-    read, or its data is not there: what another experiment continues is not known then. Nothing
-    here fails a run, whose lock the caller holds; what was deleted, or why nothing was, is said in
-    a line.
+    Nothing is deleted where it is not known what another experiment continues: its sweep file
+    cannot be read, or its data is not there. Nothing here fails the run, whose lock the caller
+    holds; what was deleted, or why nothing was, is said in a line.
     """
     experiment, directory = spec.experiment, spec.run_directory
     try:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 MAX_LENGTH = 120
 """Characters of a name."""
 
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _JOINERS = "\u200c\u200d\u3000\xa0"  # words, emojis and typography need them
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -171,9 +170,7 @@ def name_problem(name: str) -> str | None:
         return f"name '{name}' has {characters}; allowed are letters, digits, '.', '_' and '-'"
     if ".." in name:
         return f"name '{name}' has '..', which Dagster reads as a range of partitions"
-    if not _NAME.fullmatch(name):
-        return f"name '{name}' begins with a dot"
-    return None
+    return f"name '{name}' begins with a dot" if name.startswith(".") else None
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:

@@ -67,7 +67,3 @@ class Hyperparameters(FrozenModel):
             {'batch_size': 8}
         """
         return self.model_dump(mode="json", exclude_defaults=True)
-
-    def trained(self) -> dict[str, Any]:
-        """Which weights are trained, by the name of each hyperparameter that says so."""
-        return {name: getattr(self, name) for name in self.trained_parts}

@@ -16,6 +16,12 @@ from gr00t_assets.experiments.registry import DEFAULT_TRAINER
 DEFAULT_RETRIES = 3
 """Times that an experiment whose run died is requested again."""
 
+MOST_EXPERIMENTS = 10_000
+"""Of one file; each is a partition."""
+
+BEST = "best"
+"""The question which experiment has the lowest loss."""
+
 DIGITS = 3
 """Significant digits of a sampled number."""
 
@@ -120,10 +126,6 @@ class Entry(_QueueSettings):
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
 
 
-MOST_EXPERIMENTS = 10_000
-"""Of one file; each is a partition."""
-
-
 class Pattern(_QueueSettings):
     """Experiments made from one pattern; hypothesis and tags may name values as the name does."""
 
@@ -147,10 +149,6 @@ class Random(Pattern):
     count: int = Field(ge=1, le=MOST_EXPERIMENTS, description="Raising it keeps those before")
     seed: int = Field(default=0, ge=0, description="Of the sampling; not that of the training")
     hyperparameters: dict[str, Choice] = Field(min_length=1, description="Values or a distribution")
-
-
-BEST = "best"
-"""The question which experiment has the lowest loss."""
 
 
 class Until(FrozenModel):

@@ -219,17 +219,12 @@ def loss_spikes(losses: ArrayLike) -> np.ndarray:
         >>> loss_spikes([1.0, 2.0] * 50 + [30.0] + [1.0, 2.0] * 5).tolist()
         [101]
     """
-    values = np.asarray(losses, dtype=np.float64)
-    if len(values) <= MIN_STEPS or not np.isfinite(values).all():
+    import pandas as pd
+
+    values = pd.Series(np.asarray(losses, dtype=np.float64))
+    if not np.isfinite(values).all():
         return np.array([], dtype=np.int64)
-    centred = values - np.median(values)
-    sums = np.concatenate([[0.0], np.cumsum(centred)])
-    squares = np.concatenate([[0.0], np.cumsum(centred**2)])
-    steps = np.arange(MIN_STEPS, len(values))
-    begin = np.maximum(0, steps - SPIKE_WINDOW)
-    mean = (sums[steps] - sums[begin]) / (steps - begin)
-    variance = (squares[steps] - squares[begin]) / (steps - begin) - mean**2
-    rise = centred[steps] - mean
-    deviation = np.sqrt(np.maximum(variance, 0.0))
-    least = 1e-6 * np.abs(values).max()  # a rise that rounding makes is none
-    return steps[(rise >= SPIKE_DEVIATIONS * deviation) & (rise > least)] + 1
+    before = values.shift().rolling(SPIKE_WINDOW, min_periods=MIN_STEPS)
+    rise = values - before.mean()
+    least = 1e-6 * values.abs().max()  # a rise that rounding makes is none
+    return np.flatnonzero((rise >= SPIKE_DEVIATIONS * before.std(ddof=0)) & (rise > least)) + 1

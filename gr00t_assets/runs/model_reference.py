@@ -154,15 +154,12 @@ def find_run(target: str) -> Path:
     if directory.is_dir():
         return directory
     runs = ", ".join(run.name for run in folders(directory.parent)) or "none"
-    raise EvaluationError(
-        target,
-        "its present configuration was not run.",
-        [
-            f"its config hash is {directory.name}; runs in the store: {runs}",
-            "to name an earlier one give its run directory",
-            f"train: {materialize_command('checkpoint', target)}",
-        ],
-    )
+    details = [
+        f"its config hash is {directory.name}; runs in the store: {runs}",
+        "to name an earlier one give its run directory",
+        f"train: {materialize_command('checkpoint', target)}",
+    ]
+    raise EvaluationError(target, "its present configuration was not run.", details)
 
 
 def asked_spec(target: str) -> TrainingSpec:

@@ -258,7 +258,8 @@ def _compared_by(spec: TrainingSpec) -> tuple[object, ...]:
     schedule = {
         name: value for name, value in settings.model_dump().items() if name.startswith(_SCHEDULE)
     }
-    return experiment.sweep, model, data, length, schedule, settings.trained()
+    parts = {name: getattr(settings, name) for name in settings.trained_parts}
+    return experiment.sweep, model, data, length, schedule, parts
 
 
 def _configuration(settings: Hyperparameters) -> str:

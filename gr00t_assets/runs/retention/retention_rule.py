@@ -193,9 +193,8 @@ def retain(spec: TrainingSpec, say: Callable[[str], None]) -> None:
         say(f"old checkpoints are kept: {error}")
         return
     if continued_by:
-        say(
-            f"the last checkpoint keeps its optimizer state: {', '.join(continued_by)} continues it"
-        )
+        names = ", ".join(continued_by)
+        say(f"the last checkpoint keeps its optimizer state: {names} continues it")
     if removals:
         say(f"retention: {len(removals)} of its checkpoints cut down, {format_bytes(size)} freed")
 

@@ -50,30 +50,25 @@ def field_problems(failure: ValidationError) -> list[Finding]:
 
 
 def value_problems(content: SweepFile) -> list[Finding]:
-    """Unknown hyperparameters, wrong values, and what is wrong with the patterns of names."""
+    """Wrong hyperparameters and placeholders, and more experiments than anybody trains."""
     problems = _checked(content.defaults.hyperparameters, ("defaults", "hyperparameters"))
     for index, entry in enumerate(content.experiments):
         problems += _checked(entry.hyperparameters, ("experiments", index, "hyperparameters"))
-    for place, block, _ in _pattern_blocks(content):
+    for place, block, placeholders in _pattern_blocks(content):
         for name, choice in block.hyperparameters.items():
             problems += _sampled(name, choice, (place, "hyperparameters", name))
+        for name in dict.fromkeys(PLACEHOLDER.findall(block.name)):
+            if name not in placeholders:
+                text, hint = f"'{{{name}}}' stands for nothing", did_you_mean(name, placeholders)
+                problems.append(yaml_problem((place, "name"), text, hint))
     for index, seed in enumerate(content.seeds):
         problems += [moved(item, ("seeds", index)) for item in _checked({"seed": seed}, ())]
-    return [*problems, *_pattern_problems(content)]
-
-
-def _pattern_problems(content: SweepFile) -> Iterator[Finding]:
-    """Placeholders of names that stand for nothing, and more experiments than anybody trains."""
     grid = content.grid.hyperparameters.values() if content.grid else ((),)
     count = math.prod(map(len, grid)) * max(1, len(content.seeds))
     if count > MOST_EXPERIMENTS:
         text = f"gives {count:,} experiments with its seeds, at most {MOST_EXPERIMENTS:,}"
-        yield yaml_problem(("grid",), text)
-    for place, block, placeholders in _pattern_blocks(content):
-        for name in dict.fromkeys(PLACEHOLDER.findall(block.name)):
-            if name not in placeholders:
-                text, hint = f"'{{{name}}}' stands for nothing", did_you_mean(name, placeholders)
-                yield yaml_problem((place, "name"), text, hint)
+        problems.append(yaml_problem(("grid",), text))
+    return problems
 
 
 def entry_problems(

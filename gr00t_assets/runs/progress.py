@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import Field
 
 from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.core.files import FrozenModel, read_json
+from gr00t_assets.core.files import FrozenModel, file_stamp, read_json
 from gr00t_assets.core.locks import UNKNOWN, LockRecord
 from gr00t_assets.experiments.engine_file import LOCAL
 from gr00t_assets.runs.final_loss import window_steps
@@ -160,8 +160,6 @@ def _node(run_directory: Path, job: dict[str, Any]) -> str | None:
 
 def _last_step_at(run_directory: Path) -> float | None:
     """When the last line was logged; not before the last attempt began, which loads a model."""
-    times = []
-    for name in (METRICS, ATTEMPTS):
-        with suppress(OSError):
-            times.append((run_directory / name).stat().st_mtime)
-    return max(times, default=None)
+    stamp = file_stamp((run_directory / METRICS, run_directory / ATTEMPTS))
+    newest = max(modified for _, modified, _ in stamp)
+    return newest / 1e9 if newest > 0 else None

@@ -142,8 +142,12 @@ Owner = Annotated[str, without(_owner_problem)]
 class ProjectSettings(FrozenModel):
     """What the whole project has in common."""
 
-    owners: tuple[Owner, ...] = Field(default=(), description="Of every asset: team:NAME, or email")
-    wandb_tags: tuple[str, ...] = Field(default=(), description="On each W&B run, before its own")
+    owners: tuple[Owner, ...] = Field(
+        default=(), description="Of every asset, on the page: team:NAME, or an email address"
+    )
+    wandb_tags: tuple[str, ...] = Field(
+        default=(), description="On every run at Weights & Biases, before the experiment's own"
+    )
 
 
 def load_project_settings() -> ProjectSettings:

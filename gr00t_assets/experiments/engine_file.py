@@ -65,8 +65,12 @@ class RemoteEngine(FrozenModel):
     name: str = Field(description="Key of its entry, and no key inside of it")
     cpus: int = Field(default=4, ge=1, description="Processor cores of a job")
     memory_gb: float = Field(default=32, gt=0, description="Of a job, GB")
-    jobs_at_once: int = Field(default=16, ge=1, description="Jobs of this project, waiting or not")
-    python: str | None = Field(default=None, description="On the nodes; None: as this process")
+    jobs_at_once: int = Field(
+        default=16, ge=1, description="Jobs that wait in its queue or run, of this project"
+    )
+    python: str | None = Field(
+        default=None, description="Interpreter on the nodes; that of this process where left out"
+    )
     setup: tuple[str, ...] = Field(default=(), description="Shell lines before it, on the node")
 
 
@@ -106,8 +110,12 @@ class RayEngine(RemoteEngine):
     address: str = Field(
         default="http://127.0.0.1:8265", pattern=r"https?://.+", description="Of its dashboard"
     )
-    resources: dict[str, float] = Field(default_factory=dict, description="Custom ones of a job")
-    autoscaling: bool = Field(default=False, description="Nodes start on demand and are awaited")
+    resources: dict[str, float] = Field(
+        default_factory=dict, description="Custom resources of a job, by name"
+    )
+    autoscaling: bool = Field(
+        default=False, description="Nodes are started on demand: what none has is waited for"
+    )
 
 
 EngineSettings = LocalEngine | SlurmEngine | RayEngine

@@ -35,7 +35,10 @@ class WeightedDataset(FrozenModel):
 
     name: str = Field(description="Name in data/datasets.yaml")
     weight: float = Field(
-        default=1.0, gt=0, allow_inf_nan=False, description="Relative; see balance_dataset_weights"
+        default=1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Beside those of the others; see balance_dataset_weights",
     )
 
     @model_validator(mode="before")
@@ -103,7 +106,9 @@ class Pruning(FrozenModel):
     reduction_factor: int = Field(
         default=3, ge=2, description="Of so many runs one goes on; also the runs a decision needs"
     )
-    min_steps: int | None = Field(default=None, ge=1, description="In optimizer steps; version 0.2")
+    min_steps: int | None = Field(
+        default=None, ge=1, description="The same in optimizer steps; of version 0.2"
+    )
 
     @field_validator("min_steps")
     @classmethod
@@ -134,8 +139,12 @@ class Experiment(FrozenModel):
 
     name: str
     sweep: str = Field(description="Name of the sweep file that it stands in")
-    dataset: DatasetChoice = Field(description="Name in the catalog, or a list of {name, weight}")
-    trainer: TrainerName = Field(default=DEFAULT_TRAINER, description="An installed trainer")
+    dataset: DatasetChoice = Field(
+        description="Name in data/datasets.yaml, or a mixture: a list of {name, weight}"
+    )
+    trainer: TrainerName = Field(
+        default=DEFAULT_TRAINER, description="Name of an installed trainer"
+    )
     base_model: str = Field(default="tiny", description="'tiny', a directory, or a Hub id")
     base_model_revision: str | None = Field(default=None, description="Commit of a Hub id")
     hyperparameters: SerializeAsAny[Hyperparameters] = Field(
@@ -153,8 +162,12 @@ class Experiment(FrozenModel):
         exclude_if=lambda name: name is None,
         description="Of data/engines.yaml, where it trains; None: the default one",
     )
-    continue_from: str | None = Field(default=None, description="Experiment to go on from")
-    pruning: Pruning | None = Field(default=None, description="When to give it up; None: never")
+    continue_from: str | None = Field(
+        default=None, description="Experiment whose last checkpoint it starts from"
+    )
+    pruning: Pruning | None = Field(
+        default=None, description="When it is given up as hopeless; None: never"
+    )
     continued_steps: tuple[int, ...] = Field(
         default=(), description="max_steps of the runs that it goes on from, the first one first"
     )

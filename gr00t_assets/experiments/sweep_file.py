@@ -89,18 +89,26 @@ Choice = Annotated[
 class _QueueSettings(FrozenModel):
     """What an experiment tells the queue; it changes nothing that is trained."""
 
-    priority: int | None = Field(default=None, description="dagster/priority: higher ones first")
+    priority: int | None = Field(
+        default=None, description="Higher ones leave the queue first; dagster/priority, 0"
+    )
     vram_gb: float | None = Field(
         default=None, gt=0, description="GPU memory a run needs on each device, GB; not checked"
     )
-    engine: str | None = Field(default=None, description="Of data/engines.yaml; the default one")
+    engine: str | None = Field(
+        default=None, description="Of data/engines.yaml, where it trains; the default one"
+    )
 
 
 class Defaults(_QueueSettings):
     """What every experiment of the sweep starts from."""
 
-    dataset: DatasetChoice | None = Field(default=None, description="Name, or list with weights")
-    trainer: TrainerName = Field(default=DEFAULT_TRAINER, description="An installed trainer")
+    dataset: DatasetChoice | None = Field(
+        default=None, description="Name in data/datasets.yaml, or a list of {name, weight}"
+    )
+    trainer: TrainerName = Field(
+        default=DEFAULT_TRAINER, description="Name of an installed trainer"
+    )
     base_model: str = Field(default="tiny", description="'tiny', a directory, or a Hub id")
     base_model_revision: str | None = None
     hypothesis: str = ""
@@ -146,9 +154,13 @@ class Grid(Pattern):
 class Random(Pattern):
     """Samples of hyperparameters, as one experiment each; ``{index}`` counts them from 001."""
 
-    count: int = Field(ge=1, le=MOST_EXPERIMENTS, description="Raising it keeps those before")
+    count: int = Field(
+        ge=1, le=MOST_EXPERIMENTS, description="Samples; raising it keeps those before"
+    )
     seed: int = Field(default=0, ge=0, description="Of the sampling; not that of the training")
-    hyperparameters: dict[str, Choice] = Field(min_length=1, description="Values or a distribution")
+    hyperparameters: dict[str, Choice] = Field(
+        min_length=1, description="Values to choose from, or distribution, low and high"
+    )
 
 
 class Until(FrozenModel):
@@ -156,7 +168,9 @@ class Until(FrozenModel):
 
     question: str = Field(description="A hyperparameter that differs, trainable_parts, or best")
     confidence: float = Field(default=0.95, ge=0.5, le=0.999, description="Of the answer")
-    max_gpu_hours: float = Field(gt=0, description="Of all its runs; of the CPU without a GPU")
+    max_gpu_hours: float = Field(
+        gt=0, description="Of all its runs together; hours of the CPU where there is no GPU"
+    )
 
 
 def cron_problem(text: str) -> str | None:
@@ -209,10 +223,14 @@ class SweepFile(FrozenModel):
         default=DEFAULT_RETRIES, ge=0, description="Times that a run that died is requested again"
     )
     tags: tuple[str, ...] = ()
-    pruning: Pruning | None = Field(default=None, description="Give hopeless runs up; None: never")
+    pruning: Pruning | None = Field(
+        default=None, description="Give up hopeless runs while they train; None: never"
+    )
     defaults: Defaults = Field(default=Defaults(), description="What every experiment starts from")
     experiments: tuple[Entry, ...] = Field(default=(), description="Experiments, one by one")
     grid: Grid | None = Field(default=None, description="Every combination of some values")
     random: Random | None = Field(default=None, description="Samples of hyperparameters")
     seeds: tuple[int, ...] = Field(default=(), description="Every experiment once for each seed")
-    until: Until | None = Field(default=None, description="Add seeds until a question is answered")
+    until: Until | None = Field(
+        default=None, description="Add seeds, round by round, until a question is answered"
+    )

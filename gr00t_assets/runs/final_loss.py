@@ -36,15 +36,24 @@ class LossWindow(FrozenModel):
     """Mean of the per-step losses over some steps of a run, with its standard error."""
 
     mean: float
-    standard_error: float | None = Field(description="Of the mean; null of too short a window")
+    standard_error: float | None = Field(
+        description="Of the mean; null where the window is too short for its autocorrelation"
+    )
     steps: int = Field(description="Steps in the window")
     samples: int = Field(description="Samples in the window")
-    of_steps: int | None = Field(default=None, description="Steps that the window is chosen from")
-    autocorrelation: float | None = Field(
-        default=None, description="Of neighbouring losses in the window, bias corrected"
+    of_steps: int | None = Field(
+        default=None, description="Steps of the run that the window is chosen from"
     )
-    effective_steps: float | None = Field(default=None, description="Independent values in it")
-    rule: str = Field(default="", description="How it was computed; empty: by version 0.1")
+    autocorrelation: float | None = Field(
+        default=None,
+        description="Of neighbouring losses in the window, small-sample bias corrected",
+    )
+    effective_steps: float | None = Field(
+        default=None, description="Independent values that the window is worth"
+    )
+    rule: str = Field(
+        default="", description="How it was chosen and computed; empty: by version 0.1"
+    )
 
     @property
     def text(self) -> str:

@@ -90,7 +90,9 @@ class Manifest(FrozenModel):
     node: str | None = Field(default=None, description="Of the engine; None on this machine")
     checks: dict[str, bool] = Field(default_factory=dict)
     files: dict[str, str] = Field(
-        default_factory=dict, description="SHA-256 of metrics.jsonl and of the model, by name"
+        default_factory=dict,
+        description="SHA-256 by name of metrics.jsonl and of a finished run's model; none in runs "
+        "of older versions",
     )
 
 

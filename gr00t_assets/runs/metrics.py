@@ -45,7 +45,9 @@ class Metric(BaseModel):
     losses: tuple[float, ...] = Field(description="Loss of each step since the last line")
     grad_norm: float = Field(description="Before clipping, at this step")
     learning_rate: float = Field(allow_inf_nan=False, description="That this step was taken with")
-    wall_seconds: float = Field(allow_inf_nan=False, description="Training time, of all attempts")
+    wall_seconds: float = Field(
+        allow_inf_nan=False, description="Training time so far, over every attempt"
+    )
 
 
 def append_metric(metric: Metric, run_directory: Path) -> None:

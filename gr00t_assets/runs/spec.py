@@ -38,7 +38,9 @@ class TrainingSpec(FrozenModel):
         exclude_if=lambda configs: not configs,
         description="Of the other datasets of a mixture, in its order",
     )
-    config_hash: str = Field(description="Name of the run directory, as when it was first asked")
+    config_hash: str = Field(
+        description="Name of the run directory: the config hash when the run was first asked for"
+    )
 
     @computed_field(description="Of its trainer's hyperparameters when the run was asked for")
     @property

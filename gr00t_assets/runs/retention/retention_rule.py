@@ -36,7 +36,9 @@ class RetentionRule(FrozenModel):
     """
 
     last: int | None = Field(
-        default=None, ge=1, description="Newest ones kept; the run's save_total_limit if left out"
+        default=None,
+        ge=1,
+        description="Newest checkpoints kept; the run's own save_total_limit where left out",
     )
     best: bool = Field(
         default=True,

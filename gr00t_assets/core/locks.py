@@ -240,7 +240,7 @@ def free_lock(path: Path, log: Log) -> list[int]:
 
 
 def _taker(process: int, path: Path) -> int | None:
-    """Who took the lock that a process, not another user's, holds on a file; None without one."""
+    """Who took a process's lock on a file, if it has one; ``PermissionError``: another user's."""
     with suppress(FileNotFoundError, ProcessLookupError):
         file = path.stat()
         for descriptor in Path(f"/proc/{process}/fd").iterdir():

@@ -99,7 +99,7 @@ def disk_space_needed(run_directory: Path, free_then: int) -> int:
 def take_over(spec: TrainingSpec) -> int | None:
     """Take over the last checkpoint of the run that this one continues, unless it has its own.
 
-    Its step is returned.
+    Returns its step; None where nothing was taken over.
 
     Raises:
         TrainingError: That run is not finished, or its last checkpoint is gone.

@@ -107,7 +107,7 @@ def make_spec(experiment: Experiment, store: Store) -> TrainingSpec:
 
 
 def current_config_hash(experiment: Experiment, store: Store) -> str:
-    """The name of an experiment's run directory with the data of now; raises as ``make_spec``."""
+    """The name of an experiment's run directory, by the present data; raises as ``make_spec``."""
     return run_name(experiment, load_training_data(experiment, store), store)
 
 

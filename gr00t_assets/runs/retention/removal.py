@@ -174,7 +174,7 @@ def remove(root: Path, path: Path, only: Collection[str] = ()) -> None:
     """Delete a file or a folder below the store's root; one that is gone already is no fault.
 
     A kill in the middle leaves the folder under a hidden name, which the next ``store prune``
-    deletes. Where ``only`` some files of a checkpoint go, ``COMPLETE`` becomes ``WEIGHTS_ONLY``.
+    deletes. Before ``only`` some files of a checkpoint go, ``COMPLETE`` becomes ``WEIGHTS_ONLY``.
 
     Raises:
         StoreError: It is outside the root, is a symbolic link or behind one, or may not be deleted.

@@ -174,9 +174,9 @@ def surplus(
 def retain(spec: TrainingSpec, say: Callable[[str], None]) -> None:
     """Delete what the project's rule does not keep of a run that has just finished.
 
-    Nothing is deleted where it is not known what another experiment continues: its sweep file
-    cannot be read, or its data is not there. Nothing here fails the run, whose lock the caller
-    holds; what was deleted, or why nothing was, is said in a line.
+    Nothing is deleted where it is not known what another experiment continues: no sweep file that
+    can be read has this one, or its data is not there. Nothing here fails the run, whose lock the
+    caller holds; what was deleted, or why nothing was, is said in a line.
     """
     experiment, directory = spec.experiment, spec.run_directory
     try:

@@ -1,7 +1,4 @@
-"""Checksums of files, JSON files that carry one over their own content, and what is damaged.
-
-What ``store verify`` finds damaged is here too, what it has read, and how damage is put aside.
-"""
+"""Checksums of files, JSON files with one of their own content, and damage that is put aside."""
 
 import hashlib
 import json
@@ -36,13 +33,11 @@ Model = TypeVar("Model", bound=BaseModel)
 CHECKSUM = "checksum"
 """Key of a sealed JSON object: the first 16 hex digits of a SHA-256 over all the others."""
 
-_DIGITS = 16
-
 DAMAGED = "damaged"
 """Folder of a store that damaged things are moved to, by the time of the repair."""
 
-_SHOWN = 4
-"""Damaged files or frames of one thing that are named."""
+_DIGITS = 16
+_SHOWN = 4  # damaged files or frames of one thing that are named
 
 
 def sha256(path: Path) -> str:
@@ -90,11 +85,7 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unsealed(content: Any) -> Any:
-    """The content of a JSON object without its checksum, which has to fit where there is one.
-
-    Raises:
-        ValueError: It does not fit: the file was damaged, or edited by hand.
-    """
+    """The content of a JSON object without its checksum; ``ValueError`` where that does not fit."""
     if not isinstance(content, dict) or CHECKSUM not in content:
         return content
     inner = {name: value for name, value in content.items() if name != CHECKSUM}
@@ -140,12 +131,9 @@ def is_sealed(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class Damage:
-    """One thing of a store that is not as it was written.
+    """One thing of a store that is not as it was written: a model, a checkpoint, a frame cache.
 
     Attributes:
-        kind: model, checkpoint, metrics, frame cache, ...
-        path: The damaged file or folder.
-        remedy: The one thing to do about it by now.
         moved: What a repair moves aside; nothing where it cannot be made anew.
         command: Makes anew what was moved aside.
         lock: Held by whoever uses it.
@@ -166,13 +154,10 @@ class Damage:
 
 @dataclass
 class Tally:
-    """What was read.
+    """Files and bytes that were compared with a record of them.
 
-    Attributes:
-        files: Files that were compared with a record of them.
-        bytes: Bytes of those.
-        unrecorded: Files whose content nothing is recorded of, by kind, as in older stores.
-        in_use: What was left out, since a process writes it.
+    ``unrecorded`` are files of which there is none, by kind, as in older stores; ``in_use`` is what
+    was left out, since a process writes it.
     """
 
     files: int = 0
@@ -199,9 +184,9 @@ class Tally:
         """Read a JSON file that a command writes anew, and count it where it is sound."""
         try:
             read()
+        except StoreError:  # it may not be read
+            raise
         except (Gr00tAssetsError, ValueError) as error:
-            if isinstance(error, StoreError):  # it may not be read
-                raise
             yield Damage(kind, file, one_line(error), f"{remedy}: {command}", (file,), command)
         else:
             self.read(file, kind, is_sealed(file))
@@ -236,10 +221,7 @@ def listed(names: Sequence[str]) -> str:
 def put_aside(damages: Iterable[Damage], root: Path) -> tuple[Damage, ...]:
     """The damages, once those that can be made anew are moved to ``damaged/<time>/`` of a store.
 
-    Nothing is deleted, and what a process uses is left.
-
-    Raises:
-        OSError: The store cannot be written.
+    Nothing is deleted, and what a process uses is left. ``OSError`` where it cannot be written.
     """
     folder = root / DAMAGED / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     return tuple(_aside(damage, root, folder) if damage.moved else damage for damage in damages)

@@ -1,7 +1,4 @@
-"""Errors for people: what was found, what was expected, and the one thing to do about it.
-
-What the operating system refuses is told in the same way: whose file, what is full, and what to do.
-"""
+"""Errors for people, of the operating system too: found, expected, and the one thing to do."""
 
 import errno
 import grp

@@ -56,10 +56,7 @@ def make_directory(path: Path) -> None:
 def append_line(path: Path, line: bytes) -> None:
     """Add a line to a file; one that a kill or a full disk tore before it is ended first.
 
-    The line outlasts a kill, and after ``sync_file`` a power cut.
-
-    Raises:
-        OSError: The disk is full.
+    The line outlasts a kill, and after ``sync_file`` a power cut. ``OSError``: the disk is full.
     """
     with path.open("ab+") as file:
         end = file.seek(0, os.SEEK_END)
@@ -87,10 +84,8 @@ def read_limited(path: Path, most_bytes: int = LARGEST_JSON) -> bytes:
         size = os.fstat(file.fileno()).st_size
         content = b"" if size > most_bytes else file.read(size + 1)
     if (size := max(size, len(content))) > most_bytes:
-        problem = (
-            f"it is too large: {size / 2**20:,.0f} MB, at most {most_bytes / 2**20:g} expected"
-        )
-        raise ValueError(problem)
+        expected = f"at most {most_bytes / 2**20:g} expected"
+        raise ValueError(f"it is too large: {size / 2**20:,.0f} MB, {expected}")
     return content
 
 
@@ -179,11 +174,7 @@ def machine_hash() -> str:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content`` in one step.
-
-    Raises:
-        StoreError: The disk is full; ``path`` is as it was.
-    """
+    """Replace ``path`` by ``content`` in one step, or raise ``StoreError``: the disk is full."""
     make_directory(path.parent)
     partial = path.with_name(partial_name(path.name))
     with system_errors_explained(path):

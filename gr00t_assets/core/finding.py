@@ -32,16 +32,11 @@ class Finding(FrozenModel):
 
     severity: Severity = Field(description="An error keeps a training from being started")
     code: str = Field(description="Name of what was looked at, in kebab case: row-count")
-    subject: str | None = Field(
-        description="What it is about: a file of a dataset, a part of an environment, a field of "
-        "an experiment, a value of a YAML file; none where it is the whole"
-    )
+    subject: str | None = Field(description="A file, a field, a part; none where it is the whole")
     found: str
     expected: str = ""
     remedy: str = Field(default="", description="The one thing to do; empty where nothing is")
-    location: tuple[str | int, ...] = Field(
-        default=(), exclude=True, description="Of a YAML file's finding: the path to the value"
-    )
+    location: tuple[str | int, ...] = Field(default=(), exclude=True, description="In a YAML file")
 
     @property
     def text(self) -> str:
@@ -174,11 +169,7 @@ class Collector:
         self._counts: Counter[tuple[Severity, str]] = Counter()
 
     def report(self, name: str, subject: str | None, found: str, /, **texts: object) -> None:
-        """Add a finding of a fault of the catalogue.
-
-        Raises:
-            UnknownFaultError: As ``FaultCatalogue.finding``.
-        """
+        """Add a finding of a fault of the catalogue; raises as ``FaultCatalogue.finding``."""
         self.add(self._catalogue.finding(name, subject, found, **texts))
 
     def ok(self, code: str, subject: str | None, found: str) -> None:

@@ -1,7 +1,6 @@
-"""Waiting for a file's lock: for what, who holds it and since when is said; a dead holder is freed.
+"""Waiting for a file's lock: who holds it is said, and what only a dead holder left is ended.
 
-A lock belongs to the open file, so what a killed process started may hold it on. On Linux
-``/proc/PID/fdinfo`` says which processes hold a lock and which one took it; see proc(5).
+A lock belongs to the open file, so what a killed process started may hold it on; see proc(5).
 """
 
 import fcntl
@@ -42,9 +41,7 @@ UNKNOWN = "unknown"
 
 Log = Callable[[str], object]
 
-_LARGEST = 1 << 16
-"""Characters of a record that are read."""
-
+_LARGEST = 1 << 16  # characters of a record that are read
 _FREE_EVERY = 2.0
 _POLL = 0.2
 _TAKER = re.compile(r"^lock:\s+\d+: FLOCK\s+ADVISORY\s+WRITE (\d+) ", re.MULTILINE)
@@ -144,8 +141,7 @@ class Every:
 class LockWait:
     """What one who waits for a lock does at each look: it says so now and then, and frees it.
 
-    What is waited for is such as ``the frame cache of demo``; ``log`` gets a line at the first look
-    and every ten seconds after that.
+    ``what`` is such as ``the frame cache of demo``; ``log`` gets a line every ten seconds.
     """
 
     def __init__(self, path: Path, what: str, log: Log) -> None:
@@ -244,11 +240,7 @@ def free_lock(path: Path, log: Log) -> list[int]:
 
 
 def _taker(process: int, path: Path) -> int | None:
-    """Who took the lock that a process holds on a file; None where it holds none.
-
-    Raises:
-        PermissionError: It is another user's.
-    """
+    """Who took a process's lock on a file, if it has one; ``PermissionError``: another user's."""
     with suppress(FileNotFoundError, ProcessLookupError):
         file = path.stat()
         for descriptor in Path(f"/proc/{process}/fd").iterdir():

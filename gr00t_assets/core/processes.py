@@ -1,6 +1,6 @@
-"""Whether a process lives: by the file lock that the kernel drops when it dies, or by its id.
+"""Whether a process lives: by the file lock that ends with it, or by its id, which is given again.
 
-A lock is the surer way, since an id is given again to another process; see flock(2).
+A lock is the surer way; see flock(2).
 """
 
 import errno
@@ -21,9 +21,7 @@ HOST = "GR00T_ASSETS_HOST"
 GUARD_MODULE = "gr00t_assets.gpu.guard"
 """In the command line of a guard, which ends what is below it when its parent is dead."""
 
-_FIRST_DATE = 1e9
-"""Seconds that are a date, and not the time since the machine's start: thirty years."""
-
+_FIRST_DATE = 1e9  # seconds that are a date, and not the time since the machine started: 30 years
 _TICK, _CLOCK_TOLERANCE = 0.02, 2.0
 """Seconds by which a start time may differ between two looks, by the kernel and by the clock."""
 
@@ -62,14 +60,13 @@ def lock_file(path: Path, locks: ExitStack) -> int | None:
 def is_locked(path: Path) -> bool:
     """Whether a process holds a file's lock; True also of a file that may not be opened.
 
-    False where there is no such file, or a symbolic link in its place. A shared lock is taken for
-    an instant, so that two processes that ask at once do not see each other.
+    False where there is no such file, or a symbolic link in its place.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError as error:
         return error.errno not in (errno.ENOENT, errno.ELOOP)
-    try:
+    try:  # a shared lock, so that two processes that ask at once do not see each other
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

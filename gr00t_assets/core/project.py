@@ -1,14 +1,12 @@
 """Where a project's checked-in files are, where its artifacts go, and its settings.
 
-``data/project.yaml`` says who a project belongs to and what marks its runs,
-``data/notifications.yaml`` whom the daemon tells of failed, stalled and finished trainings. Both
-may be left out. The address of a channel is an Apprise URL, which holds a secret: the file has the
-name of the environment's variable that it is in.
+These are ``data/project.yaml`` and ``data/notifications.yaml``; both may be left out.
 """
 
 import os
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
@@ -31,8 +29,7 @@ def project_root() -> Path:
     ``GR00T_ASSETS_ROOT`` where it is set; else the current folder where it has a catalog; else the
     checkout that this package was installed from.
     """
-    named = os.environ.get("GR00T_ASSETS_ROOT")
-    if named:
+    if named := os.environ.get("GR00T_ASSETS_ROOT"):
         return Path(named).resolve()
     here = Path.cwd()
     return here if (here / "data" / "datasets.yaml").is_file() else _PACKAGE_PARENT
@@ -71,8 +68,7 @@ def materialize_command(asset: str, partition: str) -> str:
 class Store:
     """The folder of everything that is made: datasets, frames, runs and reports.
 
-    Attributes:
-        root: Absolute path. Nothing below it refers to it, so it can be moved as a whole.
+    Nothing below ``root``, an absolute path, refers to it, so it can be moved as a whole.
     """
 
     root: Path
@@ -126,25 +122,17 @@ class Store:
         return self.root / "reports"
 
     def _inside(self, kind: str, *names: str) -> Path:
-        """A path below the root, whatever somebody wrote into a file as a name or a hash.
-
-        Raises:
-            StoreError: A name is not one that can be a folder's.
-        """
-        problems = [problem for name in names if (problem := name_problem(name))]
-        if problems:
-            raise StoreError(
-                "/".join((kind, *names)), "this is no place inside the store.", problems
-            )
+        """A path below the root, whatever somebody wrote into a file as a name or a hash."""
+        if problems := list(filter(None, map(name_problem, names))):
+            place = "/".join((kind, *names))
+            raise StoreError(place, "this is no place inside the store.", problems)
         return self.root.joinpath(kind, *names)
 
 
-_OWNER = re.compile(r"team:\S.*|[\w.%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}", re.ASCII)
-"""As Dagster takes them."""
-
-
 def _owner_problem(value: str) -> str | None:
-    known = _OWNER.fullmatch(value)
+    """Dagster takes no other owners."""
+    owner = r"team:\S.*|[\w.%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}"
+    known = re.fullmatch(owner, value, re.ASCII)
     return None if known else f"expected team:NAME or an email address, found {value!r}"
 
 
@@ -163,21 +151,16 @@ class ProjectSettings(FrozenModel):
 
 
 def load_project_settings() -> ProjectSettings:
-    """The settings of the file; defaults where there is none.
-
-    Raises:
-        ProjectError: Every problem of the file with its line and field.
-    """
+    """The file's settings, or defaults; a ``ProjectError`` has every problem with its line."""
     file = project_root() / "data" / "project.yaml"
     return load_settings(file, ProjectSettings, ProjectError) or ProjectSettings()
 
 
 def project_settings() -> ProjectSettings:
     """The same; defaults also where the file is wrong, which keeps nothing from running."""
-    try:
+    with suppress(ProjectError):
         return load_project_settings()
-    except ProjectError:
-        return ProjectSettings()
+    return ProjectSettings()
 
 
 Kind = Literal["failed", "stalled", "finished", "summary"]

@@ -1,8 +1,7 @@
 """Text from outside, wherever it is shown or written; names; numbers for people.
 
-Each place that shows text from outside, such as a task or a note, has one function here: a terminal
-and a log ``printable``, Markdown ``markdown``, JSON ``json_text``, a table for a spreadsheet
-``spreadsheet_cell``, a plot ``figure_png``.
+One function for each place that shows such text: a terminal and a log ``printable``, Markdown
+``markdown``, JSON ``json_text``, a spreadsheet ``spreadsheet_cell``, a plot ``figure_png``.
 """
 
 import difflib
@@ -21,11 +20,7 @@ if TYPE_CHECKING:
 MAX_LENGTH = 120
 """Characters of a name."""
 
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
-
-_JOINERS = "\u200c\u200d\u3000\xa0"
-"""Characters that Python calls not printable and that words, emojis and typography need."""
-
+_JOINERS = "\u200c\u200d\u3000\xa0"  # words, emojis and typography need them
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _UNSAFE_IN_JSON = re.compile(
@@ -39,7 +34,6 @@ _MARKDOWN = re.compile(r"([\\|`*~\[\]]|(?<![^\W_])_|_(?![^\W_]))")
 
 _BLOCK_MARK = re.compile(r"^(?=(?:#{1,6}|[+-]|\d{1,9}[.)])(?:\s|$)|[=-][=\s-]*$)(\d*)(.)")
 """The beginning of a heading, a list, an underline or a rule."""
-
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"[+-]?(?:\d[\d,]*\.?\d*|\.\d+|inf|nan)(?:[eE][+-]?\d+)?", re.IGNORECASE)
@@ -176,9 +170,7 @@ def name_problem(name: str) -> str | None:
         return f"name '{name}' has {characters}; allowed are letters, digits, '.', '_' and '-'"
     if ".." in name:
         return f"name '{name}' has '..', which Dagster reads as a range of partitions"
-    if not _NAME.fullmatch(name):
-        return f"name '{name}' begins with a dot"
-    return None
+    return f"name '{name}' begins with a dot" if name.startswith(".") else None
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:

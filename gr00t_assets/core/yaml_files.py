@@ -151,11 +151,7 @@ def validated(
 
 
 def _refuse_bombs(text: str) -> None:
-    """Refuse what would fill memory or stack when it is read: aliases, depth, endless numbers.
-
-    Raises:
-        yaml.MarkedYAMLError: At the place where it is too much.
-    """
+    """Refuse what would fill memory or stack when it is read: aliases, depth, endless numbers."""
     sizes: dict[str, int | None] = {}
     opened: list[tuple[str | None, int]] = []
     count = 0

@@ -1,11 +1,11 @@
 """The machines that experiments train on, as ``data/engines.yaml`` declares them.
 
-It stands here and not in ``engines``, since a sweep file names engines and is checked against them.
 Without the file there is one engine, ``local``: the slots of this machine.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -120,11 +120,7 @@ class RayEngine(RemoteEngine):
 
 EngineSettings = LocalEngine | SlurmEngine | RayEngine
 
-_KINDS: Mapping[str, type[EngineSettings]] = {
-    "local": LocalEngine,
-    "slurm": SlurmEngine,
-    "ray": RayEngine,
-}
+_KINDS = {"local": LocalEngine, "slurm": SlurmEngine, "ray": RayEngine}
 
 
 class _EngineFile(FrozenModel):
@@ -155,20 +151,14 @@ class Engines:
         return tuple(item for item in self.engines.values() if item.kind != LOCAL)
 
     def named(self, name: str | None) -> EngineSettings:
-        """The engine of a name; the default one for ``None``.
-
-        Raises:
-            EngineError: There is none, or it is declared wrong.
-        """
+        """The engine of a name, or the default one; ``EngineError``: none, or declared wrong."""
         wanted = name or self.default
         if wanted in self.engines:
             return self.engines[wanted]
         if error := self.faulty.get(wanted, self.faulty.get("")):
             raise error
-        hint = did_you_mean(wanted, self.engines)
-        raise EngineError(
-            wanted, f"there is no such engine in {shown_path(engines_file())}.", [hint]
-        )
+        problem = f"there is no such engine in {shown_path(engines_file())}."
+        raise EngineError(wanted, problem, [did_you_mean(wanted, self.engines)])
 
 
 def engines_file() -> Path:
@@ -177,11 +167,7 @@ def engines_file() -> Path:
 
 
 def load_engines() -> Engines:
-    """All of ``data/engines.yaml``.
-
-    Raises:
-        EngineError: Every problem of the file, each with its line and field.
-    """
+    """All of ``data/engines.yaml``; an ``EngineError`` has every problem with its line."""
     engines, problems = _read()
     if problems is not None:
         raise problems
@@ -194,18 +180,13 @@ def usable_engines() -> Engines:
     A file that is no YAML at all disables every engine but ``local``, and the default.
     """
     try:
-        engines, _ = _read()
-        return engines
+        return _read()[0]
     except EngineError as error:
         return Engines(default="", faulty={"": error})
 
 
 def engine_of(experiment: Experiment) -> EngineSettings:
-    """The engine that an experiment trains on.
-
-    Raises:
-        EngineError: It is not declared, or declared wrong.
-    """
+    """The engine that an experiment trains on; raises as ``Engines.named``."""
     return usable_engines().named(experiment.engine)
 
 
@@ -219,37 +200,34 @@ def _read() -> tuple[Engines, EngineError | None]:
     engines: dict[str, EngineSettings] = {LOCAL: LocalEngine()}
     wrong: dict[str, list[Finding]] = {}
     for name, block in content.engines.items():
-        settings, found = _engine(name, block)
-        if settings is not None:
-            engines[name] = settings
+        result = _engine(name, block)
+        if isinstance(result, list):
+            wrong[name] = result
         else:
-            wrong[name] = found
+            engines[name] = result
     if content.default not in (known := [*engines, *wrong]):
         text, hint = f"there is no engine '{content.default}'", did_you_mean(content.default, known)
         wrong[content.default] = [yaml_problem(("default",), text, hint)]
-    faulty = {
-        name: error
-        for name, found in wrong.items()
-        if (error := problems_error(located, found, EngineError))
-    }
-    every = [problem for found in wrong.values() for problem in found]
-    result = Engines(content.default, engines, faulty)
-    return result, problems_error(located, every, EngineError)
+    errors = {name: problems_error(located, found, EngineError) for name, found in wrong.items()}
+    faulty = {name: error for name, error in errors.items() if error}
+    every = problems_error(located, chain.from_iterable(wrong.values()), EngineError)
+    return Engines(content.default, engines, faulty), every
 
 
-def _engine(name: str, block: dict[str, Any]) -> tuple[EngineSettings | None, list[Finding]]:
+def _engine(name: str, block: dict[str, Any]) -> EngineSettings | list[Finding]:
+    """The engine of an entry, or what is wrong with it."""
     where = ("engines", name)
     if problem := name_problem(name):
-        return None, [yaml_problem(where, problem)]
+        return [yaml_problem(where, problem)]
     kind = block.get("kind", LOCAL if name == LOCAL else None)
     if (kind == LOCAL) != (name == LOCAL):
         text = f"'{LOCAL}' is this machine and the only engine of that kind"
-        return None, [yaml_problem(where, text)]
+        return [yaml_problem(where, text)]
     if kind not in _KINDS:
         text = "kind is missing" if kind is None else f"there is no kind '{kind}'"
-        return None, [yaml_problem((*where, "kind"), text, "write slurm or ray")]
+        return [yaml_problem((*where, "kind"), text, "write slurm or ray")]
     model = _KINDS[str(kind)]
     try:
-        return model.model_validate({**block, "name": name}), []
+        return model.model_validate({**block, "name": name})
     except ValidationError as failure:
-        return None, validation_problems(failure, model, where)
+        return validation_problems(failure, model, where)

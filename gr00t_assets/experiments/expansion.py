@@ -1,8 +1,7 @@
 """From a sweep file to its experiments: the list, the grid, the samples, each once a seed.
 
-Samples are the same on every machine and for ever: every draw is a function of the seed, its number
-and the hyperparameter's name alone. Raising the count, or adding an experiment or another
-hyperparameter, leaves the samples before as they were.
+Every draw is a function of the seed, its number and the hyperparameter's name alone: raising the
+count, or adding an experiment or a hyperparameter, leaves the samples before as they were.
 """
 
 import itertools
@@ -31,8 +30,7 @@ INDEX = "index"
 """What counts the samples in a name."""
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-
-_QUEUE = ("priority", "vram_gb", "engine")
+_QUEUE = {"priority", "vram_gb", "engine"}
 _OF_CONTINUED = {
     "name", "continue_from", "hypothesis", "tags", "report_to", "hyperparameters", *_QUEUE,
 }  # fmt: skip
@@ -52,10 +50,20 @@ class PlacedExperiment:
     refused: tuple[str, ...] = ()
 
 
-def all_entries(content: SweepFile) -> list[tuple[Location, Entry]]:
+def all_entries(content: SweepFile) -> Iterator[tuple[Location, Entry]]:
     """The entries of a file and those made from its patterns; only for values without problems."""
-    listed = [(("experiments", index), entry) for index, entry in enumerate(content.experiments)]
-    return [*listed, *_grid(content), *_random(content)]
+    for index, entry in enumerate(content.experiments):
+        yield ("experiments", index), entry
+    if grid := content.grid:
+        for values in itertools.product(*grid.hyperparameters.values()):
+            settings = dict(zip(grid.hyperparameters, values, strict=True))
+            yield ("grid",), _from_pattern(grid, settings, {})
+    if block := content.random:
+        choices = block.hyperparameters
+        drawn = [name for name, choice in choices.items() if isinstance(choice, Distribution)]
+        for index, settings in enumerate(samples(choices, block.count, block.seed), start=1):
+            shortened = {name: short_value(settings[name]) for name in drawn}
+            yield ("random",), _from_pattern(block, settings, shortened | {INDEX: f"{index:03d}"})
 
 
 def expand(
@@ -86,26 +94,6 @@ def filled(pattern: str, values: Mapping[str, str]) -> str:
     return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), pattern)
 
 
-def _grid(content: SweepFile) -> Iterator[tuple[Location, Entry]]:
-    if block := content.grid:
-        for values in itertools.product(*block.hyperparameters.values()):
-            settings = dict(zip(block.hyperparameters, values, strict=True))
-            yield ("grid",), _from_pattern(block, settings)
-
-
-def _random(content: SweepFile) -> Iterator[tuple[Location, Entry]]:
-    if (block := content.random) is None:
-        return
-    drawn = block.hyperparameters
-    for index, settings in enumerate(samples(drawn, block.count, block.seed), start=1):
-        shortened = {
-            name: short_value(settings[name])
-            for name, choice in drawn.items()
-            if isinstance(choice, Distribution)
-        }
-        yield ("random",), _from_pattern(block, settings, {**shortened, INDEX: f"{index:03d}"})
-
-
 def samples(choices: Mapping[str, Choice], count: int, seed: int) -> list[dict[str, Any]]:
     """Different samples of hyperparameters, in an order that depends on nothing but the seed.
 
@@ -122,14 +110,7 @@ def samples(choices: Mapping[str, Choice], count: int, seed: int) -> list[dict[s
 
 
 def _drawn(choice: Choice, name: str, number: int, seed: int) -> Any:
-    share = _share(seed, number, name)
-    if isinstance(choice, Distribution):
-        return choice.value(share)
-    return choice[min(len(choice) - 1, math.floor(share * len(choice)))]
-
-
-def _share(seed: int, number: int, name: str) -> float:
-    """A number in [0, 1).
+    """What a choice gives for a random number in [0, 1).
 
     It comes from the bits of PCG64 and not from a Generator: numpy keeps the first the same for
     ever and not the second (NEP 19), and a sample that changes is an experiment to train again.
@@ -137,7 +118,10 @@ def _share(seed: int, number: int, name: str) -> float:
     import numpy as np
 
     entropy = [seed, number, int.from_bytes(name.encode(), "big")]
-    return int(np.random.PCG64(np.random.SeedSequence(entropy)).random_raw() >> 11) / 2**53
+    share = int(np.random.PCG64(np.random.SeedSequence(entropy)).random_raw() >> 11) / 2**53
+    if isinstance(choice, Distribution):
+        return choice.value(share)
+    return choice[min(len(choice) - 1, math.floor(share * len(choice)))]
 
 
 def short_value(value: float | int) -> str:
@@ -150,21 +134,17 @@ def short_value(value: float | int) -> str:
     return str(value) if isinstance(value, int) else short_number(value, DIGITS)
 
 
-def _from_pattern(
-    block: Pattern, settings: dict[str, Any], placeholders: Mapping[str, str] | None = None
-) -> Entry:
-    """The entry of some values; they stand in texts as in the file but for the placeholders."""
-    as_written = {name: str(value).lower() for name, value in settings.items()}
-    placeholders = as_written | dict(placeholders or {})
+def _from_pattern(block: Pattern, settings: dict[str, Any], shown: dict[str, str]) -> Entry:
+    """The entry of some values; in texts they stand as in the file, or as ``shown``."""
+    placeholders = {name: str(value).lower() for name, value in settings.items()} | shown
     name = filled(block.name, placeholders)
     hypothesis = block.hypotheses.get(name, block.hypothesis)
-    queue = {field: getattr(block, field) for field in _QUEUE if field in block.model_fields_set}
     return Entry(
         name=name,
         hypothesis=None if hypothesis is None else filled(hypothesis, placeholders),
         tags=tuple(filled(tag, placeholders) for tag in block.tags),
         hyperparameters=settings,
-        **queue,
+        **block.model_dump(include=_QUEUE, exclude_unset=True),
     )
 
 
@@ -177,14 +157,11 @@ def _complete(
     if seed is not None:
         settings["seed"] = seed
     taken, refused = settings_of_trainer(trainer, settings)
-    queue: dict[str, Any] = {}
-    for block in (defaults, entry):
-        queue |= {name: getattr(block, name) for name in _QUEUE if name in block.model_fields_set}
+    queue = defaults.model_dump(include=_QUEUE, exclude_unset=True)
+    queue |= entry.model_dump(include=_QUEUE, exclude_unset=True)
     # Set only where a file states it: the printed command has what is stated.
-    report_to = entry.report_to
-    if report_to is None and "report_to" in defaults.model_fields_set:
-        report_to = defaults.report_to
-    stated_report: dict[str, Any] = {} if report_to is None else {"report_to": report_to}
+    report = defaults.model_dump(include={"report_to"}, exclude_unset=True)
+    report |= entry.model_dump(include={"report_to"}, exclude_none=True)
     own_model = entry.base_model is not None
     experiment = Experiment(
         name=entry.name if seed is None else f"{entry.name}-seed{seed}",
@@ -201,7 +178,7 @@ def _complete(
         vram_gb=queue.get("vram_gb"),
         engine=queue.get("engine"),
         pruning=content.pruning,
-        **stated_report,
+        **report,
     )
     return PlacedExperiment(experiment, entry, location, tuple(refused))
 
@@ -216,7 +193,7 @@ def _with_continued(
     own, entry = item.experiment, item.entry
     if entry.continue_from is None:
         return item
-    where: Location = (*item.location, "continue_from")
+    where = (*item.location, "continue_from")
     name = entry.continue_from + own.name.removeprefix(entry.name)
     if name not in by_name:
         text = f"no experiment '{entry.continue_from}' in this file"
@@ -249,12 +226,10 @@ def _continuation_problems(
     for name in own:
         text = f"{name} is that of '{source.name}': only max_steps can be another"
         yield yaml_problem(where, text)
-    steps = source.hyperparameters.max_steps
+    steps, asked = source.hyperparameters.max_steps, item.experiment.hyperparameters.max_steps
     if "max_steps" not in item.entry.hyperparameters:
         text = f"give max_steps: '{source.name}' has {steps}, this one needs more"
         yield yaml_problem(where, text)
-    elif (asked := item.experiment.hyperparameters.max_steps) <= steps:
-        place = (*item.location, "hyperparameters", "max_steps")
-        yield yaml_problem(
-            place, f"max_steps {asked} is not more than the {steps} of '{source.name}'"
-        )
+    elif asked <= steps:
+        text = f"max_steps {asked} is not more than the {steps} of '{source.name}'"
+        yield yaml_problem((*item.location, "hyperparameters", "max_steps"), text)

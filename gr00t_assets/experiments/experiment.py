@@ -70,11 +70,6 @@ DatasetChoice = Annotated[
 """The name of a dataset, or a list of ``{name, weight}``."""
 
 
-def weighted_datasets(choice: str | Sequence[WeightedDataset]) -> tuple[WeightedDataset, ...]:
-    """The datasets of a choice; a single one has the weight 1."""
-    return (WeightedDataset(name=choice),) if isinstance(choice, str) else tuple(choice)
-
-
 def mixture_name(datasets: Sequence[WeightedDataset]) -> str:
     """A choice in words.
 
@@ -192,8 +187,9 @@ class Experiment(FrozenModel):
 
     @property
     def datasets(self) -> tuple[WeightedDataset, ...]:
-        """What it is trained on; a single dataset is a mixture of one."""
-        return weighted_datasets(self.dataset)
+        """What it is trained on; a single dataset is a mixture of one, of weight 1."""
+        choice = self.dataset
+        return (WeightedDataset(name=choice),) if isinstance(choice, str) else choice
 
     @property
     def dataset_name(self) -> str:

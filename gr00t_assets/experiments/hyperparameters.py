@@ -1,18 +1,14 @@
-"""What every trainer takes, and what of it differs from the defaults.
-
-Each trainer extends ``Hyperparameters`` by its own; see
-``gr00t_assets.experiments.registry.hyperparameters_model``.
-"""
+"""What every trainer takes; each one extends ``Hyperparameters`` by its own."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field
 
 from gr00t_assets.core.files import FrozenModel
 
-MOST = 10**9
-"""Steps, samples of a batch and the like."""
+Count = Annotated[int, Field(ge=1, le=10**9)]
+"""Of steps, of samples of a batch and the like."""
 
 
 class Hyperparameters(FrozenModel):
@@ -34,23 +30,19 @@ class Hyperparameters(FrozenModel):
     dropped_elsewhere: ClassVar[frozenset[str]] = frozenset()
     not_taken: ClassVar[Mapping[str, str]] = {}
 
-    batch_size: int = Field(default=32, ge=1, le=MOST, description="Samples per step and GPU")
-    max_steps: int = Field(default=10_000, ge=1, le=MOST, description="Optimizer steps")
+    batch_size: Count = Field(default=32, description="Samples per step and GPU")
+    max_steps: Count = Field(default=10_000, description="Optimizer steps")
     num_gpus: int = Field(default=1, ge=1, le=1024, description="GPUs of one run")
-    save_steps: int = Field(
-        default=1_000, ge=1, le=MOST, description="Steps between two checkpoints"
-    )
+    save_steps: Count = Field(default=1_000, description="Steps between two checkpoints")
     learning_rate: float = Field(default=1e-4, gt=0, description="Peak learning rate")
     seed: int = Field(
         default=42, ge=0, lt=2**63, description="Seed of data order, noise, dropout, augmentation"
     )
-    logging_steps: int = Field(
-        default=10, ge=1, le=MOST, description="Steps between two logged losses"
+    logging_steps: Count = Field(default=10, description="Steps between two logged losses")
+    gradient_accumulation_steps: Count = Field(
+        default=1, description="Batches to one optimizer step"
     )
-    gradient_accumulation_steps: int = Field(
-        default=1, ge=1, le=MOST, description="Batches to one optimizer step"
-    )
-    save_total_limit: int = Field(default=8, ge=1, le=MOST, description="Checkpoints kept")
+    save_total_limit: Count = Field(default=8, description="Checkpoints kept")
 
     @property
     def nodes(self) -> int:
@@ -75,7 +67,3 @@ class Hyperparameters(FrozenModel):
             {'batch_size': 8}
         """
         return self.model_dump(mode="json", exclude_defaults=True)
-
-    def trained(self) -> dict[str, Any]:
-        """Which weights are trained, by the name of each hyperparameter that says so."""
-        return {name: getattr(self, name) for name in self.trained_parts}

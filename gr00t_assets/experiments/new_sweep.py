@@ -19,8 +19,8 @@ from gr00t_assets.experiments.registry import DEFAULT_TRAINER, trainer_named, tr
 from gr00t_assets.experiments.sweeps import Sweep, find_sweep, load_sweep
 from gr00t_assets.modality.data_config import data_configs
 
-_STARTER = Path(__file__).with_name("starter_sweep.yaml")
-"""A template of ``string.Template``."""
+_STARTER = Path(__file__).with_name("starter_sweep.yaml")  # a template of string.Template
+_EDIT = "edit it, or choose another name; gr00t-assets sweep plan {} shows it"
 
 
 def new_sweep(
@@ -37,7 +37,7 @@ def new_sweep(
     """
     project = read_project()
     catalog = project.datasets
-    _refuse_name(name, f"edit it, or choose another name; gr00t-assets sweep plan {name} shows it")
+    _refuse_name(name, _EDIT.format(name))
     if trainer is not None:
         trainer_named(trainer)
     if not catalog:
@@ -63,7 +63,7 @@ def generations_sweep(name: str, dataset: str, other: str) -> Sweep:
         CatalogError: There is no such dataset.
     """
     catalog, configs = read_project().datasets, data_configs()
-    _refuse_name(name, f"edit it, or choose another name; gr00t-assets sweep plan {name} shows it")
+    _refuse_name(name, _EDIT.format(name))
     by_generation = {
         configs[find_entry(item, catalog).data_config].generation: item for item in (dataset, other)
     }

@@ -1,7 +1,6 @@
 """What can be used of a project's files: a fault of one disables what it defines and nothing else.
 
-Whoever needs datasets or sweeps reads them here. The files are read again when one of them has
-changed, so that a sensor can ask at every tick and never acts on what was once loaded. What a file
+The files are read again when one has changed, so that a sensor can ask at every tick. What a file
 with a fault defined before is remembered in the store, by name: its experiments stay partitions,
 so that runs and backfills of them end with the error of the file and go on once it is mended.
 """
@@ -101,13 +100,9 @@ class Experiments(dict[str, Experiment]):
 
 @dataclass(frozen=True)
 class ProjectFiles:
-    """What can be used, and what cannot.
+    """What can be used, and every file with a fault, in the order in which they are read.
 
-    Attributes:
-        datasets: The catalog; its ``errors`` has entries with a fault.
-        sweeps: Sweeps by name; its ``faults`` has files with a fault.
-        faults: Every file with a fault, in the order in which they are read.
-        lost_datasets: Datasets that the catalog had before its fault.
+    ``lost_datasets`` are those that the catalog had before its fault.
     """
 
     datasets: Catalog
@@ -148,20 +143,18 @@ def read_project() -> ProjectFiles:
 def _read(root: Path, stamp: FileStamp, rounds: FileStamp, store: Store) -> ProjectFiles:
     catalog, engines, environments = read_catalog(), usable_engines(), load_environments()
     sweeps = read_sweeps(sweep_files(), catalog, engines.names)
-    faults = [FileFault(*item) for item in catalog.faults.items()]
+    errors: dict[Path, Gr00tAssetsError] = dict(catalog.faults)
     if environments.problem is not None:
-        faults.append(FileFault(environments_file(), environments.problem))
+        errors[environments_file()] = environments.problem
     folder = root / "data"
     for name, load in _SETTINGS.items():
         try:
             load()
         except Gr00tAssetsError as error:
-            faults.append(FileFault(folder / name, error))
+            errors[folder / name] = error
     configs = data_configs().errors.items()
-    faults += [
-        FileFault(folder / "data_configs" / f"{name}.yaml", error) for name, error in configs
-    ]
-    faults += [FileFault(*item) for item in sweeps.faults.items()]
+    errors |= {folder / "data_configs" / f"{name}.yaml": error for name, error in configs}
+    faults = [FileFault(*item) for item in (errors | sweeps.faults).items()]
     _tell(faults)
     known = _known_names(store) if faults else KnownNames()
     present = experiments_by_name(sweeps)

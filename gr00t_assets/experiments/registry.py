@@ -1,7 +1,6 @@
 """Trainers by name, found through the entry point group ``gr00t_assets.trainers``.
 
-A trainer may live outside this package; nothing here imports one before it is asked for. What its
-class has is described by ``gr00t_assets.trainers.base.Trainer``.
+A trainer may live outside this package; nothing here imports one before it is asked for.
 """
 
 from functools import cache
@@ -27,8 +26,7 @@ def _entry_points() -> dict[str, EntryPoint]:
 
 def trainer_names() -> tuple[str, ...]:
     """Names of the installed trainers, the default one first; none is loaded."""
-    names = sorted(_entry_points())
-    return tuple(sorted(names, key=lambda name: name != DEFAULT_TRAINER))
+    return tuple(sorted(_entry_points(), key=lambda name: (name != DEFAULT_TRAINER, name)))
 
 
 def trainer_problem(name: str) -> str | None:
@@ -47,10 +45,10 @@ def trainer_named(name: str) -> Any:
     Raises:
         SweepError: It is not installed, cannot be imported, or is not what its entry point says.
     """
-    if not _entry_points():
+    if not (points := _entry_points()):
         remedy = "reinstall gr00t-assets with: pip install -e ."
         raise SweepError(name, "no trainer is installed.", [remedy])
-    if (point := _entry_points().get(name)) is None:
+    if (point := points.get(name)) is None:
         hint = did_you_mean(name, trainer_names())
         raise SweepError(name, f"there is no trainer '{name}'.", [hint])
     try:
@@ -61,10 +59,8 @@ def trainer_named(name: str) -> Any:
         details = [cause, "repair or uninstall its package"]
         raise SweepError(name, "this trainer cannot be loaded.", details) from error
     if trainer.name != name or not issubclass(model, Hyperparameters):
-        details = [
-            f"its name is '{trainer.name}'",
-            "its hyperparameters must extend Hyperparameters",
-        ]
+        expected = "its hyperparameters must extend Hyperparameters"
+        details = [f"its name is '{trainer.name}'", expected]
         raise SweepError(name, f"{point.value} is no trainer of this name.", details)
     return trainer
 
@@ -75,11 +71,7 @@ def loadable_trainers() -> list[Any]:
 
 
 def hyperparameters_model(trainer: str) -> type[Hyperparameters]:
-    """What a trainer takes.
-
-    Raises:
-        SweepError: As ``trainer_named``.
-    """
+    """What a trainer takes; raises as ``trainer_named``."""
     return trainer_named(trainer).hyperparameters
 
 

@@ -16,12 +16,17 @@ from gr00t_assets.experiments.registry import DEFAULT_TRAINER
 DEFAULT_RETRIES = 3
 """Times that an experiment whose run died is requested again."""
 
-_CRON_FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
-_CRON_PART = re.compile(r"(\*|[a-z]{3}|\d+)(-([a-z]{3}|\d+))?(/\d+)?")
+MOST_EXPERIMENTS = 10_000
+"""Of one file; each is a partition."""
 
+BEST = "best"
+"""The question which experiment has the lowest loss."""
 
 DIGITS = 3
 """Significant digits of a sampled number."""
+
+_CRON_FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
+_CRON_PART = re.compile(r"(\*|[a-z]{3}|\d+)(-([a-z]{3}|\d+))?(/\d+)?")
 
 
 class Distribution(FrozenModel):
@@ -61,10 +66,10 @@ class Distribution(FrozenModel):
             exact = self.low + share * (self.high - self.low)
         return min(self.high, max(self.low, float(f"{exact:.{DIGITS}g}")))
 
-    def bound(self, name: Literal["low", "high"]) -> float | int:
-        """A bound as it is drawn."""
-        value = getattr(self, name)
-        return int(value) if self.distribution == "int_uniform" else value
+    def bounds(self) -> dict[str, float | int]:
+        """Both bounds as they are drawn, by name."""
+        kind = int if self.distribution == "int_uniform" else float
+        return {"low": kind(self.low), "high": kind(self.high)}
 
 
 CHOICE_FORMS = LISTED, DRAWN = "listed", "drawn"
@@ -129,10 +134,6 @@ class Entry(_QueueSettings):
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
 
 
-MOST_EXPERIMENTS = 10_000
-"""Of one file; each is a partition."""
-
-
 class Pattern(_QueueSettings):
     """Experiments made from one pattern; hypothesis and tags may name values as the name does."""
 
@@ -160,10 +161,6 @@ class Random(Pattern):
     hyperparameters: dict[str, Choice] = Field(
         min_length=1, description="Values to choose from, or distribution, low and high"
     )
-
-
-BEST = "best"
-"""The question which experiment has the lowest loss."""
 
 
 class Until(FrozenModel):

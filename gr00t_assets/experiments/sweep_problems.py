@@ -32,6 +32,8 @@ from gr00t_assets.experiments.sweep_file import (
     Choice,
     Distribution,
     Entry,
+    Grid,
+    Random,
     SweepFile,
 )
 from gr00t_assets.experiments.sweep_rounds import further_experiments
@@ -48,52 +50,40 @@ def field_problems(failure: ValidationError) -> list[Finding]:
 
 
 def value_problems(content: SweepFile) -> list[Finding]:
-    """Unknown hyperparameters and wrong values."""
+    """Wrong hyperparameters and placeholders, and more experiments than anybody trains."""
     problems = _checked(content.defaults.hyperparameters, ("defaults", "hyperparameters"))
     for index, entry in enumerate(content.experiments):
         problems += _checked(entry.hyperparameters, ("experiments", index, "hyperparameters"))
-    for block, _ in _pattern_blocks(content):
-        for name, choice in getattr(content, block).hyperparameters.items():
-            problems += _sampled(name, choice, (block, "hyperparameters", name))
+    for place, block, placeholders in _pattern_blocks(content):
+        for name, choice in block.hyperparameters.items():
+            problems += _sampled(name, choice, (place, "hyperparameters", name))
+        for name in dict.fromkeys(PLACEHOLDER.findall(block.name)):
+            if name not in placeholders:
+                text, hint = f"'{{{name}}}' stands for nothing", did_you_mean(name, placeholders)
+                problems.append(yaml_problem((place, "name"), text, hint))
     for index, seed in enumerate(content.seeds):
         problems += [moved(item, ("seeds", index)) for item in _checked({"seed": seed}, ())]
-    return problems
-
-
-def pattern_problems(content: SweepFile) -> list[Finding]:
-    """Placeholders of names that stand for nothing, and more experiments than anybody trains."""
-    problems = []
     grid = content.grid.hyperparameters.values() if content.grid else ((),)
     count = math.prod(map(len, grid)) * max(1, len(content.seeds))
     if count > MOST_EXPERIMENTS:
         text = f"gives {count:,} experiments with its seeds, at most {MOST_EXPERIMENTS:,}"
         problems.append(yaml_problem(("grid",), text))
-    for block, placeholders in _pattern_blocks(content):
-        pattern = getattr(content, block).name
-        for name in dict.fromkeys(PLACEHOLDER.findall(pattern)):
-            if name not in placeholders:
-                text = f"'{{{name}}}' stands for nothing"
-                hint = did_you_mean(name, placeholders)
-                problems.append(yaml_problem((block, "name"), text, hint))
     return problems
 
 
-def entry_problems(content: SweepFile, entries: Sequence[tuple[Location, Entry]]) -> list[Finding]:
+def entry_problems(
+    content: SweepFile, entries: Sequence[tuple[Location, Entry]]
+) -> Iterator[Finding]:
     """Samples that there are not, and hypotheses of experiments that there are not."""
-    problems = []
-    if content.random is not None:
-        drawn = sum(location == ("random",) for location, _ in entries)
-        if drawn < content.random.count:
-            text = f"asks for {content.random.count}, and there are only {drawn} combinations"
-            problems.append(yaml_problem(("random", "count"), text))
-    for block, _ in _pattern_blocks(content):
-        names = [entry.name for location, entry in entries if location == (block,)]
-        for name in getattr(content, block).hypotheses:
+    for place, block, _ in _pattern_blocks(content):
+        names = [entry.name for location, entry in entries if location == (place,)]
+        if isinstance(block, Random) and len(names) < block.count:
+            text = f"asks for {block.count}, and there are only {len(names)} combinations"
+            yield yaml_problem((place, "count"), text)
+        for name in block.hypotheses:
             if name not in names:
-                where: Location = (block, "hypotheses", name)
-                text = f"no experiment '{name}' here"
-                problems.append(yaml_problem(where, text, did_you_mean(name, names)))
-    return problems
+                text, hint = f"no experiment '{name}' here", did_you_mean(name, names)
+                yield yaml_problem((place, "hypotheses", name), text, hint)
 
 
 def experiment_problems(
@@ -103,49 +93,49 @@ def experiment_problems(
     engines: Collection[str] | None,
     located: LocatedYaml,
 ) -> list[Finding]:
-    """What is wrong with the names, datasets and engines, and what the trainers do not take."""
+    """What is wrong with names, datasets, engines and ``until``; what trainers do not take."""
+    if not experiments:
+        return [yaml_problem((), "no experiments: give 'experiments', 'grid' or 'random'")]
     problems = []
     if engines is not None:
         problems += _engine_problems(experiments, content, engines)
     for item in experiments:
         problems += name_problems(item.experiment.name, (*item.location, "name"))
-        problems += _dataset_problems(item, datasets, located)
+        problems += _dataset_problems(item, content, datasets, located)
         if item.experiment.continue_from is None:
             problems += _trainer_limits(item, content)
-    return [*problems, *_repeated_names(experiments, located)]
+    problems += _repeated_names(experiments, located)
+    if content.until:
+        own = [item.experiment for item in experiments]
+        problems += _until_problems(content.until.question, own)
+    return problems
 
 
-def until_problems(content: SweepFile, experiments: Sequence[Experiment]) -> list[Finding]:
+def _until_problems(question: str, experiments: Sequence[Experiment]) -> Iterator[Finding]:
     """A question that these experiments do not ask, and names of later rounds that are taken."""
-    if content.until is None:
-        return []
-    question, where = content.until.question, ("until", "question")
     differs = [
         name
         for name, value in experiments[0].hyperparameters.model_dump().items()
         if any(getattr(item.hyperparameters, name, value) != value for item in experiments)
-    ] if experiments else []  # fmt: skip
+    ]
     parts = [name for name in differs if name.startswith(("tune_", "lora_"))]
     asked = [name for name in differs if name != "seed" and name not in parts]
     choices = [*asked, *(["trainable_parts"] if parts else ()), *([BEST] if differs else ())]
-    problems = []
     if question not in choices:
+        text = f"'{question}' is no question about these experiments"
         if question in all_hyperparameters():
             text = f"{question} is the same in every experiment, or not asked about"
-        else:
-            text = f"'{question}' is no question about these experiments"
         hint = did_you_mean(question, choices) if choices else "give it several values"
-        problems.append(yaml_problem(where, text, hint))
+        yield yaml_problem(("until", "question"), text, hint)
     names, further = {item.name for item in experiments}, further_experiments(experiments)
     if len(names) + len(further) > MOST_EXPERIMENTS:
         text = f"gives {len(names) + len(further):,} experiments, at most {MOST_EXPERIMENTS:,}"
-        problems.append(yaml_problem(("until",), text))
+        yield yaml_problem(("until",), text)
     for item in further:
-        problems += name_problems(item.name, ("until",))
+        yield from name_problems(item.name, ("until",))
         if item.name in names:
             text = f"'{item.name}' is the name of an experiment, and of a later round's"
-            problems.append(yaml_problem(("until",), text, "rename the experiment"))
-    return problems
+            yield yaml_problem(("until",), text, "rename the experiment")
 
 
 def name_problems(name: str, location: Location) -> list[Finding]:
@@ -155,17 +145,16 @@ def name_problems(name: str, location: Location) -> list[Finding]:
 
 
 def _dataset_problems(
-    item: PlacedExperiment, datasets: Collection[str], located: LocatedYaml
+    item: PlacedExperiment, content: SweepFile, datasets: Collection[str], located: LocatedYaml
 ) -> Iterator[Finding]:
     experiment = item.experiment
     if not experiment.dataset:
         yield yaml_problem(item.location, f"'{experiment.name}' has no dataset")
         return
-    where: Location = (*(item.location if item.entry.dataset else ("defaults",)), "dataset")
+    where = _stated_at(item, "dataset", content)
     first: dict[str, Location] = {}
     for index, dataset in enumerate(experiment.datasets):
-        alone = isinstance(experiment.dataset, str)
-        place = where if alone else (*where, index, "name")
+        place = where if isinstance(experiment.dataset, str) else (*where, index, "name")
         if problem := dataset_problem(dataset.name, datasets):
             yield yaml_problem(place, *problem)
         elif dataset.name in first:
@@ -181,10 +170,9 @@ def _engine_problems(
     for item in experiments:
         name = item.experiment.engine
         if name is not None and name not in engines:
-            own = item.entry.engine is not None or content.defaults.engine is None
-            where: Location = (*(item.location if own else ("defaults",)), "engine")
             text = f"there is no engine '{name}' in data/engines.yaml"
-            yield yaml_problem(where, text, did_you_mean(name, engines))
+            hint = did_you_mean(name, engines)
+            yield yaml_problem(_stated_at(item, "engine", content), text, hint)
 
 
 def _trainer_limits(item: PlacedExperiment, content: SweepFile) -> Iterator[Finding]:
@@ -206,16 +194,16 @@ def _trainer_limits(item: PlacedExperiment, content: SweepFile) -> Iterator[Find
 
 def _stated_at(item: PlacedExperiment, field: str, content: SweepFile) -> Location:
     entry, defaults, here = item.entry, content.defaults, item.location
-    if field == "dataset":
-        return (*here, field) if entry.dataset else ("defaults", field)
-    if field == "base_model":
-        if entry.base_model is not None:
+    if field in ("dataset", "engine", "base_model"):
+        if getattr(entry, field) is not None:
             return (*here, field)
         if field in defaults.model_fields_set:
             return ("defaults", field)
-        return (*here, "trainer") if entry.trainer else ("defaults", "trainer")
+        if field == "base_model":
+            return (*here, "trainer") if entry.trainer else ("defaults", "trainer")
+        return (*here, field)
     stated = field in entry.hyperparameters or field not in defaults.hyperparameters
-    return (*here, "hyperparameters", field) if stated else ("defaults", "hyperparameters", field)
+    return (*(here if stated else ("defaults",)), "hyperparameters", field)
 
 
 def _repeated_names(
@@ -229,12 +217,12 @@ def _repeated_names(
             yield yaml_problem(where, text)
 
 
-def _pattern_blocks(content: SweepFile) -> Iterator[tuple[str, list[str]]]:
+def _pattern_blocks(content: SweepFile) -> Iterator[tuple[str, Grid | Random, list[str]]]:
     """The blocks of a file that make names, with what their names may hold."""
-    if content.grid is not None:
-        yield "grid", list(content.grid.hyperparameters)
-    if content.random is not None:
-        yield "random", [INDEX, *content.random.hyperparameters]
+    if grid := content.grid:
+        yield "grid", grid, list(grid.hyperparameters)
+    if block := content.random:
+        yield "random", block, [INDEX, *block.hyperparameters]
 
 
 def _misplaced(problem: Finding) -> Finding:
@@ -261,28 +249,18 @@ def _checked(block: dict[str, Any], prefix: Location) -> list[Finding]:
     return []
 
 
-def _listed(name: str, values: list[Any], where: Location) -> Iterator[Finding]:
-    if not values:
+def _sampled(name: str, choice: Choice, where: Location) -> Iterator[Finding]:
+    is_list = isinstance(choice, list)
+    if is_list and not choice:
         yield yaml_problem(where, "has no values")
     elif name not in all_hyperparameters():
-        yield from _checked({name: values[0]}, where[:-1])
-    else:
-        for index, value in enumerate(values):
-            for problem in _checked({name: value}, where[:-1]):
-                yield moved(problem, (*where, index))
-
-
-def _sampled(name: str, choice: Choice, where: Location) -> Iterator[Finding]:
-    if isinstance(choice, list):
-        yield from _listed(name, choice, where)
-    elif name not in all_hyperparameters():
         yield from _checked({name: None}, where[:-1])
-    elif problem := _wrong_distribution(name, choice):
+    elif not is_list and (problem := _wrong_distribution(name, choice)):
         yield yaml_problem((*where, "distribution"), problem)
     else:
-        for bound in ("low", "high"):
-            for problem in _checked({name: choice.bound(bound)}, where[:-1]):
-                yield moved(problem, (*where, bound))
+        for place, value in enumerate(choice) if is_list else choice.bounds().items():
+            for problem in _checked({name: value}, where[:-1]):
+                yield moved(problem, (*where, place))
 
 
 def _wrong_distribution(name: str, drawn: Distribution) -> str | None:

@@ -1,7 +1,7 @@
 """Rounds of a sweep that goes on by itself: the seeds that it may add, and those that it has.
 
-Every experiment that a later round may ask for is a partition from the start, so that nothing has
-to be loaded again; it belongs to the sweep once a round in ``STORE/sweeps/NAME.json`` names it.
+Every experiment that a later round may ask for is a partition from the start; it belongs to the
+sweep once a round in ``STORE/sweeps/NAME.json`` names it.
 """
 
 from collections import Counter
@@ -103,14 +103,11 @@ def further_experiments(experiments: Sequence[Experiment]) -> list[Experiment]:
             own.setdefault(key, (item, set()))[1].add(item.hyperparameters.seed)
     counts = Counter(seed for _, seeds in own.values() for seed in seeds)
     common = {seed for seed, count in counts.items() if count > 1}
-    return [
-        _with_seed(first, seed)
-        for first, seeds in own.values()
-        for seed in sorted({*range(1, MOST_SEEDS + 1), *common} - seeds)
-    ]
-
-
-def _with_seed(item: Experiment, seed: int) -> Experiment:
-    name = item.name.removesuffix(f"-seed{item.hyperparameters.seed}")
-    settings = item.hyperparameters.model_copy(update={"seed": seed})
-    return item.model_copy(update={"name": f"{name}-seed{seed}", "hyperparameters": settings})
+    further = []
+    for first, seeds in own.values():
+        name = first.name.removesuffix(f"-seed{first.hyperparameters.seed}")
+        for seed in sorted({*range(1, MOST_SEEDS + 1), *common} - seeds):
+            settings = first.hyperparameters.model_copy(update={"seed": seed})
+            changes = {"name": f"{name}-seed{seed}", "hyperparameters": settings}
+            further.append(first.model_copy(update=changes))
+    return further

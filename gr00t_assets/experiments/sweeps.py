@@ -10,13 +10,7 @@ from pydantic import ValidationError
 from gr00t_assets.core.errors import SweepError
 from gr00t_assets.core.project import Store, data_files
 from gr00t_assets.core.text import did_you_mean
-from gr00t_assets.core.yaml_files import (
-    VISIBLE_YAML,
-    load_yaml,
-    raise_problems,
-    shown_path,
-    yaml_problem,
-)
+from gr00t_assets.core.yaml_files import VISIBLE_YAML, load_yaml, raise_problems, shown_path
 from gr00t_assets.experiments.engine_file import usable_engines
 from gr00t_assets.experiments.expansion import all_entries, expand
 from gr00t_assets.experiments.experiment import Experiment
@@ -26,8 +20,6 @@ from gr00t_assets.experiments.sweep_problems import (
     experiment_problems,
     field_problems,
     name_problems,
-    pattern_problems,
-    until_problems,
     value_problems,
 )
 from gr00t_assets.experiments.sweep_rounds import SweepRounds, further_experiments, readable_rounds
@@ -82,12 +74,9 @@ class Sweep:
 
 
 class Sweeps(dict[str, Sweep]):
-    """Sweeps that can be used, by name, in the order of their files.
+    """Sweeps that can be used, by name, in the order of their files; ``faults`` of the others.
 
-    Attributes:
-        faults: Why a file cannot be used.
-        lost: Experiments that such a file had when it was last read without a fault, each with the
-            file; as far as that is known.
+    ``lost`` has the file of each experiment that was in such a file, as far as that is known.
     """
 
     def __init__(
@@ -151,11 +140,7 @@ def _refuse_names(
 def load_sweep(
     file: Path, datasets: Collection[str], engines: Collection[str] | None = None
 ) -> Sweep:
-    """Read one sweep file.
-
-    Raises:
-        SweepError: Every problem of the file, each with its line and field.
-    """
+    """Read one sweep file; a ``SweepError`` has every problem with its line and field."""
     located = load_yaml(file, SweepError)
     try:
         content = SweepFile.model_validate(located.data or {})
@@ -163,17 +148,15 @@ def load_sweep(
         raise_problems(located, field_problems(failure), SweepError)
         raise
     problems = name_problems(file.stem, ()) + value_problems(content)
-    raise_problems(located, problems + pattern_problems(content), SweepError)
-    entries = all_entries(content)
+    raise_problems(located, problems, SweepError)
+    entries = list(all_entries(content))
     raise_problems(located, entry_problems(content, entries), SweepError)
     experiments, problems = expand(content, entries, file.stem)
     raise_problems(located, problems, SweepError)
     engine_names = usable_engines().names if engines is None else engines
     problems = experiment_problems(experiments, content, datasets, engine_names, located)
-    if not experiments:
-        problems.append(yaml_problem((), "no experiments: give 'experiments', 'grid' or 'random'"))
+    raise_problems(located, problems, SweepError)
     own = [item.experiment for item in experiments]
-    raise_problems(located, [*problems, *until_problems(content, own)], SweepError)
     sweep = Sweep(
         name=file.stem,
         file=file,
@@ -210,12 +193,7 @@ def find_experiment(name: str, sweeps: Mapping[str, Sweep]) -> Experiment:
 
 
 def find_sweep(name: str, sweeps: Mapping[str, Sweep]) -> Sweep:
-    """The sweep of a name.
-
-    Raises:
-        SweepError: There is none; the nearest name is suggested. Where its file has a fault, the
-            error of that file.
-    """
+    """The sweep of a name; raises as ``find_experiment``."""
     return _found(name, sweeps, "there is no sweep of this name.", sweeps)
 
 

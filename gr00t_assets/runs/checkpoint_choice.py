@@ -1,14 +1,12 @@
 """Which weights of a run are best: by success in rollouts, or by the error on held-out episodes.
 
 Never by training loss, which goes on falling while a policy gets worse on what it has not seen.
-Only numbers are read here of the files that evaluations and rollouts leave in a run directory; what
-they mean is in ``gr00t_assets.evaluation``.
 """
 
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,8 +34,7 @@ MODELS = "models"
 OF_CHECKPOINT = "-step-"
 """Between config hash and step in the name of a promoted checkpoint's folder."""
 
-_NEEDED = 2
-"""Weights that must have been measured alike before one of them is called the best."""
+_NEEDED = 2  # weights that must have been measured alike before one of them is called the best
 
 
 class StoredWeights(NamedTuple):
@@ -114,6 +111,8 @@ def best_weights(run_directory: Path) -> BestWeights | str:
     of_steps = [path for path in names if re.fullmatch(r"step-\d+", path.stem)]
     _, errors = measured([run_directory / EVALUATION, *of_steps], _held_out_error)
     environment, rates = measured((run_directory / ROLLOUTS).glob("[!.]*.json"), _success)
+    logged = read_held_out_losses(run_directory)
+    losses = {step: loss for step, loss in logged.items() if step in by_step}
     if len(rates) >= _NEEDED:
         measure, shares = "success", {step: done / asked for step, (done, asked) in rates.items()}
         best = min(rates, key=lambda step: (-shares[step], errors.get(step, math.inf), step))
@@ -123,7 +122,7 @@ def best_weights(run_directory: Path) -> BestWeights | str:
         measure, best = "held-out error", min(errors, key=lambda step: (errors[step], step))
         shown = {step: f"{error:.3g}" for step, error in errors.items()}
         words = f"its error on held-out episodes is {shown[best]}"
-    elif len(losses := _held_out_losses(run_directory, by_step)) >= _NEEDED:
+    elif len(losses) >= _NEEDED:
         measure, best = "held-out loss", min(losses, key=lambda step: (losses[step], step))
         shown = {step: f"{loss:.4f}" for step, loss in losses.items()}
         words = f"its loss on held-out episodes is {shown[best]}"
@@ -170,11 +169,6 @@ def _held_out_error(evaluation: Any) -> tuple[str, Any, float]:
         raise ValueError("its error is not a finite number")
     names = ("settings", "dataset_version", "modality_hash")
     return "", [part["episodes"], *(evaluation[name] for name in names)], error
-
-
-def _held_out_losses(run_directory: Path, steps: Container[int]) -> dict[int, float]:
-    losses = read_held_out_losses(run_directory)
-    return {step: loss for step, loss in losses.items() if step in steps}
 
 
 def _success(rollouts: Any) -> tuple[str, Any, tuple[int, int]]:

@@ -1,8 +1,7 @@
 """Checkpoints and models of a run: folder names, markers, records, and files as they were written.
 
-The manifest has the SHA-256 of the metrics and of the model's files, compared when they are used. A
-run of an older version has none there: its files are taken as they are, and ``store verify`` says
-of how many that is so.
+The manifest has the SHA-256 of the metrics and of the model's files, compared when they are used;
+that of an older version has none, and its files are taken as they are.
 """
 
 import re
@@ -75,12 +74,9 @@ class CheckpointLayout:
 
 @dataclass(frozen=True)
 class StoredCheckpoint:
-    """A checkpoint in a run directory.
+    """A checkpoint: ``complete`` where training can go on from it, ``whole`` where its weights are.
 
-    Attributes:
-        complete: Training can go on from it.
-        whole: Its weights are whole, with or without optimizer state.
-        training_files: Names of its files that only training needs.
+    ``training_files`` are names of its files that only training needs.
     """
 
     path: Path
@@ -140,12 +136,8 @@ class CheckpointRecord(BaseModel):
     step: int
     config_hash: str
     samples_seen: int = 0
-    wall_seconds: float = Field(
-        default=0.0, description="Training time up to this step, over every attempt"
-    )
-    scheduler: dict[str, Any] = Field(
-        default_factory=dict, description="State of the learning rate's schedule"
-    )
+    wall_seconds: float = Field(default=0.0, description="Training time, over every attempt")
+    scheduler: dict[str, Any] = Field(default_factory=dict, description="Of the learning rate")
     files: dict[str, FileRecord] = Field(min_length=1, description="By name in the folder")
 
 
@@ -220,7 +212,7 @@ def metrics_problem(manifest: Manifest, run_directory: Path) -> str | None:
     path = run_directory / METRICS
     if path.is_file() and path.stat().st_size > LARGEST_LIST:
         return f"{METRICS}: is too large"
-    recorded = {name: value for name, value in manifest.files.items() if name == METRICS}
+    recorded = {METRICS: manifest.files[METRICS]} if METRICS in manifest.files else {}
     return next(iter(changed_files(run_directory, recorded)), None)
 
 
@@ -244,13 +236,11 @@ def read_promotion(folder: Path) -> PromotedModel | None:
         StoreError: This user may not read it.
     """
     record, problem = folder / PROMOTION, "this is not the record of a promotion."
-    if not record.is_file():
-        return None
-    return load_sealed(
-        record,
-        PromotedModel,
-        lambda why: CheckpointError(str(record), problem, [why, _again(folder)]),
-    )
+
+    def refuse(why: str) -> CheckpointError:
+        return CheckpointError(str(record), problem, [why, _again(folder)])
+
+    return load_sealed(record, PromotedModel, refuse) if record.is_file() else None
 
 
 def recorded_hashes(folder: Path) -> dict[str, str]:

@@ -1,7 +1,5 @@
 """The final loss of a run: the mean over its final window, with a standard error that respects
-autocorrelation. Whatever ranks, prunes, keeps or promotes runs takes it from here.
-
-Whether the loss fell, and whether it had spikes, is told here as well.
+autocorrelation; whether the loss fell, and its spikes.
 """
 
 import math
@@ -174,8 +172,7 @@ def standard_error(values: np.ndarray) -> float | None:
         values are worth fewer than three independent ones.
     """
     n = len(values)
-    rho = autocorrelation(values)
-    if rho is None:
+    if (rho := autocorrelation(values)) is None:
         return None
     upper = min(rho + math.sqrt((1 - rho**2) / n), 0.9999)
     if n / _inflation(upper, n) < _MIN_EFFECTIVE:
@@ -231,17 +228,12 @@ def loss_spikes(losses: ArrayLike) -> np.ndarray:
         >>> loss_spikes([1.0, 2.0] * 50 + [30.0] + [1.0, 2.0] * 5).tolist()
         [101]
     """
-    values = np.asarray(losses, dtype=np.float64)
-    if len(values) <= MIN_STEPS or not np.isfinite(values).all():
+    import pandas as pd
+
+    values = pd.Series(np.asarray(losses, dtype=np.float64))
+    if not np.isfinite(values).all():
         return np.array([], dtype=np.int64)
-    centred = values - np.median(values)
-    sums = np.concatenate([[0.0], np.cumsum(centred)])
-    squares = np.concatenate([[0.0], np.cumsum(centred**2)])
-    steps = np.arange(MIN_STEPS, len(values))
-    begin = np.maximum(0, steps - SPIKE_WINDOW)
-    mean = (sums[steps] - sums[begin]) / (steps - begin)
-    variance = (squares[steps] - squares[begin]) / (steps - begin) - mean**2
-    rise = centred[steps] - mean
-    deviation = np.sqrt(np.maximum(variance, 0.0))
-    least = 1e-6 * np.abs(values).max()  # a rise that rounding makes is none
-    return steps[(rise >= SPIKE_DEVIATIONS * deviation) & (rise > least)] + 1
+    before = values.shift().rolling(SPIKE_WINDOW, min_periods=MIN_STEPS)
+    rise = values - before.mean()
+    least = 1e-6 * values.abs().max()  # a rise that rounding makes is none
+    return np.flatnonzero((rise >= SPIKE_DEVIATIONS * before.std(ddof=0)) & (rise > least)) + 1

@@ -227,11 +227,7 @@ class Outcome:
 def dataset_samples(
     spec: TrainingSpec, samples_seen: Sequence[float], verified: Sequence[bool]
 ) -> tuple[DatasetSamples, ...]:
-    """What a run has drawn from each of its datasets, which are in the order of the spec.
-
-    Raises:
-        DatasetError: A dataset is not there.
-    """
+    """What a run has drawn from each dataset, in the order of the spec; raises as ``rows``."""
     data = spec.data
     facts = zip(data.datasets, data.shares(spec.experiment), samples_seen, verified, strict=True)
     return tuple(

@@ -30,8 +30,7 @@ METRICS = "metrics.jsonl"
 HELD_OUT_LOSS = "held_out_loss.jsonl"
 """In the run directory: ``step``, ``loss``, and ``samples`` that it is the mean of."""
 
-_TAILS = (1 << 16, 1 << 20)
-"""Bytes of the end that are looked at for a line before more is; a line has each step's loss."""
+_TAILS = 1 << 16, 1 << 20  # bytes of the end that are looked at for a line before more is
 
 
 class Metric(BaseModel):
@@ -55,9 +54,7 @@ def append_metric(metric: Metric, run_directory: Path) -> None:
     """Add one line; a line cut off by a kill or a full disk is passed over when reading.
 
     A power cut may take lines back up to the last ``sync_metrics``, that of the last checkpoint.
-
-    Raises:
-        OSError: The disk is full.
+    ``OSError``: the disk is full.
     """
     append_line(run_directory / METRICS, metric.model_dump_json().encode())
 
@@ -123,12 +120,10 @@ _NUMBERS = {
 
 @dataclass(frozen=True, eq=False)
 class MetricTable:
-    """Logged lines in order of steps, as columns.
+    """Logged lines in order of steps.
 
-    Attributes:
-        columns: Values by field of ``Metric``, each of shape ``(lines,)``.
-        losses: Loss of each logged step, shape ``(steps,)``.
-        counts: Losses of each line, shape ``(lines,)``.
+    ``columns`` has the values by field of ``Metric``, ``counts`` the number of losses, each of
+    shape ``(lines,)``; ``losses`` those of each logged step, shape ``(steps,)``.
     """
 
     columns: dict[str, np.ndarray]
@@ -256,11 +251,7 @@ def _parsed_whole(content: bytes) -> MetricTable | None:
 
 
 def append_held_out_loss(run_directory: Path, step: int, loss: float, samples: int) -> None:
-    """Add the loss after a step; it outlasts a power cut.
-
-    Raises:
-        OSError: The disk is full.
-    """
+    """Add the loss after a step, which outlasts a power cut; ``OSError`` where the disk is full."""
     path = run_directory / HELD_OUT_LOSS
     append_line(path, json.dumps({"step": step, "loss": loss, "samples": samples}).encode())
     sync_file(path)

@@ -28,14 +28,10 @@ NVIDIAS_N17 = ("processor_config.json", "processor/processor_config.json")
 
 
 class ModelReference(NamedTuple):
-    """Weights that a trainer opens.
+    """Weights that a trainer opens, called ``EXPERIMENT``, or ``EXPERIMENT@STEP`` of a checkpoint.
 
-    Attributes:
-        name: ``EXPERIMENT``, or ``EXPERIMENT@STEP`` of a checkpoint.
-        directory: What ``Trainer.open_policy`` opens.
-        run_directory: Of the run; None for a promoted model, which stands for itself.
-        step: Of a checkpoint; None for the final weights of a run.
-        why: Why these, where the best ones were asked for.
+    A promoted model stands for itself and has no ``run_directory``, final weights have no ``step``.
+    ``why`` says why these, where the best ones were asked for.
     """
 
     name: str
@@ -158,15 +154,12 @@ def find_run(target: str) -> Path:
     if directory.is_dir():
         return directory
     runs = ", ".join(run.name for run in folders(directory.parent)) or "none"
-    raise EvaluationError(
-        target,
-        "its present configuration was not run.",
-        [
-            f"its config hash is {directory.name}; runs in the store: {runs}",
-            "to name an earlier one give its run directory",
-            f"train: {materialize_command('checkpoint', target)}",
-        ],
-    )
+    details = [
+        f"its config hash is {directory.name}; runs in the store: {runs}",
+        "to name an earlier one give its run directory",
+        f"train: {materialize_command('checkpoint', target)}",
+    ]
+    raise EvaluationError(target, "its present configuration was not run.", details)
 
 
 def asked_spec(target: str) -> TrainingSpec:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import Field
 
 from gr00t_assets.core.errors import Gr00tAssetsError
-from gr00t_assets.core.files import FrozenModel, read_json
+from gr00t_assets.core.files import FrozenModel, file_stamp, read_json
 from gr00t_assets.core.locks import UNKNOWN, LockRecord
 from gr00t_assets.experiments.engine_file import LOCAL
 from gr00t_assets.runs.final_loss import window_steps
@@ -36,21 +36,15 @@ class Progress(FrozenModel):
 
     step: int = Field(description="Optimizer steps done, as far as they are logged")
     steps: int = Field(description="Of the whole run")
-    loss: float | None = Field(
-        description="Mean over the last logged steps, where that is a finite number; of a "
-        "finished run its final loss"
-    )
+    loss: float | None = Field(description="Over the last steps; of a finished run its final loss")
     samples_per_second: float | None = Field(description="Over the last logged lines")
     eta_seconds: float | None = Field(description="Until the last step, at that speed")
     engine: str = Field(description="Where it trains: local, or a name of data/engines.yaml")
     node: str | None = Field(description="The machine, where the run says it")
     last_step_at: float | None = Field(
-        description="When the last line was logged, or an attempt began after it, seconds since "
-        "1970; of a finished run None"
+        description="When a line was logged last, or an attempt began later; seconds since 1970"
     )
-    usual_seconds: float | None = Field(
-        description="Between two logged lines: the median of the last ones"
-    )
+    usual_seconds: float | None = Field(description="Between two logged lines, the median")
 
     @property
     def percent(self) -> float:
@@ -166,8 +160,6 @@ def _node(run_directory: Path, job: dict[str, Any]) -> str | None:
 
 def _last_step_at(run_directory: Path) -> float | None:
     """When the last line was logged; not before the last attempt began, which loads a model."""
-    times = []
-    for name in (METRICS, ATTEMPTS):
-        with suppress(OSError):
-            times.append((run_directory / name).stat().st_mtime)
-    return max(times, default=None)
+    stamp = file_stamp((run_directory / METRICS, run_directory / ATTEMPTS))
+    newest = max(modified for _, modified, _ in stamp)
+    return newest / 1e9 if newest > 0 else None

@@ -29,9 +29,7 @@ ERRORS = 2.0
 LEVEL = 0.05
 """Share by which a loss must have fallen, beside its noise, to count as falling."""
 
-_SCHEDULE = ("lr_schedul", "warmup")
-"""How the names of hyperparameters begin that say the course of the learning rate."""
-
+_SCHEDULE = ("lr_schedul", "warmup")  # how names begin that say the course of the learning rate
 _REPLICATED = {
     "seed", "save_steps", "save_total_limit", "logging_steps", "dataloader_num_workers",
     "batch_size", "gradient_accumulation_steps", "num_gpus", "num_nodes",
@@ -168,11 +166,7 @@ def rung_loss(losses: np.ndarray, max_steps: int) -> RungLoss:
 
 
 def stored_loss(run_directory: Path, rung: int, max_steps: int) -> RungLoss:
-    """The loss at a rung of a run of the store.
-
-    Raises:
-        ValueError: Not every loss up to there was logged, or as ``rung_loss``.
-    """
+    """The loss of a stored run at a rung; raises as ``rung_loss``, also where a loss is missing."""
     metrics = read_metrics(run_directory)
     if metrics.complete_steps < rung:
         raise ValueError("not every loss before it was logged")
@@ -264,7 +258,8 @@ def _compared_by(spec: TrainingSpec) -> tuple[object, ...]:
     schedule = {
         name: value for name, value in settings.model_dump().items() if name.startswith(_SCHEDULE)
     }
-    return experiment.sweep, model, data, length, schedule, settings.trained()
+    parts = {name: getattr(settings, name) for name in settings.trained_parts}
+    return experiment.sweep, model, data, length, schedule, parts
 
 
 def _configuration(settings: Hyperparameters) -> str:

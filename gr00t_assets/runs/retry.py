@@ -1,9 +1,7 @@
 """Whether a run is complete or tried again, and what one starts from with ``continue_from``.
 
-With ``continue_from`` in a sweep file a run starts from the last checkpoint of a shorter one. That
-one is left as it is. What it logged is logged in the longer one too, so that its curve is whole.
-The learning rate goes on by the longer run's schedule, which is not the one that the steps before
-were trained with unless it is constant.
+Such a run starts from the last checkpoint of a shorter one and has what that one logged. The
+learning rate goes on by the longer run's schedule, another one unless it is constant.
 """
 
 import os
@@ -62,10 +60,8 @@ _SIGNALS = {
 
 def is_complete(manifest: Manifest | None, experiment: Experiment) -> bool:
     """Whether there is nothing left to train: finished, or pruned and still to be pruned."""
-    if manifest is None:
-        return False
-    pruned = manifest.status == "pruned" and experiment.pruning is not None
-    return pruned or manifest.status == "finished"
+    status = manifest and manifest.status
+    return status == "finished" or (status == "pruned" and experiment.pruning is not None)
 
 
 def end_of_training(message: str, facts: Mapping[str, object]) -> TrainingEnd:
@@ -103,8 +99,7 @@ def disk_space_needed(run_directory: Path, free_then: int) -> int:
 def take_over(spec: TrainingSpec) -> int | None:
     """Take over the last checkpoint of the run that this one continues, unless it has its own.
 
-    Returns:
-        The step that was taken over; ``None`` where nothing was.
+    Returns its step; None where nothing was taken over.
 
     Raises:
         TrainingError: That run is not finished, or its last checkpoint is gone.

@@ -29,8 +29,7 @@ LOCK = ".lock"
 ASKED_BY = "asked_by.jsonl"
 """The clones of the project that asked for a run, one a line."""
 
-_POLL = 0.5
-"""Seconds between two looks whether one still trains."""
+_POLL = 0.5  # seconds between two looks whether one still trains
 
 
 def record_project(run_directory: Path) -> None:
@@ -58,9 +57,8 @@ def _this_project() -> dict[str, str]:
 def place_spec(spec: TrainingSpec) -> Path:
     """Make sure that the run directory holds the spec of this run; the file's path.
 
-    One that is there already stays as it was first asked, with the hypothesis of that time, but for
-    the store's root, since a store can be moved, and for the pruning, which is not of the run's
-    configuration.
+    One that is there already stays as it was first asked, but for the store's root, since a store
+    can be moved, and for the pruning, which is not of the run's configuration.
 
     Raises:
         CheckpointError: The spec that is there describes another run, or there is none and yet
@@ -136,9 +134,8 @@ def wait_until_free(
 ) -> None:
     """Wait until no process trains in a run directory, so that no slot is taken for waiting.
 
-    A trainer whose run worker was killed has its grace to save in, and the run is requested again
-    meanwhile. One that trains for more than ``patience`` seconds does more than saving. What
-    ``check`` raises while it waits ends the waiting.
+    A trainer whose run worker was killed still saves while the run is requested again; one that
+    works for more than ``patience`` seconds trains. What ``check`` raises ends the waiting.
     """
     deadline = time.monotonic() + patience
     waiting = LockWait(run_directory / LOCK, _earlier_attempt(run_directory), log)

@@ -107,11 +107,7 @@ def make_spec(experiment: Experiment, store: Store) -> TrainingSpec:
 
 
 def current_config_hash(experiment: Experiment, store: Store) -> str:
-    """The name of the run directory of ``experiment`` with the data as it is now.
-
-    Raises:
-        DatasetError: As ``make_spec``.
-    """
+    """The name of an experiment's run directory, by the present data; raises as ``make_spec``."""
     return run_name(experiment, load_training_data(experiment, store), store)
 
 

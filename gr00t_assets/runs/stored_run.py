@@ -45,12 +45,9 @@ STATUS_WORDS: dict[Status, str] = {
 class StoredRun:
     """One run directory as found, or the place of one that is missing.
 
-    Attributes:
-        experiment: As its sweep file has it now.
-        config_hash: Name of the run directory; of a missing run the one that it would have, or None
-            where the data is not there to tell.
-        manifest: None where there is none that can be trusted.
-        problems: What is wrong with the files, one sentence each.
+    The experiment is as its sweep file has it now. ``config_hash`` is the directory's name: of a
+    missing run that which it would have, None where the data is not there to tell. ``manifest`` is
+    None where none can be trusted; ``problems`` are of the files, one sentence each.
     """
 
     experiment: Experiment

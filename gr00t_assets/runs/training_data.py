@@ -118,22 +118,14 @@ class TrainingData:
         return experiment.config_hash(self.version, self.modality_hash)
 
     def shares(self, experiment: Experiment) -> tuple[float, ...]:
-        """Share of all samples of each dataset; see ``sampling_shares``.
-
-        Raises:
-            DatasetError: A dataset is not there.
-        """
+        """Share of all samples of each dataset, see ``sampling_shares``; raises as ``rows``."""
         if len(self.datasets) == 1:
             return (1.0,)
         balanced = experiment.hyperparameters.weights_count_for_each_row
         return sampling_shares(self._weights, [item.rows for item in self.datasets], balanced)
 
     def epoch_samples(self, experiment: Experiment) -> int:
-        """Samples of an epoch; see ``gr00t_assets.modality.mixture.epoch_samples``.
-
-        Raises:
-            DatasetError: A dataset is not there.
-        """
+        """Samples of an epoch, see ``modality.mixture.epoch_samples``; raises as ``rows``."""
         rows = [item.rows for item in self.datasets]
         return epoch_samples(self._weights, rows, self.shares(experiment))
 

@@ -59,9 +59,7 @@ class Verification:
     @property
     def ok(self) -> bool:
         """Whether nothing is damaged any more that anything would use."""
-        return all(
-            damage.aside or (damage.harmless and not damage.moved) for damage in self.damages
-        )
+        return all(item.aside or (item.harmless and not item.moved) for item in self.damages)
 
     def shown(self, path: Path) -> str:
         """A path as the store has it."""
@@ -138,21 +136,12 @@ class _Run:
             sound, damaged = self._checkpoints()
             rebuilt = self._rebuilt(sound)
             if unreadable:
-                yield replace(self._damage("manifest", MANIFEST, unreadable), **rebuilt)
+                yield self._damage("manifest", MANIFEST, unreadable, **rebuilt)
             if changed := self._changed_model():
-                yield replace(self._damage("model", MODEL, listed(changed)), **rebuilt)
+                yield self._damage("model", MODEL, listed(changed), **rebuilt)
             for item, found in damaged:
                 yield self._of_checkpoint(item, found, sound)
-            for path in sorted(
-                (*self.folder.glob("evaluation*.json"), *self.folder.glob(f"{EVALUATIONS}/*.json"))
-            ):
-                step = path.stem.removeprefix("step-").partition("-")[0]
-                at = f"@{int(step)}" if path.parent != self.folder and step.isdecimal() else ""
-                command = f"gr00t-assets evaluate {self.folder}{at}"
-                for damage in self._tally.load(
-                    "evaluation", path, partial(read_sealed, path), command, "move it away, then"
-                ):
-                    yield replace(damage, lock=self.folder / LOCK)
+            yield from self._evaluations()
             yield from self._attempts()
         except (OSError, StoreError) as error:
             yield unread("run", self.folder, error, self._anew)
@@ -207,7 +196,7 @@ class _Run:
         self._losses_are_whole = not found
         if found:
             kept = "its loss stays, which the manifest has; for the curve " if self._is_over else ""
-            yield replace(self._damage("metrics", METRICS, found), remedy=kept + self._anew)
+            yield self._damage("metrics", METRICS, found, remedy=kept + self._anew)
         if path.exists():
             recorded = manifest is not None and METRICS in manifest.files
             self._tally.read(path, "metrics", recorded)
@@ -249,17 +238,27 @@ class _Run:
         after = "the run is finished and does not need it" if self._is_over else after + self._train
         moved = (item.path,) if older or self._is_over else ()
         command = self._train if older and not self._is_over else ""
-        remedy, lock = f"move {item.path} away; {after}", self.folder / LOCK
-        return Damage("checkpoint", item.path, found, remedy, moved, command, lock)
+        remedy = f"move {item.path} away; {after}"
+        more = {"remedy": remedy, "moved": moved, "command": command}
+        return self._damage("checkpoint", item.path, found, **more)
 
     def _rebuilt(self, sound: list[StoredCheckpoint]) -> dict[str, Any]:
         """How manifest and model are made from the last checkpoint, where they can be."""
         if not self._losses_are_whole or all(item.step != self._max_steps for item in sound):
             return {}
-        paths = tuple(self.folder / name for name in (MANIFEST, MODEL))
-        remedy = f"move {' and '.join(map(str, paths))} away, then: {self._train}"
-        remedy = f"{remedy}, which makes them from its last checkpoint"
+        paths = self.folder / MANIFEST, self.folder / MODEL
+        remedy = f"move {paths[0]} and {paths[1]} away, then: {self._train}"
+        remedy += ", which makes them from its last checkpoint"
         return {"moved": paths, "remedy": remedy, "command": self._train}
+
+    def _evaluations(self) -> Iterator[Damage]:
+        inner = self.folder.glob(f"{EVALUATIONS}/*.json")
+        for path in sorted((*self.folder.glob("evaluation*.json"), *inner)):
+            step = path.stem.removeprefix("step-").partition("-")[0]
+            at = f"@{int(step)}" if path.parent != self.folder and step.isdecimal() else ""
+            command, read = f"gr00t-assets evaluate {self.folder}{at}", partial(read_sealed, path)
+            for damage in self._tally.load("evaluation", path, read, command, "move it away, then"):
+                yield replace(damage, lock=self.folder / LOCK)
 
     def _attempts(self) -> Iterator[Damage]:
         path = self.folder / ATTEMPTS
@@ -271,10 +270,11 @@ class _Run:
             found = str(error)
         if found:
             remedy = "nothing: they are passed over; the manifest has the number of attempts"
-            yield replace(self._damage("attempts", ATTEMPTS, found), remedy=remedy, harmless=True)
+            yield self._damage("attempts", ATTEMPTS, found, remedy=remedy, harmless=True)
 
-    def _damage(self, kind: str, name: str, found: str) -> Damage:
-        return Damage(kind, self.folder / name, found, self._anew, lock=self.folder / LOCK)
+    def _damage(self, kind: str, name: str | Path, found: str, **more: Any) -> Damage:
+        more = {"remedy": self._anew, "lock": self.folder / LOCK} | more
+        return Damage(kind, self.folder / name, found, **more)
 
 
 def _promoted(folder: Path, tally: Tally) -> Iterator[Damage]:

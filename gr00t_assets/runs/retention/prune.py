@@ -33,26 +33,14 @@ from gr00t_assets.runs.retention.retention_rule import (
 from gr00t_assets.runs.run_directory import CHECKPOINTS, LOCK, MODEL, asked_elsewhere
 from gr00t_assets.runs.spec import SPEC, TrainingSpec, load_spec
 
-_FOLDER = 3
-"""Parts of a path below the store's root that name a dataset version, a run, a promoted model."""
-
-KINDS: dict[str, int | None] = {
-    "datasets": _FOLDER,
-    "older dataset versions": _FOLDER,
-    "downloads": None,
-    "frame caches": _FOLDER,
-    "older frame caches": _FOLDER,
-    "prepared frames": _FOLDER + 1,
-    "checkpoints": _FOLDER + 2,
-    "optimizer state": _FOLDER + 2,
-    "models": _FOLDER,
-    "promoted models": _FOLDER,
-    "run records": None,
-    "reports": None,
-    "leftovers": None,
+KINDS = {
+    "datasets": 3, "older dataset versions": 3, "downloads": None, "frame caches": 3,
+    "older frame caches": 3, "prepared frames": 4, "checkpoints": 5, "optimizer state": 5,
+    "models": 3, "promoted models": 3, "run records": None, "reports": None, "leftovers": None,
     "other": None,
-}
-"""Parts of a file's path that name the thing which is counted; None where files are."""
+}  # fmt: skip
+"""Parts of a file's path below the store's root that name the thing which is counted, such as
+``runs/EXPERIMENT/CONFIG_HASH``; None where files are."""
 
 
 class PrunePlan(NamedTuple):
@@ -204,9 +192,7 @@ class Survey(FrozenModel):
     """What is in the store."""
 
     kinds: dict[str, Share]
-    runs: dict[str, Share] = Field(
-        description="Run directories: finished, pruned, unfinished, training, stale, unlisted"
-    )
+    runs: dict[str, Share] = Field(description="Run directories by state: training, stale, ...")
 
 
 def survey(store: Store, current: CurrentState) -> Survey:
@@ -222,7 +208,7 @@ def survey(store: Store, current: CurrentState) -> Survey:
         if file.identity not in seen:
             seen.add(file.identity)
             sizes[kind] += file.size
-            run_sizes[place.parts[:_FOLDER]] += file.size
+            run_sizes[place.parts[:3]] += file.size
     states = ("finished", "pruned", "unfinished", "training", "stale", "unlisted")
     runs: dict[str, list[int]] = {state: [] for state in states}
     for run in inner_folders(store.root / "runs"):
@@ -275,11 +261,7 @@ class StoreStatus(FrozenModel):
 
 
 def store_status(store: Store) -> StoreStatus:
-    """Look through the whole store; nothing is changed.
-
-    Raises:
-        StoreError: ``data/retention.yaml`` is wrong.
-    """
+    """Look through the whole store, and change nothing; raises as ``load_rule``."""
     current = project_state(store)
     contents = survey(store, current)
     paths: defaultdict[str, list[Path]] = defaultdict(list)

@@ -1,8 +1,7 @@
 """What files take of the disk, what is half-made, and deleting, never through a symbolic link.
 
-Sizes are blocks as ``du`` counts them, each file once whatever its names. A folder is renamed
-before it is emptied, so that what a kill leaves half deleted has a name that says so. Its parents
-are opened one after the other without following links: see openat(2) and renameat(2).
+Sizes are blocks as ``du`` counts them. A folder is renamed before it is emptied, so that what a
+kill leaves half deleted has a name that says so; see openat(2) and renameat(2).
 """
 
 import os
@@ -24,32 +23,22 @@ from gr00t_assets.core.text import format_bytes
 from gr00t_assets.runs.checkpoint_layout import COMPLETE, WEIGHTS_ONLY
 from gr00t_assets.runs.run_directory import LOCK
 
-_BLOCK = 512
-"""Bytes of ``st_blocks``, whatever the file system's own blocks are; see stat(2)."""
-
-_SPARE = 1 << 20
-"""Bytes for metrics, log and manifest."""
-
+_BLOCK = 512  # bytes of st_blocks, whatever the file system's own blocks are; see stat(2)
+_SPARE = 1 << 20  # bytes for metrics, log and manifest
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-
+_LAUNCHER = re.compile(r"\..+\.partial$")
 _WRITER = re.compile(rf"{re.escape(PARTIAL)}(\d+)(?:-([0-9a-f]{{8}})?[0-9a-f]{{8}})?$")
 """Process, and the machine where version 0.2 or older did not write it."""
-
-_LAUNCHER = re.compile(r"\..+\.partial$")
 
 RemovalKind = Literal["checkpoint", "optimizer state", "frame cache", "model", "leftover"]
 
 
 @dataclass(frozen=True)
 class Removal:
-    """What is to go.
+    """A file or folder that is to go; only some ``files`` of it, as with optimizer state.
 
-    Attributes:
-        path: A file or a folder; of optimizer state the checkpoint's folder.
-        why: The reason, for people.
-        files: Names in ``path`` where only these go, as with optimizer state.
-        lock: The file whose lock says whether somebody uses it.
-        of_finished: It may go only while the run whose lock it is is finished.
+    The lock of the file ``lock`` says whether somebody uses it. What is ``of_finished`` may go only
+    while the run whose lock that is is finished.
     """
 
     kind: RemovalKind
@@ -119,10 +108,8 @@ def is_leftover_name(name: str) -> bool:
 def leftovers(store: Store, others: bool = False) -> list[Removal]:
     """Every half-made file or folder of the store whose writer is not known to be alive.
 
-    Of another machine's processes nothing is known: what they left is among it with ``others``.
-
-    A name with a process id is that process's. One without is its folder's lock holder's: the
-    removal's lock has to be had before it is deleted.
+    Of another machine's processes nothing is known: what they left is among it with ``others``. A
+    name without a process id is the lock holder's: the lock is to be had before it is deleted.
     """
     removals = []
     for path in _half_made(store):
@@ -186,9 +173,8 @@ def require_disk_space(subject: str, directory: Path, checkpoint: int, model: in
 def remove(root: Path, path: Path, only: Collection[str] = ()) -> None:
     """Delete a file or a folder below the store's root; one that is gone already is no fault.
 
-    A kill in the middle leaves the folder under a hidden name with ``.partial-``, which the next
-    ``store prune`` deletes. Where ``only`` some files go, those of a checkpoint that training alone
-    needs, its ``COMPLETE``, which may be gone already, is renamed to ``WEIGHTS_ONLY`` before.
+    A kill in the middle leaves the folder under a hidden name, which the next ``store prune``
+    deletes. Before ``only`` some files of a checkpoint go, ``COMPLETE`` becomes ``WEIGHTS_ONLY``.
 
     Raises:
         StoreError: It is outside the root, is a symbolic link or behind one, or may not be deleted.

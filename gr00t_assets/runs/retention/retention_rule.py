@@ -51,11 +51,7 @@ class RetentionRule(FrozenModel):
 
 
 def load_rule() -> RetentionRule:
-    """The rule of ``data/retention.yaml``; the defaults where there is none.
-
-    Raises:
-        StoreError: Every problem of the file, with line and field.
-    """
+    """That of ``data/retention.yaml``, or defaults; a ``StoreError`` has every problem's line."""
     path = project_root() / "data" / "retention.yaml"
     return load_settings(path, RetentionRule, StoreError) or RetentionRule()
 
@@ -178,10 +174,9 @@ def surplus(
 def retain(spec: TrainingSpec, say: Callable[[str], None]) -> None:
     """Delete what the project's rule does not keep of a run that has just finished.
 
-    Nothing is deleted where the project's sweep files do not have this experiment or cannot be
-    read, or its data is not there: what another experiment continues is not known then. Nothing
-    here fails a run, whose lock the caller holds; what was deleted, or why nothing was, is said in
-    a line.
+    Nothing is deleted where it is not known what another experiment continues: no sweep file that
+    can be read has this one, or its data is not there. Nothing here fails the run, whose lock the
+    caller holds; what was deleted, or why nothing was, is said in a line.
     """
     experiment, directory = spec.experiment, spec.run_directory
     try:
@@ -200,9 +195,8 @@ def retain(spec: TrainingSpec, say: Callable[[str], None]) -> None:
         say(f"old checkpoints are kept: {error}")
         return
     if continued_by:
-        say(
-            f"the last checkpoint keeps its optimizer state: {', '.join(continued_by)} continues it"
-        )
+        names = ", ".join(continued_by)
+        say(f"the last checkpoint keeps its optimizer state: {names} continues it")
     if removals:
         say(f"retention: {len(removals)} of its checkpoints cut down, {format_bytes(size)} freed")
 

@@ -10,12 +10,11 @@ from gr00t_assets.cli.arguments import experiments
 from gr00t_assets.cli.compare import compare, journal
 from gr00t_assets.cli.dataset import dataset_app
 from gr00t_assets.cli.evaluate import evaluate
-from gr00t_assets.cli.gpu import gpu_app
 from gr00t_assets.cli.isaac import isaac_app
 from gr00t_assets.cli.model import model_app, serve
 from gr00t_assets.cli.project import check, import_app, notify_app, reload
 from gr00t_assets.cli.rollout import environment_app, rollout
-from gr00t_assets.cli.status import status
+from gr00t_assets.cli.status import gpu_app, status
 from gr00t_assets.cli.store import store_app
 from gr00t_assets.cli.sweep import sweep_app
 from gr00t_assets.cli.trials import trials_app

@@ -4,10 +4,12 @@ import shlex
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.table import Column
 from rich.text import Text
 
 from gr00t_assets.cli.arguments import Json, datasets
@@ -47,9 +49,9 @@ def dataset_list(as_json: Json = False) -> None:
     if as_json:
         print_json(states)
         return
-    table = plain_table()
-    for column in ("dataset", "episodes", "hours", "data config", "state"):
-        table.add_column(column, no_wrap=True)
+    table = plain_table("dataset", "episodes", "hours", "data config", "state")
+    for column in table.columns:
+        column.no_wrap = True
     for state in states:
         has = state["version"] is not None
         counts = [str(state["episodes"]), f"{state['hours']:.1f}"] if has else ["", ""]
@@ -74,20 +76,18 @@ def dataset_show(
         print_json({**state, "sweeps": sweeps, "next": command})
         return
     length = f"{state['episodes']}, {duration(3600 * state['hours'])}"
-    print_rows(
-        f"{name}: {state['description']}",
-        {
-            "source": state["source"],
-            "state": state["progress"],
-            "episodes": length if state["version"] else "",
-            "version": state["version"] or "",
-            "cameras": ", ".join(state["cameras"]),
-            "tasks": "; ".join(state["tasks"]),
-            "data config": f"{state['data_config']}, embodiment tag {state['embodiment_tag']}",
-            "modality": state["modality_file"],
-            "sweeps": ", ".join(sweeps),
-        },
-    )
+    rows = {
+        "source": state["source"],
+        "state": state["progress"],
+        "episodes": length if state["version"] else "",
+        "version": state["version"] or "",
+        "cameras": ", ".join(state["cameras"]),
+        "tasks": "; ".join(state["tasks"]),
+        "data config": f"{state['data_config']}, embodiment tag {state['embodiment_tag']}",
+        "modality": state["modality_file"],
+        "sweeps": ", ".join(sweeps),
+    }
+    print_rows(f"{name}: {state['description']}", rows)
     echo(f"next: {command}")
 
 
@@ -100,13 +100,9 @@ def print_rows(title: str, rows: Mapping[str, str]) -> None:
     """Print what is known of a dataset, but for what is empty."""
     out = console()
     out.print(Text(title, style="bold"), soft_wrap=True)
-    table = plain_table()
+    cells = ((f"  {key}", text) for key, text in rows.items() if text)
+    table = plain_table(Column(style="dim"), Column(overflow="fold"), rows=cells)
     table.show_header = False
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
-    for key, text in rows.items():
-        if text:
-            table.add_row(f"  {key}", text)
     out.print(table)
 
 
@@ -171,17 +167,9 @@ def dataset_add(
             if source in catalog and not Path(source, "meta").is_dir():
                 addition = look_at_entry(catalog[source], store, show)
             else:
-                kind = named_source(source, revision, path)
-                addition = look_at_source(
-                    kind,
-                    store,
-                    name,
-                    data_config,
-                    embodiment_tag,
-                    description,
-                    show,
-                    lambda line: echo(line, err=True),
-                )
+                kind, log = named_source(source, revision, path), partial(echo, err=True)
+                chosen = (name, data_config, embodiment_tag, description)
+                addition = look_at_source(kind, store, *chosen, show, log)
     except UnsoundDatasetError as error:
         if as_json:
             print_json({"name": error.subject, "written": [], **error.findings.to_json()})
@@ -192,7 +180,9 @@ def dataset_add(
     if not as_json:
         _print_addition(addition)
     written = []
-    if yes or (not as_json and _agreed()):
+    # On a pipe nobody is asked.
+    is_asked = not (yes or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
+    if yes or (is_asked and typer.confirm("write it?")):
         written = write_project_files(addition.files, addition.entry if addition.is_new else None)
     command = next_command(addition.entry.name)
     if not written:
@@ -211,35 +201,26 @@ def dataset_add(
     raise typer.Exit(0 if written else 1)
 
 
-def _agreed() -> bool:
-    """Whether a person at a terminal says yes; on a pipe nobody is asked."""
-    return sys.stdin.isatty() and sys.stdout.isatty() and typer.confirm("write it?")
-
-
 def _print_addition(addition: Addition) -> None:
-    """Print what was understood of a dataset."""
     dataset, choice, entry = addition.dataset, addition.choice, addition.entry
     episodes, rows, file = len(dataset.episodes), dataset.frame_count, choice.draft.file
     sizes = {key: dataset.features[file.video_feature(key)].size or (0, 0) for key in file.video}
     tasks = [repr(task) for task in dataset.tasks.values()]
     more = ", ..." if len(tasks) > 4 else ""
-    is_drafted = " (drafted)" if choice.text is not None else ""
-    print_rows(
-        f"{entry.name}: {entry.description}",
-        {
-            "source": entry.source.describe(),
-            "format": f"LeRobot {dataset.codebase_version}, {dataset.robot_type}",
-            "episodes": f"{episodes}, {counted(rows, 'row')} at {dataset.fps:g} per s, "
-            + duration(rows / dataset.fps),
-            "cameras": ", ".join(f"{key} {size[1]} x {size[0]}" for key, size in sizes.items()),
-            "state": _keys(addition, "state"),
-            "action": _keys(addition, "action"),
-            "tasks": f"{len(tasks)}: {', '.join(tasks[:4])}{more}",
-            "data config": f"{choice.config.name}{is_drafted}, "
-            f"embodiment tag {entry.embodiment_tag}",
-            "held out": f"the last tenth: {entry.held_out}" if entry.held_out else "",
-        },
-    )
+    config = choice.config.name + (" (drafted)" if choice.text is not None else "")
+    counts, length = f"{episodes}, {counted(rows, 'row')}", duration(rows / dataset.fps)
+    shown = {
+        "source": entry.source.describe(),
+        "format": f"LeRobot {dataset.codebase_version}, {dataset.robot_type}",
+        "episodes": f"{counts} at {dataset.fps:g} per s, {length}",
+        "cameras": ", ".join(f"{key} {size[1]} x {size[0]}" for key, size in sizes.items()),
+        "state": _keys(addition, "state"),
+        "action": _keys(addition, "action"),
+        "tasks": f"{len(tasks)}: {', '.join(tasks[:4])}{more}",
+        "data config": f"{config}, embodiment tag {entry.embodiment_tag}",
+        "held out": f"the last tenth: {entry.held_out}" if entry.held_out else "",
+    }
+    print_rows(f"{entry.name}: {entry.description}", shown)
     if addition.is_new and entry.tasks is not None:
         echo("note: special tokens in its tasks are escaped (tasks: {special_tokens: escape})")
     for note in choice.draft.notes:

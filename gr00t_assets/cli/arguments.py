@@ -1,10 +1,9 @@
 """What commands take: ``--json``, and names that a shell completes, but for what has a fault.
 
-A command names one of these in ``autocompletion`` of its argument. The shell starts the whole
-program for each TAB, so nothing is read here but the checked-in files.
+The shell starts the whole program for each TAB, so nothing is read here but the checked-in files.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +12,13 @@ from gr00t_assets.datasets.catalog import project_catalog
 from gr00t_assets.environments.environment_file import load_environments
 from gr00t_assets.experiments.project_files import read_project
 
-Json = Annotated[bool, typer.Option("--json", help="The same as JSON")]
+
+def flag(name: str, text: str) -> Any:
+    """An option without a value, by its name such as ``--json``, with its help."""
+    return typer.Option(name, help=text)
+
+
+Json = Annotated[bool, flag("--json", "The same as JSON")]
 
 
 def sweeps() -> list[str]:
@@ -21,9 +26,9 @@ def sweeps() -> list[str]:
     return [file.stem for file in data_files("sweeps/*.yaml")]
 
 
-def experiments() -> list[str]:
-    """Every experiment of a sweep file that can be read."""
-    return list(read_project().experiments)
+def experiment_argument(text: str) -> Any:
+    """An argument with a text of help, completed to the experiments of sweep files."""
+    return typer.Argument(help=text, autocompletion=lambda: list(read_project().experiments))
 
 
 def datasets() -> list[str]:

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import sweeps
+from gr00t_assets.cli.arguments import Json, flag, sweeps
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.comparison.all_runs import chosen_runs
 from gr00t_assets.comparison.answers.answers import Answer, answer
@@ -72,7 +72,7 @@ def compare(
         str | None, typer.Option(help="A run, or 'defaults': count what each run has otherwise")
     ] = None,
     imported: Annotated[
-        bool, typer.Option("--imported", help="Also the runs of data/journal/runs.csv and of W&B")
+        bool, flag("--imported", "Also the runs of data/journal/runs.csv and of W&B")
     ] = False,
     band: Annotated[
         float, typer.Option(help="Losses so many percent apart are equally good", min=0.0)
@@ -80,7 +80,7 @@ def compare(
     export: Annotated[
         Path | None, typer.Option(help="Write the table of runs: FILE.parquet or FILE.csv")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object")] = False,
+    as_json: Json = False,
 ) -> None:
     """Print the ranked runs of each class and what they answer; write the report of the sweeps."""
     report_only = runs is None and question is None and baseline is None
@@ -120,9 +120,7 @@ def compare(
 
 
 def journal(
-    print_it: Annotated[
-        bool, typer.Option("--print", help="Print the journal, not where it is")
-    ] = False,
+    print_it: Annotated[bool, flag("--print", "Print the journal, not where it is")] = False,
 ) -> None:
     """Write the research journal from the runs, and from the notes in data/journal/notes.
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import Json, datasets, environments
+from gr00t_assets.cli.arguments import Json, datasets, environments, flag
 from gr00t_assets.cli.dataset_catalog import dataset_add, dataset_list, dataset_show
 from gr00t_assets.cli.output import (
     console,
@@ -58,9 +58,9 @@ def dataset_check(
         str, typer.Option(help="What will decode it: frame-cache, decord, torchcodec")
     ] = "frame-cache",
     with_quality: Annotated[
-        bool, typer.Option("--quality", help="Lag, jerk, repeats, and a score of each episode too")
+        bool, flag("--quality", "Lag, jerk, repeats, and a score of each episode too")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON")] = False,
+    as_json: Json = False,
 ) -> None:
     """Print everything that is wrong with a dataset; exit code 1 where it cannot be trained on."""
     directory, stored = _dataset(path)
@@ -95,7 +95,7 @@ def dataset_frames(
     isaac_commit: Annotated[
         str | None, typer.Option(help="Commit of Isaac-GR00T that trains with it")
     ] = None,
-    all_rows: Annotated[bool, typer.Option("--all-rows", help="Every row, not a sample")] = False,
+    all_rows: Annotated[bool, flag("--all-rows", "Every row, not a sample")] = False,
     as_json: Json = False,
 ) -> None:
     """Compare the frames that a video backend gives with those decoded in order; 1 if wrong."""
@@ -175,9 +175,7 @@ def dataset_record(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to make")],
-    expert: Annotated[
-        bool, typer.Option("--expert", help="The environment's own expert is recorded")
-    ] = False,
+    expert: Annotated[bool, flag("--expert", "The environment's own expert is recorded")] = False,
     episodes: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Of the first episode")] = 0,
     noise: Annotated[

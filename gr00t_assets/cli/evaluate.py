@@ -1,13 +1,14 @@
 """``gr00t-assets evaluate``: how far a trained policy's actions are from recorded ones."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from gr00t_assets.cli.arguments import experiments
+from gr00t_assets.cli.arguments import experiment_argument, flag
 from gr00t_assets.cli.output import console, print_json, tell_dagster
 from gr00t_assets.core.checksums import read_sealed
 from gr00t_assets.core.errors import EvaluationError
@@ -31,18 +32,14 @@ from gr00t_assets.runs.model_reference import (
     split_reference,
 )
 
-CHECKPOINTS_HELP = "Also of checkpoints: all, last, or 'every N' steps"
-
 
 def evaluate(
     target: Annotated[
-        str,
-        typer.Argument(
-            help="An experiment or a run directory; @STEP, @last, @best behind it",
-            autocompletion=experiments,
-        ),
+        str, experiment_argument("An experiment or a run directory; @STEP, @last, @best behind it")
     ],
-    checkpoints: Annotated[str | None, typer.Option(help=CHECKPOINTS_HELP)] = None,
+    checkpoints: Annotated[
+        str | None, typer.Option(help="Also of checkpoints: all, last, or 'every N' steps")
+    ] = None,
     draws: Annotated[int, typer.Option(min=2, help="Denoising draws of each window")] = 4,
     denoising_steps: Annotated[
         int | None, typer.Option(min=1, help="Steps of a draw; the model's own if left out")
@@ -55,12 +52,8 @@ def evaluate(
         int, typer.Option(min=1, help="Episodes held out, and as many trained on, at most")
     ] = 16,
     seed: Annotated[int, typer.Option(min=0, help="Of the noise")] = 0,
-    again: Annotated[
-        bool, typer.Option("--again", help="Also where the same was evaluated before")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print evaluation.json, of several a list")
-    ] = False,
+    again: Annotated[bool, flag("--again", "Also where the same was evaluated before")] = False,
+    as_json: Annotated[bool, flag("--json", "Print evaluation.json, of several a list")] = False,
 ) -> None:
     """Compare predicted with recorded actions and write evaluation.json into the run directory."""
     settings = EvaluationSettings(
@@ -70,7 +63,7 @@ def evaluate(
         max_episodes=max_episodes,
         seed=seed,
     )
-    directory, steps = asked_weights(target, checkpoints)
+    directory, steps = _asked_weights(target, checkpoints)
     missing = [
         step for step in steps if again or current_evaluation(directory, settings, step) is None
     ]
@@ -85,20 +78,15 @@ def evaluate(
         contents = [read_sealed(evaluation_file(directory, step)) for step in steps]
         print_json(contents if checkpoints else contents[0])
         return
-    evaluations = [load_evaluation(directory, step) for step in steps]
+    evaluations = [found for step in steps if (found := load_evaluation(directory, step))]
     if checkpoints is None:
-        assert evaluations[0] is not None
-        print_evaluation(evaluations[0])
+        _print_evaluation(evaluations[0])
     else:
-        print_checkpoints(filter(None, evaluations), directory)
+        _print_checkpoints(evaluations, directory)
 
 
-def asked_weights(target: str, checkpoints: str | None) -> tuple[Path, list[int | None]]:
-    """The run that a person means, and steps of its checkpoints; None for its final weights.
-
-    Raises:
-        Gr00tAssetsError: There is no such run, or it has no such weights.
-    """
+def _asked_weights(target: str, checkpoints: str | None) -> tuple[Path, list[int | None]]:
+    """The run that a person means, and steps of its checkpoints; None for its final weights."""
     name, selector = split_reference(target)
     if selector is None or Path(target).is_dir():
         directory = find_run(target)
@@ -115,9 +103,8 @@ def asked_weights(target: str, checkpoints: str | None) -> tuple[Path, list[int 
     return model.run_directory, [model.step]
 
 
-def print_checkpoints(evaluations: Any, run_directory: Path) -> None:
+def _print_checkpoints(evaluations: Iterable[Evaluation], run_directory: Path) -> None:
     """A line for each of a run's weights, and which of them is best."""
-    out = console()
     table = Table("weights", "part", "error", "beats holding still", "beats the mean action")
     for evaluation in evaluations:
         beaten = {rule.name: rule.beaten for rule in evaluation.main.baselines}
@@ -128,25 +115,23 @@ def print_checkpoints(evaluations: Any, run_directory: Path) -> None:
             beaten.get("hold", ""),
             beaten.get("mean action", ""),
         )
-    out.print(table)
     best = best_weights(run_directory)
     text = best.why if isinstance(best, BestWeights) else f"cannot be told: {best}"
-    out.print(f"best: {text}", highlight=False)
+    _print_lines(table, f"best: {text}")
 
 
-def print_evaluation(evaluation: Evaluation) -> None:
-    """The outcome on a terminal."""
-    out = console()
+def _print_evaluation(evaluation: Evaluation) -> None:
     for part in evaluation.parts:
-        out.print(part_sentence(part), highlight=False)
-        for sentence in dataset_sentences(part):
-            out.print("  " + sentence, highlight=False)
-        for baseline in part.baselines:
-            out.print("  " + baseline_sentence(baseline), highlight=False)
+        details = (*dataset_sentences(part), *map(baseline_sentence, part.baselines))
+        _print_lines(part_sentence(part), *(f"  {sentence}" for sentence in details))
     table = Table(*PART_HEAD, title=f"errors by action group, {evaluation.main.part}")
     for row in group_rows(evaluation.main):
         table.add_row(*row)
-    out.print(table)
-    out.print(f"language used: {language_sentence(evaluation)}", highlight=False)
-    for line in evaluation.limits:
-        out.print(f"note: {line}", highlight=False)
+    language = f"language used: {language_sentence(evaluation)}"
+    _print_lines(table, language, *(f"note: {limit}" for limit in evaluation.limits))
+
+
+def _print_lines(*lines: str | Table) -> None:
+    out = console()
+    for line in lines:
+        out.print(line)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import experiments
+from gr00t_assets.cli.arguments import Json, experiment_argument, flag
 from gr00t_assets.cli.output import (
     SEVERITY_STYLES,
     TextConsole,
@@ -57,10 +57,10 @@ def isaac_setup(
         Path | None, typer.Option(help="A Python 3.10; looked for if left out")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the shell commands that are left, and stop")
+        bool, flag("--dry-run", "Print the shell commands that are left, and stop")
     ] = False,
     skip_flash_attn: Annotated[
-        bool, typer.Option("--skip-flash-attn", help="For a machine that does not train")
+        bool, flag("--skip-flash-attn", "For a machine that does not train")
     ] = False,
 ) -> None:
     """Make the environment of Isaac-GR00T; continues where an earlier attempt stopped."""
@@ -97,7 +97,7 @@ def isaac_doctor(
     generation: Annotated[
         Literal["n1.5", "n1.7"], typer.Option(help="Of GR00T, where no folder is given")
     ] = "n1.5",
-    as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON")] = False,
+    as_json: Json = False,
     gpu: Annotated[
         bool | None,
         typer.Option("--gpu/--no-gpu", help="Ask for a GPU; unless GR00T_ASSETS_GPUS is empty"),
@@ -119,10 +119,7 @@ def isaac_doctor(
 
 @isaac_app.command("command")
 def isaac_command(
-    experiment: Annotated[
-        str,
-        typer.Argument(help="An experiment of the trainer isaac-gr00t", autocompletion=experiments),
-    ],
+    experiment: Annotated[str, experiment_argument("An experiment of the trainer isaac-gr00t")],
     script: Annotated[
         str | None, typer.Option(help="NVIDIA's script; that of the checkout if left out")
     ] = None,
@@ -133,7 +130,7 @@ def isaac_command(
     output_dir: Annotated[
         str | None, typer.Option(help="For checkpoints; in the run directory if left out")
     ] = None,
-    one_line: Annotated[bool, typer.Option("--one-line", help="Without line breaks")] = False,
+    one_line: Annotated[bool, flag("--one-line", "Without line breaks")] = False,
 ) -> None:
     """Print the shell command that trains an experiment by hand, without this platform.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from gr00t_assets import __version__
-from gr00t_assets.cli.arguments import experiments
+from gr00t_assets.cli.arguments import experiment_argument
 from gr00t_assets.cli.compare import compare, journal
 from gr00t_assets.cli.dataset import dataset_app
 from gr00t_assets.cli.evaluate import evaluate
@@ -66,12 +66,7 @@ def gr00t_assets(
 
 @app.command()
 def train(
-    target: Annotated[
-        str,
-        typer.Argument(
-            help="An experiment, a run directory or a spec.json", autocompletion=experiments
-        ),
-    ],
+    target: Annotated[str, experiment_argument("An experiment, a run directory or a spec.json")],
 ) -> None:
     """Train by hand in slots of this machine; goes on where an earlier attempt stopped."""
     raise typer.Exit(train_by_hand(asked_spec(target)))

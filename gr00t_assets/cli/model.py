@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from gr00t_assets.cli.arguments import experiments
+from gr00t_assets.cli.arguments import Json, experiment_argument, flag
 from gr00t_assets.cli.output import console, echo, print_json, tell_dagster
 from gr00t_assets.core.errors import ServingError
 from gr00t_assets.core.project import Store
@@ -30,11 +30,7 @@ model_app = typer.Typer(help="Models that are good enough to be used.", no_args_
 @model_app.command("promote")
 def model_promote(
     experiment: Annotated[
-        str,
-        typer.Argument(
-            help="An experiment of any sweep; @STEP, @last or @best behind it",
-            autocompletion=experiments,
-        ),
+        str, experiment_argument("An experiment of any sweep; @STEP, @last or @best behind it")
     ],
     because: Annotated[
         str | None,
@@ -43,9 +39,7 @@ def model_promote(
     push: Annotated[
         str | None, typer.Option(help="Also push it to this Hub repository: owner/name")
     ] = None,
-    private: Annotated[
-        bool, typer.Option("--private", help="Nobody else is to see the repository")
-    ] = False,
+    private: Annotated[bool, flag("--private", "Nobody else is to see the repository")] = False,
 ) -> None:
     """Give a model that beats the baselines a card and a place; refuse any other, with reasons."""
     store = Store.from_environment()
@@ -65,7 +59,7 @@ def model_promote(
 
 
 @model_app.command("list")
-def model_list(as_json: Annotated[bool, typer.Option("--json", help="As JSON")] = False) -> None:
+def model_list(as_json: Json = False) -> None:
     """Promoted models of the store, the newest first."""
     models = promoted_models(Store.from_environment())
     if as_json:
@@ -105,11 +99,7 @@ _WARM_UP = 10
 
 def serve(
     model: Annotated[
-        str,
-        typer.Argument(
-            help="EXPERIMENT, EXPERIMENT@STEP, @best, a folder, trial:PLAN:LETTER",
-            autocompletion=experiments,
-        ),
+        str, experiment_argument("EXPERIMENT, EXPERIMENT@STEP, @best, a folder, trial:PLAN:LETTER")
     ],
     host: Annotated[str, typer.Option(help="Another than loopback needs a token")] = LOOPBACK,
     port: Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="0: any")] = PORT,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gr00t_assets.cli.arguments import Json
+from gr00t_assets.cli.arguments import Json, flag
 from gr00t_assets.cli.output import echo, print_json
 from gr00t_assets.comparison.tables.wandb_import import import_wandb
 from gr00t_assets.core.errors import NotificationError, PageError
@@ -47,9 +47,7 @@ def check(as_json: Json = False) -> None:
 
 def reload(
     url: Annotated[str, typer.Option(help="Of the page")] = "http://127.0.0.1:3000",
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Go on, and do it whenever a file has changed")
-    ] = False,
+    watch: Annotated[bool, flag("--watch", "Go on, and do it whenever a file has changed")] = False,
 ) -> None:
     """Have a running page load datasets and sweeps again; `gr00t-assets dev` does it by itself."""
     from gr00t_assets.defs.reload import reload_by_page

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gr00t_assets.cli.arguments import Json, environments, experiments
+from gr00t_assets.cli.arguments import Json, environments, experiment_argument, flag
 from gr00t_assets.cli.output import console, echo, plain_table, print_json, tell_dagster
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.text import counted
@@ -44,11 +44,7 @@ environment_app = typer.Typer(
 
 def rollout(
     target: Annotated[
-        str,
-        typer.Argument(
-            help="EXPERIMENT, EXPERIMENT@STEP, EXPERIMENT@best, a run directory",
-            autocompletion=experiments,
-        ),
+        str, experiment_argument("EXPERIMENT, EXPERIMENT@STEP, EXPERIMENT@best, a run directory")
     ],
     environment: Annotated[
         str | None, typer.Option(help="Else that of the dataset", autocompletion=environments)
@@ -59,8 +55,8 @@ def rollout(
         float | None, typer.Option(min=0, help="Average chunks as ACT: 0.01")
     ] = None,
     checkpoints: Annotated[str | None, typer.Option(help="all, last, or 'every N' steps")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Even if it was done before")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the record")] = False,
+    again: Annotated[bool, flag("--again", "Even if it was done before")] = False,
+    as_json: Json = False,
 ) -> None:
     """Roll a policy out in simulation: success with intervals, beside rules without a model."""
     model = find_model(target)

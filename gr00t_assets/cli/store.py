@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column, Table
 
-from gr00t_assets.cli.arguments import Json
+from gr00t_assets.cli.arguments import Json, flag
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.files import free_bytes
@@ -42,14 +42,12 @@ def store_status(as_json: Json = False) -> None:
 
 @store_app.command("prune")
 def store_prune(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would go; stop")] = False,
+    dry_run: Annotated[bool, flag("--dry-run", "Print what would go; stop")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")] = False,
     keep_stale: Annotated[
-        bool, typer.Option("--keep-stale", help="Leave the checkpoints of stale runs")
+        bool, flag("--keep-stale", "Leave the checkpoints of stale runs")
     ] = False,
-    models: Annotated[
-        bool, typer.Option("--models", help="The models of stale runs as well")
-    ] = False,
+    models: Annotated[bool, flag("--models", "The models of stale runs as well")] = False,
     others: Annotated[
         bool,
         typer.Option(
@@ -58,7 +56,7 @@ def store_prune(
             help="Also what no sweep file here has, other clones asked for, other machines left",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: as JSON")] = False,
+    as_json: Annotated[bool, flag("--json", "With --dry-run: as JSON")] = False,
 ) -> None:
     """Delete old frame caches, stale checkpoints, needless optimizer state and half-made files.
 
@@ -89,7 +87,7 @@ def store_prune(
 @store_app.command("verify")
 def store_verify(
     repair: Annotated[
-        bool, typer.Option("--repair", help="Move aside what is damaged and can be made anew")
+        bool, flag("--repair", "Move aside what is damaged and can be made anew")
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.table import Column
 
-from gr00t_assets.cli.arguments import Json, datasets, sweeps
+from gr00t_assets.cli.arguments import Json, datasets, flag, sweeps
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.cli.sweep_plan import sweep_plan
 from gr00t_assets.cli.sweep_run import sweep_run
@@ -33,11 +34,8 @@ def sweep_list(as_json: Json = False) -> None:
     if as_json:
         print_json(rows)
         return
-    table = plain_table("sweep")
-    table.add_column("experiments", justify="right")
-    table.add_column("finished", justify="right")
-    table.add_column("schedule", no_wrap=True)
-    table.add_column("description")
+    numbers = (Column("experiments", justify="right"), Column("finished", justify="right"))
+    table = plain_table("sweep", *numbers, Column("schedule", no_wrap=True), "description")
     for row in rows:
         schedule = f"{row['schedule']} {row['time_zone']}" if row["schedule"] else ""
         counts = str(row["experiments"]), str(row["statuses"].get("finished", 0))
@@ -116,7 +114,7 @@ def sweep_propose(
         str | None, typer.Option(help="Write data/sweeps/NAME.yaml; printed if left out")
     ] = None,
     references: Annotated[
-        bool, typer.Option("--references", help="Also the runs that the new ones are held against")
+        bool, flag("--references", "Also the runs that the new ones are held against")
     ] = False,
     check: Annotated[
         Path | None, typer.Option(help="Hold this sweep file against the runs; 1 if one is equal")

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import sweeps
+from gr00t_assets.cli.arguments import Json, sweeps
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.comparison.wording import shown
 from gr00t_assets.core.project import Store
@@ -43,7 +43,7 @@ def sweep_plan(
         Literal["datasets", "experiments", "trainers"] | None,
         typer.Option("--list", help="Only these names, one a line, for scripts"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The plan as JSON")] = False,
+    as_json: Json = False,
 ) -> None:
     """Print what a sweep would run: partitions, what differs, which are done, and what it costs."""
     chosen = named_sweep(sweep)

@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import sweeps
+from gr00t_assets.cli.arguments import flag, sweeps
 from gr00t_assets.cli.output import console, echo, print_json
 from gr00t_assets.cli.status import NO_DAEMON, progress_line, states_table
 from gr00t_assets.core.errors import EngineError, PageError
@@ -39,13 +39,11 @@ def sweep_run(
     engine: Annotated[
         str | None, typer.Option(help="Train on this engine of data/engines.yaml")
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Watch until all have ended")] = False,
+    wait: Annotated[bool, flag("--wait", "Watch until all have ended")] = False,
     array: Annotated[
-        bool, typer.Option("--array", help="Submit the jobs of a Slurm engine as one array")
+        bool, flag("--array", "Submit the jobs of a Slurm engine as one array")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="What became of each at the end, as JSON")
-    ] = False,
+    as_json: Annotated[bool, flag("--json", "What became of each at the end, as JSON")] = False,
 ) -> None:
     """Ask for what is missing of a sweep, through the queue; 1 where something is not to be had.
 

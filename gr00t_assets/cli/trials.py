@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import Json, experiments
+from gr00t_assets.cli.arguments import Json, experiment_argument, flag
 from gr00t_assets.cli.dataset_catalog import next_command
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.core.files import folders
@@ -38,10 +38,7 @@ Sheet = Annotated[Path | None, typer.Option("--outcomes", help="A copy of the sh
 def trials_new(
     policies: Annotated[
         list[str],
-        typer.Argument(
-            help="EXPERIMENT, EXPERIMENT@STEP, a promoted model, or a folder of one",
-            autocompletion=experiments,
-        ),
+        experiment_argument("EXPERIMENT, EXPERIMENT@STEP, a promoted model, or a folder of one"),
     ],
     conditions: Annotated[
         str, typer.Option(help="Initial conditions: how many, or a text file with one a line")
@@ -85,9 +82,7 @@ def trials_form(name: Name) -> None:
 def trials_show(
     name: Name,
     sheet: Sheet = None,
-    unblind: Annotated[
-        bool, typer.Option("--unblind", help="Also which policy a letter stands for")
-    ] = False,
+    unblind: Annotated[bool, flag("--unblind", "Also which policy a letter stands for")] = False,
     as_json: Json = False,
 ) -> None:
     """Print success by policy with intervals, which is better, and whether to go on."""

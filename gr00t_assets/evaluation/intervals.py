@@ -20,21 +20,13 @@ _FEWEST_WINDOWS = 16
 
 @dataclass(frozen=True)
 class Windows:
-    """Rows that a policy is asked at, n in all, in order of episode and row.
+    """Rows that a policy is asked at, n in all, in order of episode and row."""
 
-    Attributes:
-        episodes: Index of the episode of each, ``(n,)``.
-        rows: Row in its episode, ``(n,)``.
-        inside: Whether each step of the chunk lies in the episode, ``(n, horizon)``.
-        places: Place of its episode among those of all datasets, from 0 on, ``(n,)``.
-        stride: Rows between two windows of an episode.
-    """
-
-    episodes: np.ndarray
-    rows: np.ndarray
-    inside: np.ndarray
-    places: np.ndarray
-    stride: int
+    episodes: np.ndarray  # Index of the episode of each, ``(n,)``
+    rows: np.ndarray  # Row in its episode, ``(n,)``
+    inside: np.ndarray  # Whether each step of the chunk lies in the episode, ``(n, horizon)``
+    places: np.ndarray  # Place of its episode among those of all datasets, from 0 on, ``(n,)``
+    stride: int  # Rows between two windows of an episode
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -45,19 +37,13 @@ def joined_windows(parts: Sequence[Windows]) -> Windows:
 
     Their places stay apart, and the stride is the longest.
     """
-    if len(parts) == 1:
-        return parts[0]
-    places, before = [], 0
-    for part in parts:
-        places.append(part.places + before)
-        before += int(part.places.max()) + 1
-    return Windows(
-        np.concatenate([part.episodes for part in parts]),
-        np.concatenate([part.rows for part in parts]),
-        np.concatenate([part.inside for part in parts]),
-        np.concatenate(places),
-        max(part.stride for part in parts),
+    before = np.cumsum([0, *(part.places.max() + 1 for part in parts)])
+    columns = (
+        (part.episodes, part.rows, part.inside, part.places + first)
+        for part, first in zip(parts, before, strict=False)
     )
+    joined = map(np.concatenate, zip(*columns, strict=True))
+    return Windows(*joined, stride=max(part.stride for part in parts))
 
 
 def spread_evenly(values: Sequence[int], most: int) -> list[int]:
@@ -188,9 +174,7 @@ def episode_estimates(values: np.ndarray) -> list[Estimate]:
     rows = rounded(np.stack([mean, error, low, mean + half], axis=-1)).tolist()
     names = ("mean", "standard_error", "low", "high")
     return [
-        Estimate(**dict(zip(names, row, strict=True)))
-        if episodes >= LEAST_EPISODES
-        else Estimate(mean=row[0])
+        Estimate(**dict(zip(names, row if episodes >= LEAST_EPISODES else row[:1], strict=False)))
         for row, episodes in zip(rows, count.tolist(), strict=True)
     ]
 

@@ -34,25 +34,19 @@ _RULES: tuple[BaselineName, ...] = get_args(BaselineName)
 class PartPredictions:
     """One part of one dataset with everything that its errors are made of.
 
-    Attributes:
-        episodes_in_part: Episodes of it, those included that were passed over.
-        windows: Where the policy was asked.
-        predicted: Normalised, ``(draws, n, horizon, action_dim)``.
-        rules: What the rules without a model answer but for 'hold', normalised, as
-            ``(n or 1, horizon or 1, action_dim)``.
-        training_rows: Rows that the nearest chunks are looked for in, and all of the training data.
-        labels: The dataset's own names of a group's numbers, by group.
+    ``rules`` are what the rules without a model answer but for 'hold', normalised, each
+    ``(n or 1, horizon or 1, action_dim)``.
     """
 
     part: PartName
-    episodes_in_part: int
-    windows: Windows
+    episodes_in_part: int  # Those included that were passed over
+    windows: Windows  # Where the policy was asked
     recorded: RecordedActions
-    predicted: np.ndarray
+    predicted: np.ndarray  # Normalised, ``(draws, n, horizon, action_dim)``
     rules: Mapping[BaselineName, np.ndarray]
-    training_rows: tuple[int, int]
+    training_rows: tuple[int, int]  # In which the nearest chunks are looked for, and all
     groups: Sequence[ActionGroup]
-    labels: Mapping[str, Sequence[str]]
+    labels: Mapping[str, Sequence[str]]  # The dataset's own names of a group's numbers, by group
     dataset: str
 
     @cached_property
@@ -184,10 +178,7 @@ def draw_spread(predicted: np.ndarray) -> np.ndarray:
 def _group_errors(
     predictions: PartPredictions, group: ActionGroup, means: EpisodeMeans, prefix: str
 ) -> tuple[GroupError, list[JointError], float]:
-    """The errors of a group and of its numbers, and its mean squared error in units.
-
-    ``prefix`` is put before every name.
-    """
+    """The errors of a group and of its numbers, ``prefix``ed, and its squared error in units."""
     recorded, inside = predictions.recorded, predictions.windows.inside
     name, place, exact = group.key.key, group.normalised, group.number_by_number
     truth, anchor = recorded.actions_in_units[name], recorded.anchors.get(name)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from gr00t_assets.cli.arguments import Json, flag, sweeps
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
+from gr00t_assets.comparison import wording
 from gr00t_assets.comparison.all_runs import chosen_runs
 from gr00t_assets.comparison.answers.answers import Answer, answer
 from gr00t_assets.comparison.columns import row_remark
@@ -20,27 +21,14 @@ from gr00t_assets.comparison.comparison import compare as compare_runs
 from gr00t_assets.comparison.differences import baseline_named, difference
 from gr00t_assets.comparison.statistics.ranking import BAND, ComparabilityClass, RankedRun
 from gr00t_assets.comparison.tables.runs_table import export_table
-from gr00t_assets.comparison.wording import (
-    first_label,
-    label,
-    loss_and_interval,
-    names_in_words,
-    not_ranked_reason,
-    value_words,
-)
 from gr00t_assets.core.errors import StoreError, is_read_only
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.sweeps import find_sweep
+from gr00t_assets.reporting import markdown
 from gr00t_assets.reporting.effect_table import BADGES, answered
 from gr00t_assets.reporting.html import STORE
-from gr00t_assets.reporting.markdown import (
-    narrow_table,
-    proposal_cost,
-    proposal_question,
-    proposal_runs,
-)
 from gr00t_assets.reporting.ranking_table import RankingTable, evaluation_sentence, record_note
 from gr00t_assets.reporting.report import make_report
 from gr00t_assets.reporting.research_journal import write_journal
@@ -171,7 +159,7 @@ def _report(sweep_names: Sequence[str], imported: bool, band: float, as_json: bo
     for summary in summaries:
         out.print(Text(f"Sweep {summary.sweep.name}: {status_counts(summary.counts.elements())}"))
         if missing := [run.name for run in summary.runs if run.status == "missing"]:
-            out.print(_indented(f"not run yet: {names_in_words(missing)}"))
+            out.print(_indented(f"not run yet: {wording.names_in_words(missing)}"))
         if summary.next_step:
             out.print(_indented(summary.next_step))
         for caution in summary.cautions:
@@ -192,7 +180,7 @@ def print_comparison(comparison: Comparison, out: Console) -> None:
     """Print the verdict, rankings by class, runs without a place, answers and proposals."""
     out.print(Text(comparison.verdict, style="bold"))
     for item in comparison.ranked_classes:
-        words = {name: value_words(value) for name, value in item.comparability.items()}
+        words = {name: wording.value_words(value) for name, value in item.comparability.items()}
         del words["frames"]
         title = Text(f"Class {item.id}: {', '.join(words.values())}", style="bold")
         if item.frames != "verified":
@@ -206,8 +194,8 @@ def print_comparison(comparison: Comparison, out: Console) -> None:
         out.print()
         out.print(Text("Not ranked", style="bold"))
         for run in comparison.not_ranked:
-            reason = row_remark(RankedRun(run)) if run.stored else not_ranked_reason(run)
-            out.print(_indented(f"{label(run)}: {reason}"))
+            reason = row_remark(RankedRun(run)) if run.stored else wording.not_ranked_reason(run)
+            out.print(_indented(f"{wording.label(run)}: {reason}"))
     for item in comparison.answers:
         if answered(item):
             out.print()
@@ -216,8 +204,9 @@ def print_comparison(comparison: Comparison, out: Console) -> None:
         out.print()
         out.print(Text("What to run next", style="bold"))
     for item in comparison.proposals:
-        question = f"{proposal_question(item)} {proposal_cost(item, chance=True)}".strip()
-        out.print(_indented(f"{question}: {'; '.join(proposal_runs(item)) or item.reason}"))
+        question, cost = markdown.proposal_question(item), markdown.proposal_cost(item, chance=True)
+        text = "; ".join(markdown.proposal_runs(item)) or item.reason
+        out.print(_indented(f"{question} {cost}".strip() + f": {text}"))
 
 
 def print_answer(item: Answer, out: Console, limits: bool = False) -> None:
@@ -232,7 +221,7 @@ def print_answer(item: Answer, out: Console, limits: bool = False) -> None:
 
 def print_ranking(comparison: Comparison, item: ComparabilityClass, out: Console) -> None:
     """Print configurations with as many columns as fit, and each remark below them once."""
-    shown = narrow_table(comparison, item)
+    shown = markdown.narrow_table(comparison, item)
     out.print(_table(shown, out.width))
     remarks: dict[str, list[str]] = {}
     note = "; ≈ cannot be told from rank 1" * any(tied for _, tied in shown.ranks)
@@ -240,7 +229,7 @@ def print_ranking(comparison: Comparison, item: ComparabilityClass, out: Console
     for place in item.ranking:
         parts = (f"{place.survivors}." * bool(place.survivors), record_note(place.runs))
         if remark := " ".join(filter(None, parts)):
-            remarks.setdefault(remark, []).append(label(place.run))
+            remarks.setdefault(remark, []).append(wording.label(place.run))
     for remark, names in remarks.items():
         out.print(Text(f"  {', '.join(names)}: {remark}", style="dim"), soft_wrap=False)
 
@@ -250,9 +239,9 @@ def _table(shown: RankingTable, width: int) -> Table:
     headings = ["rank", "experiment", "loss", *(column.heading for column in shown.columns)]
     rows = []
     for (place, cells), (number, tied) in zip(shown.rows, shown.ranks, strict=True):
-        name = first_label(place.runs)
-        name += f" {place.run.name}" if place.run.name != label(place.run) else ""
-        loss, interval = loss_and_interval(place)
+        name = wording.first_label(place.runs)
+        name += f" {place.run.name}" if place.run.name != wording.label(place.run) else ""
+        loss, interval = wording.loss_and_interval(place)
         loss += f" ({interval})" if interval else ""
         rank = f"{number}{' ≈' if tied else ''}"
         rows.append([rank, name, loss, *(cell.text for cell in cells)])

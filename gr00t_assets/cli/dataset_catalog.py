@@ -26,14 +26,7 @@ from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store, materialize_command, own_modality_file
 from gr00t_assets.core.text import counted, duration
 from gr00t_assets.core.yaml_files import shown_path
-from gr00t_assets.datasets.adding.adding import (
-    Addition,
-    UnsoundDatasetError,
-    discard,
-    look_at_entry,
-    look_at_source,
-    write_project_files,
-)
+from gr00t_assets.datasets.adding import adding
 from gr00t_assets.datasets.catalog import CatalogEntry, find_entry, project_catalog
 from gr00t_assets.datasets.sources.fetch import named_source
 from gr00t_assets.datasets.sources.versions import load_record
@@ -165,12 +158,12 @@ def dataset_add(
         with episodes_progress(as_json) as show:
             catalog = project_catalog()
             if source in catalog and not Path(source, "meta").is_dir():
-                addition = look_at_entry(catalog[source], store, show)
+                addition = adding.look_at_entry(catalog[source], store, show)
             else:
                 kind, log = named_source(source, revision, path), partial(echo, err=True)
                 chosen = (name, data_config, embodiment_tag, description)
-                addition = look_at_source(kind, store, *chosen, show, log)
-    except UnsoundDatasetError as error:
+                addition = adding.look_at_source(kind, store, *chosen, show, log)
+    except adding.UnsoundDatasetError as error:
         if as_json:
             print_json({"name": error.subject, "written": [], **error.findings.to_json()})
         else:
@@ -183,10 +176,12 @@ def dataset_add(
     # On a pipe nobody is asked.
     is_asked = not (yes or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
     if yes or (is_asked and typer.confirm("write it?")):
-        written = write_project_files(addition.files, addition.entry if addition.is_new else None)
+        written = adding.write_project_files(
+            addition.files, addition.entry if addition.is_new else None
+        )
     command = next_command(addition.entry.name)
     if not written:
-        discard(addition, store)
+        adding.discard(addition, store)
         command = shlex.join(["gr00t-assets", *sys.argv[1:], "--yes"])
     if as_json:
         shown = [shown_path(file) for file in written]
@@ -201,7 +196,7 @@ def dataset_add(
     raise typer.Exit(0 if written else 1)
 
 
-def _print_addition(addition: Addition) -> None:
+def _print_addition(addition: adding.Addition) -> None:
     dataset, choice, entry = addition.dataset, addition.choice, addition.entry
     episodes, rows, file = len(dataset.episodes), dataset.frame_count, choice.draft.file
     sizes = {key: dataset.features[file.video_feature(key)].size or (0, 0) for key in file.video}
@@ -229,7 +224,7 @@ def _print_addition(addition: Addition) -> None:
     print_findings(Findings(warnings), entry.name)
 
 
-def _keys(addition: Addition, modality: Modality) -> str:
+def _keys(addition: adding.Addition, modality: Modality) -> str:
     """Keys with the names of their first and last number."""
     texts, file = [], addition.choice.draft.file
     for key, part in file.slices(modality).items():
@@ -241,7 +236,7 @@ def _keys(addition: Addition, modality: Modality) -> str:
     return ", ".join(texts)
 
 
-def _to_json(addition: Addition) -> dict[str, Any]:
+def _to_json(addition: adding.Addition) -> dict[str, Any]:
     dataset, choice = addition.dataset, addition.choice
     config = choice.config.model_dump(mode="json")
     for modality in ("state", "action"):

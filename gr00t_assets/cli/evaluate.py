@@ -12,17 +12,9 @@ from gr00t_assets.cli.arguments import experiment_argument, flag
 from gr00t_assets.cli.output import console, print_json, tell_dagster
 from gr00t_assets.core.checksums import read_sealed
 from gr00t_assets.core.errors import EvaluationError
+from gr00t_assets.evaluation import wording
 from gr00t_assets.evaluation.open_loop import current_evaluation
 from gr00t_assets.evaluation.result import Evaluation, EvaluationSettings, load_evaluation
-from gr00t_assets.evaluation.wording import (
-    PART_HEAD,
-    baseline_sentence,
-    dataset_sentences,
-    estimate_text,
-    group_rows,
-    language_sentence,
-    part_sentence,
-)
 from gr00t_assets.evaluation.worker import EVALUATED_ALREADY, evaluate_by_hand
 from gr00t_assets.runs.checkpoint_choice import BestWeights, best_weights, evaluation_file
 from gr00t_assets.runs.model_reference import (
@@ -111,7 +103,7 @@ def _print_checkpoints(evaluations: Iterable[Evaluation], run_directory: Path) -
         table.add_row(
             "final" if evaluation.step is None else f"step {evaluation.step}",
             evaluation.main.part,
-            estimate_text(evaluation.main.error),
+            wording.estimate_text(evaluation.main.error),
             beaten.get("hold", ""),
             beaten.get("mean action", ""),
         )
@@ -122,12 +114,13 @@ def _print_checkpoints(evaluations: Iterable[Evaluation], run_directory: Path) -
 
 def _print_evaluation(evaluation: Evaluation) -> None:
     for part in evaluation.parts:
-        details = (*dataset_sentences(part), *map(baseline_sentence, part.baselines))
-        _print_lines(part_sentence(part), *(f"  {sentence}" for sentence in details))
-    table = Table(*PART_HEAD, title=f"errors by action group, {evaluation.main.part}")
-    for row in group_rows(evaluation.main):
+        details = wording.dataset_sentences(part)
+        details += map(wording.baseline_sentence, part.baselines)
+        _print_lines(wording.part_sentence(part), *(f"  {sentence}" for sentence in details))
+    table = Table(*wording.PART_HEAD, title=f"errors by action group, {evaluation.main.part}")
+    for row in wording.group_rows(evaluation.main):
         table.add_row(*row)
-    language = f"language used: {language_sentence(evaluation)}"
+    language = f"language used: {wording.language_sentence(evaluation)}"
     _print_lines(table, language, *(f"note: {limit}" for limit in evaluation.limits))
 
 

@@ -74,7 +74,7 @@ def model_list(as_json: Json = False) -> None:
     table = Table("model", "promoted", "gate", "success", "held-out error", "training loss")
     for model in models:
         if (record := model.record) is None:
-            table.add_row(f"{model.folder.parent.name}/{model.folder.name}", "", "cannot be read")
+            table.add_row("/".join(model.folder.parts[-2:]), "", "cannot be read")
             continue
         table.add_row(
             record.name,
@@ -85,12 +85,12 @@ def model_list(as_json: Json = False) -> None:
             f"{record.loss:.3g}",
         )
     out = console()
-    out.print(table if models else "no model has been promoted", highlight=False)
+    out.print(table if models else "no model has been promoted")
     for model in models:
         if model.problem:
-            out.print(model.problem, highlight=False)
+            out.print(model.problem)
         elif model.record and model.record.because:
-            out.print(f"{model.record.name}: because {model.record.because}", highlight=False)
+            out.print(f"{model.record.name}: because {model.record.because}")
 
 
 _WARM_UP = 10

@@ -20,19 +20,7 @@ from gr00t_assets.environments.episode_processes import (
     Step,
 )
 from gr00t_assets.evaluation.open_loop import stored_spec
-from gr00t_assets.evaluation.rollouts.result import (
-    RATE_HEAD,
-    Rollouts,
-    declared_environment,
-    endings_sentence,
-    failure_sentences,
-    rate_rows,
-    read_rollouts,
-    rollouts_file,
-    rollouts_sentence,
-    seconds_sentence,
-    settings_for,
-)
+from gr00t_assets.evaluation.rollouts import result as rolled_out
 from gr00t_assets.evaluation.rollouts.rollouts import current_rollouts
 from gr00t_assets.evaluation.worker import ROLLED_OUT_ALREADY, evaluate_by_hand
 from gr00t_assets.runs.model_reference import asked_checkpoints, find_model
@@ -66,14 +54,14 @@ def rollout(
     directory = model.run_directory
     models = [model] if checkpoints is None else asked_checkpoints(directory, checkpoints)
     spec = stored_spec(directory)
-    declared = declared_environment(spec, environment)
+    declared = rolled_out.declared_environment(spec, environment)
     if declared is None:
         datasets = ", ".join(dataset.name for dataset in spec.datasets)
         problem = f"no environment is declared for dataset {datasets}."
         known = f"declared: {', '.join(load_environments()) or 'none'}"
         remedy = "name one: --environment NAME, or environment: NAME in data/datasets.yaml"
         raise EvaluationError(spec.experiment.name, problem, [known, remedy])
-    settings = settings_for(
+    settings = rolled_out.settings_for(
         declared, spec, episodes=episodes, replan_every=replan, ensemble=ensemble
     )
     for item in models:
@@ -85,28 +73,28 @@ def rollout(
                 tell_dagster("rollouts", directory.parent.name)
         else:
             sys.stderr.write(ROLLED_OUT_ALREADY + "\n")
-        rollouts = read_rollouts(rollouts_file(directory, declared.name, item.step))
+        file = rolled_out.rollouts_file(directory, declared.name, item.step)
+        rollouts = rolled_out.read_rollouts(file)
         if as_json:
             print_json(json.loads(rollouts.model_dump_json()))
         else:
-            print_rollouts(rollouts, item.name)
+            _print_rollouts(rollouts, item.name)
 
 
-def print_rollouts(rollouts: Rollouts, name: str) -> None:
-    """The outcome on a terminal."""
+def _print_rollouts(rollouts: rolled_out.Rollouts, name: str) -> None:
     out = console()
-    out.print(f"{name}: {rollouts_sentence(rollouts)}", highlight=False)
-    out.print(plain_table(*RATE_HEAD, rows=rate_rows(rollouts)))
+    out.print(f"{name}: {rolled_out.rollouts_sentence(rollouts)}")
+    out.print(plain_table(*rolled_out.RATE_HEAD, rows=rolled_out.rate_rows(rollouts)))
     settings = rollouts.settings
     for line in (
         "intervals are of 95 percent; steps are the median of those to success",
-        f"policy's episodes: {endings_sentence(rollouts)}",
-        *failure_sentences(rollouts),
+        f"policy's episodes: {rolled_out.endings_sentence(rollouts)}",
+        *rolled_out.failure_sentences(rollouts),
         f"seeds {settings.first_seed} to {settings.first_seed + settings.episodes - 1}, "
-        f"replanned every {settings.replan_every} steps; {seconds_sentence(rollouts)}",
+        f"replanned every {settings.replan_every} steps; {rolled_out.seconds_sentence(rollouts)}",
         *(f"video: {video}" for video in rollouts.videos),
     ):
-        out.print(line, highlight=False, soft_wrap=True)
+        out.print(line, soft_wrap=True)
 
 
 @environment_app.command("list")

@@ -13,14 +13,7 @@ from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted, format_bytes
-from gr00t_assets.runs.retention.prune import (
-    PrunePlan,
-    Share,
-    StoreStatus,
-    execute_plan,
-    plan_prune,
-)
-from gr00t_assets.runs.retention.prune import store_status as status_of
+from gr00t_assets.runs.retention import prune
 from gr00t_assets.runs.retention.removal import disk_usage, freed_bytes
 from gr00t_assets.runs.retention.retention_rule import load_rule, project_state
 
@@ -33,7 +26,7 @@ store_app = typer.Typer(help="The store: its size, and what can go.", no_args_is
 @store_app.command("status")
 def store_status(as_json: Json = False) -> None:
     """Print what is in the store by kind, the free space, and what pruning would free."""
-    status = status_of(_readable_store())
+    status = prune.store_status(_readable_store())
     if as_json:
         print_json(status.model_dump(mode="json"))
     else:
@@ -67,7 +60,7 @@ def store_prune(
         raise typer.BadParameter("it is for --dry-run", param_hint="--json")
     store = _readable_store()
     current, rule, stale = project_state(store), load_rule(), not keep_stale
-    plan = plan_prune(store, current, rule, stale=stale, models=models, others=others)
+    plan = prune.plan_prune(store, current, rule, stale=stale, models=models, others=others)
     _print_plan(plan, store, as_json)
     if not plan.removals or dry_run:
         return
@@ -75,7 +68,7 @@ def store_prune(
         echo("nothing was deleted")
         raise typer.Exit(1)
     deleted = freed = 0
-    for removal, size, refusal in execute_plan(plan, store):
+    for removal, size, refusal in prune.execute_plan(plan, store):
         deleted, freed = deleted + (refusal is None), freed + size
         if refusal is not None:
             echo(f"kept: {removal.path.relative_to(store.root)}: {refusal}")
@@ -162,7 +155,7 @@ def _print_verification(verification: "Verification") -> None:
     echo(f"{kept} compared, {format_bytes(tally.bytes)}; {count or 'nothing'} damaged")
 
 
-def _print_plan(plan: PrunePlan, store: Store, as_json: bool) -> None:
+def _print_plan(plan: prune.PrunePlan, store: Store, as_json: bool) -> None:
     def shown(path: Path) -> str:
         return str(path.relative_to(store.root))
 
@@ -198,7 +191,7 @@ def _print_plan(plan: PrunePlan, store: Store, as_json: bool) -> None:
         )
 
 
-def _print_status(status: StoreStatus) -> None:
+def _print_status(status: prune.StoreStatus) -> None:
     out = console()
     free = format_bytes(status.free_bytes)
     echo(f"{status.root}: {format_bytes(status.bytes)}; {free} of its disk are free")
@@ -213,7 +206,7 @@ def _print_status(status: StoreStatus) -> None:
     echo(f"\n{text}")
 
 
-def _table(heading: str, shares: dict[str, Share]) -> Table:
+def _table(heading: str, shares: dict[str, prune.Share]) -> Table:
     rows = (
         (name, str(share.count), format_bytes(share.bytes))
         for name, share in shares.items()

@@ -136,7 +136,6 @@ def _measured(directory: Path, stored: DatasetRecord | None) -> Quality | None:
 
 
 def _print_quality(quality: Quality) -> None:
-    """Print every measure, the warnings, and the episodes that lost points."""
     out = console()
     out.print(plain_table(*COLUMNS[:2], rows=(row[:2] for row in quality_table(quality))))
     for message in quality.messages():

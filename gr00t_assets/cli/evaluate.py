@@ -96,7 +96,6 @@ def _asked_weights(target: str, checkpoints: str | None) -> tuple[Path, list[int
 
 
 def _print_checkpoints(evaluations: Iterable[Evaluation], run_directory: Path) -> None:
-    """A line for each of a run's weights, and which of them is best."""
     table = Table("weights", "part", "error", "beats holding still", "beats the mean action")
     for evaluation in evaluations:
         beaten = {rule.name: rule.beaten for rule in evaluation.main.baselines}

@@ -102,7 +102,6 @@ def _array(engine: str | None, store: Store) -> Callable[[list[Experiment]], obj
 
 
 def _print_asked(runs: "SweepRuns") -> None:
-    """Say of each experiment whether it was asked for, or why not."""
     for experiment in runs.sweep.experiments:
         asked = runs.asked.get(experiment.name)
         reason = runs.reasons.get(experiment.name, "").strip()
@@ -115,7 +114,6 @@ def _print_asked(runs: "SweepRuns") -> None:
 def _watch(
     runs: "SweepRuns", instance: "dg.DagsterInstance", quiet: bool
 ) -> "list[ExperimentState]":
-    """Show what becomes of each until all have ended."""
     out = console()
     if quiet or not out.is_terminal:
         return _say(runs, instance, (lambda _: None) if quiet else echo)
@@ -175,6 +173,5 @@ def _clock() -> str:
 
 
 def _summary(states: "list[ExperimentState]") -> str:
-    """How many are in which state."""
     counts = Counter(state.state for state in states)
     return ", ".join(f"{count} {state}" for state, count in counts.most_common())

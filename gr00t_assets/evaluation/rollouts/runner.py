@@ -107,7 +107,6 @@ class Runner:
                 running[place] = episode
 
     def _act(self, agent: Agent, running: dict[int, Episode], rolled: Rolled) -> None:
-        """One step of every episode."""
         began = time.perf_counter()
         decisions = agent.act(list(running.values()))
         rolled.seconds["policy"] += time.perf_counter() - began

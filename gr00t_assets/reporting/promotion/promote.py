@@ -279,7 +279,6 @@ def project_commit() -> str | None:
 
 
 def _link_or_copy(source: str, target: str) -> None:
-    """A hard link where the file system can, else a copy."""
     try:
         os.link(Path(source).resolve(), target)
     except OSError:

@@ -4,7 +4,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from gr00t_assets.environments.episode_processes import (
     Step,
 )
 from gr00t_assets.evaluation.rollouts.agents import Agent, Episode
-from gr00t_assets.evaluation.rollouts.result import Ending, EpisodeOutcome
+from gr00t_assets.evaluation.rollouts.result import Ending, EpisodeOutcome, PartSeconds
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.flat_vector import matching_names
 
@@ -37,9 +36,7 @@ class Rolled:
 
     outcomes: dict[int, EpisodeOutcome] = field(default_factory=dict)
     actions: dict[int, np.ndarray] = field(default_factory=dict)
-    seconds: dict[Literal["render", "policy", "physics"], float] = field(
-        default_factory=lambda: {"render": 0.0, "policy": 0.0, "physics": 0.0}
-    )
+    seconds: PartSeconds = field(default_factory=lambda: {"render": 0, "policy": 0, "physics": 0})
 
     def take(self, episode: Episode, shown: Shown) -> None:
         """Keep what an environment has shown."""

@@ -176,9 +176,8 @@ def dataset_add(
     # On a pipe nobody is asked.
     is_asked = not (yes or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
     if yes or (is_asked and typer.confirm("write it?")):
-        written = adding.write_project_files(
-            addition.files, addition.entry if addition.is_new else None
-        )
+        entry = addition.entry if addition.is_new else None
+        written = adding.write_project_files(addition.files, entry)
     command = next_command(addition.entry.name)
     if not written:
         adding.discard(addition, store)

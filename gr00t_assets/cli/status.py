@@ -71,9 +71,7 @@ def _print(found: "ProjectStatus", out: Console) -> None:
         where = (item.engine, node if item.trains else "waits")
         rows.append((item.experiment, item.user or "", *cells, *where))
     _print_part(out, "training", progress_table("experiment", "user"), rows)
-    rows = [
-        (item.partition or item.run_id[:8], str(item.priority), item.why) for item in queue.waiting
-    ]
+    rows = [(run.partition or run.run_id[:8], str(run.priority), run.why) for run in queue.waiting]
     table = plain_table("experiment", "priority", "why it waits")
     _print_part(out, "waiting in the queue", table, rows)
     for what, runs in (("failed", found.failed), ("finished", found.finished)):

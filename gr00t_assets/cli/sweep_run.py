@@ -60,9 +60,8 @@ def sweep_run(
 
     with project_instance() as instance:
         if instance is None or not daemon_is_alive(instance):
-            raise PageError(
-                sweep.name, f"{NO_DAEMON}.", ["nothing was asked for; then run it again"]
-            )
+            remedy = "nothing was asked for; then run it again"
+            raise PageError(sweep.name, f"{NO_DAEMON}.", [remedy])
         runs = SweepRuns(sweep, store, instance, engine)
         try:
             runs.ask(before=before)

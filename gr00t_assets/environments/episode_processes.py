@@ -116,9 +116,8 @@ class EnvironmentProcesses:
         """Start the processes of some places; the answers of those that could not be opened."""
         for place in places:
             ours, theirs = self._context.Pipe()
-            process = self._context.Process(
-                target=_serve, args=(theirs, self.environment), daemon=True
-            )
+            arguments = (theirs, self.environment)
+            process = self._context.Process(target=_serve, args=arguments, daemon=True)
             process.start()
             theirs.close()
             self._processes[place] = process, ours

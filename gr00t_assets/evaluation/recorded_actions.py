@@ -33,12 +33,11 @@ class ActionGroup(KeyTransform):
     def __init__(self, key: VectorKey, start: int, state: VectorKey | None) -> None:
         super().__init__(key)
         self.state, self.normalised = state, slice(start, start + self.dim)
-        fits = state is not None and (
-            (state.end - state.start, state.rotation_type) == (self.data_dim, key.rotation_type)
-        )
         self.held: HoldRule = "last action" if key.absolute else "no motion"
-        if key.absolute and fits and key.normalization != "binary":
-            self.held = "state"
+        if state is not None and key.absolute and key.normalization != "binary":
+            width = state.end - state.start
+            if (width, state.rotation_type) == (self.data_dim, key.rotation_type):
+                self.held = "state"
 
     @property
     def number_by_number(self) -> bool:

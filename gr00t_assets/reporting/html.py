@@ -140,9 +140,8 @@ def loss_heading(first: Comparison) -> str:
     if (count := len(first.ranked_classes)) < 2:
         return first.headline
     known = sum(item.best is not None for item in first.ranked_classes) or "none"
-    return (
-        f"The lowest loss of each of {count} kinds of runs; {known} of them known to be the best."
-    )
+    kinds = f"The lowest loss of each of {count} kinds of runs"
+    return f"{kinds}; {known} of them known to be the best."
 
 
 def answer_badge(answer: Answer, words: Sequence[str]) -> VerdictBadge:

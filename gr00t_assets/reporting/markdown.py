@@ -86,9 +86,8 @@ def proposal_runs(proposal: Proposal) -> list[str]:
     names_of: dict[str, list[str]] = {}
     for (name, words), values in values_of.items():
         names_of.setdefault(f"{words} {wording.names_in_words(values)}".strip(), []).append(name)
-    return [
-        f"like {wording.names_in_words(names, 3)}, but {words}" for words, names in names_of.items()
-    ]
+    likes = ((wording.names_in_words(names, 3), words) for words, names in names_of.items())
+    return [f"like {names}, but {words}" for names, words in likes]
 
 
 def template_environment(*modules: ModuleType, autoescape: bool = False) -> "jinja2.Environment":

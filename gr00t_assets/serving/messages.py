@@ -149,9 +149,8 @@ def _encoded(value: Any) -> Any:
         array, header = np.asarray(value, order="C"), io.BytesIO()
         if array.dtype.hasobject:
             raise TypeError("an array of objects cannot be sent")
-        np.lib.format.write_array_header_1_0(
-            header, np.lib.format.header_data_from_array_1_0(array)
-        )
+        described = np.lib.format.header_data_from_array_1_0(array)
+        np.lib.format.write_array_header_1_0(header, described)
         data = array.data if array.size else b""
         return {_ARRAY: True, "as_npy": b"".join((header.getvalue(), data))}
     if isinstance(value, np.generic):

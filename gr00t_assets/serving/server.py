@@ -85,9 +85,8 @@ class PolicyServer:
         ):
             self._socket.setsockopt(option, value)
         try:
-            address = (
-                messages.LOOPBACK if host == "localhost" else f"[{host}]" if ":" in host else host
-            )
+            local = messages.LOOPBACK if host == "localhost" else host
+            address = f"[{local}]" if ":" in local else local
             self._socket.bind(f"tcp://{address}:{port}")
         except zmq.ZMQError as error:
             self._context.destroy(linger=0)
@@ -162,9 +161,8 @@ class PolicyServer:
                 self._send(envelope, direct[endpoint]())
                 return
             if endpoint == "kill":
-                raise ServingError(
-                    "kill", "a server is not stopped over the network; end its process."
-                )
+                problem = "a server is not stopped over the network; end its process."
+                raise ServingError("kill", problem)
             if endpoint not in ("get_action", "act"):
                 hint = did_you_mean(endpoint[:40], (*direct, "get_action", "act"))
                 raise ServingError(endpoint[:40], f"there is no such endpoint; {hint}.")

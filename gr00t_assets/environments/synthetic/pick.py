@@ -176,9 +176,8 @@ class So101Pick(gymnasium.Env[dict[str, Any], np.ndarray]):
             return self._robot.camera(name, self._state, size)
         pose = self._robot.pose(self._state)
         ahead, above = pose.rotation[:, 0], pose.rotation[:, 2]
-        return scene.PinholeCamera.looking(
-            pose.at(-0.035, 0.0, 0.065), ahead - 0.4 * above, above, 1.0, size
-        )
+        where = pose.at(-0.035, 0.0, 0.065)
+        return scene.PinholeCamera.looking(where, ahead - 0.4 * above, above, 1.0, size)
 
 
 def expert_action(env: So101Pick) -> np.ndarray:

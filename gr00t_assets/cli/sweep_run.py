@@ -90,10 +90,9 @@ def _array(engine: str | None, store: Store) -> Callable[[list[Experiment]], obj
         raise EngineError(settings.name, problem, ["leave --array out, or name one with --engine"])
 
     def submit(experiments: list[Experiment]) -> None:
-        if engine is None:
-            own = [item for item in experiments if engines.named(item.engine) == settings]
-        else:
-            own = [item.model_copy(update={"engine": engine}) for item in experiments]
+        own = [item for item in experiments if engine or engines.named(item.engine) == settings]
+        if engine is not None:
+            own = [item.model_copy(update={"engine": engine}) for item in own]
         specs = [make_spec(item, store) for item in own]
         submit_array(specs, settings, store, lambda line: echo(str(line), err=True))
 
@@ -106,8 +105,7 @@ def _print_asked(runs: "SweepRuns") -> None:
         reason = runs.reasons.get(experiment.name, "").strip()
         text = f"asked for, run {asked[:8]}" if asked else f"not asked for: {reason}"
         echo(f"{experiment.name}: {text}")
-    count = counted(len(runs.sweep.experiments), "experiment")
-    echo(f"asked for {len(runs.asked)} of {count}")
+    echo(f"asked for {len(runs.asked)} of {counted(len(runs.sweep.experiments), 'experiment')}")
 
 
 def _watch(
@@ -139,21 +137,25 @@ def _say(
 
     known: dict[str, tuple[str, str | None]] = {}
     due, is_due, states = 0.0, False, []
+
+    def tell(line: str) -> None:
+        say(f"{datetime.now(UTC):%H:%M:%S} {line}")
+
     for states in _looks(runs):
         is_due = time.monotonic() >= due
         for item in states:
             now = (item.state, item.reason)
             if known.get(item.experiment) != now or (is_due and item.state == "training"):
                 line = progress_line(item.progress) if item.state == "training" else item.reason
-                say(f"{_clock()} {item.experiment}: {item.state}{f', {line}' if line else ''}")
+                tell(f"{item.experiment}: {item.state}{f', {line}' if line else ''}")
             known[item.experiment] = now
         if is_due:
             due = time.monotonic() + SAY_EVERY
-            say(f"{_clock()} {_summary(states)}")
+            tell(_summary(states))
             if not daemon_is_alive(instance):
-                say(f"{_clock()} {NO_DAEMON}")
+                tell(NO_DAEMON)
     if not is_due:
-        say(f"{_clock()} {_summary(states)}")
+        tell(_summary(states))
     return states
 
 
@@ -165,10 +167,6 @@ def _looks(runs: "SweepRuns") -> "Iterator[list[ExperimentState]]":
         if all(state.is_over for state in states):
             return
         time.sleep(LOOK_EVERY)
-
-
-def _clock() -> str:
-    return f"{datetime.now(UTC):%H:%M:%S}"
 
 
 def _summary(states: "list[ExperimentState]") -> str:

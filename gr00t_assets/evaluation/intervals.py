@@ -81,11 +81,9 @@ def choose_windows(
         by_episode.append(np.arange(min(first_row, last), last + 1, stride))
     counts, rows = [len(chosen) for chosen in by_episode], np.concatenate(by_episode)
     if len(rows) < 2:
-        raise EvaluationError(
-            "open-loop evaluation",
-            f"{len(rows)} window is not enough; two or more are needed.",
-            ["give a smaller --stride, or hold out a longer episode"],
-        )
+        problem = f"{len(rows)} window is not enough; two or more are needed."
+        remedy = "give a smaller --stride, or hold out a longer episode"
+        raise EvaluationError("open-loop evaluation", problem, [remedy])
     places = np.repeat(np.arange(len(lengths)), counts)
     episodes, ends = np.array(list(lengths))[places], np.array(list(lengths.values()))[places]
     wanted = rows[:, None] + indices

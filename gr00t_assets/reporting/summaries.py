@@ -50,11 +50,8 @@ def price_per_gpu_hour() -> Price | None:
     with suppress(ValueError):
         if 0 <= (price := float(number)) < math.inf:
             return Price(price, currency.strip())
-    raise Gr00tAssetsError(
-        PRICE_VARIABLE,
-        f"'{text}' is no price of a GPU-hour.",
-        ["expected a number of at least 0, with a currency where you like: 2.49 EUR"],
-    )
+    expected = "expected a number of at least 0, with a currency where you like: 2.49 EUR"
+    raise Gr00tAssetsError(PRICE_VARIABLE, f"'{text}' is no price of a GPU-hour.", [expected])
 
 
 class ConfigurationCost(NamedTuple):

@@ -144,11 +144,9 @@ def push(record: Promotion, folder: Path, repository: str, private: bool = False
     try:
         api.create_repo(repository, repo_type="model", private=private, exist_ok=True)
         if private and not api.model_info(repository).private:
-            raise PromotionError(
-                repository,
-                "this repository is public, and the model was to be private.",
-                ["nothing was uploaded; give another name, or make it private on the Hub"],
-            )
+            problem = "this repository is public, and the model was to be private."
+            remedy = "nothing was uploaded; give another name, or make it private on the Hub"
+            raise PromotionError(repository, problem, [remedy])
         upload = api.upload_folder(
             repo_id=repository,
             folder_path=folder,

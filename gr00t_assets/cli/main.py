@@ -10,11 +10,10 @@ from gr00t_assets import __version__
 from gr00t_assets.cli.arguments import Json, experiment_argument, flag
 from gr00t_assets.cli.compare import compare, journal
 from gr00t_assets.cli.dataset import dataset_app
-from gr00t_assets.cli.evaluate import evaluate
+from gr00t_assets.cli.evaluate import environment_app, evaluate, rollout
 from gr00t_assets.cli.isaac import isaac_app
 from gr00t_assets.cli.model import model_app, serve
 from gr00t_assets.cli.output import echo, print_json
-from gr00t_assets.cli.rollout import environment_app, rollout
 from gr00t_assets.cli.status import gpu_app, status
 from gr00t_assets.cli.store import store_app
 from gr00t_assets.cli.sweep import sweep_app

@@ -139,7 +139,6 @@ def declared_environment(spec: TrainingSpec, name: str | None = None) -> Environ
 def settings_for(
     environment: Environment,
     spec: TrainingSpec,
-    *,
     episodes: int | None = None,
     replan_every: int | None = None,
     ensemble: float | None = None,

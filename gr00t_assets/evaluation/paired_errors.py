@@ -7,7 +7,7 @@ logarithms, read as percent. Errors stand in arrays ``(seeds, episodes)``.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class PairedError:
 
     ratio: float  # Geometric mean over episodes and seeds of second over first
     interval: tuple[float, float] | None  # At 95 percent; None with fewer than five episodes
-    p_value: float  # That they differ by chance; 1 without an interval. ``adjusted`` replaces it
+    p_value: float  # That they differ by chance; 1 without an interval. Holm's replaces it
 
     @property
     def told_apart(self) -> bool:
@@ -196,17 +196,6 @@ def paired(first: np.ndarray, second: np.ndarray) -> PairedError:
     ends = float(low), float(high)
     p_value = float(2 * stdtr(degrees, -abs(mean) / error)) if error else float(mean == 0)
     return PairedError(math.exp(mean), ends, p_value)
-
-
-def adjusted(pairs: Sequence[PairedError]) -> list[PairedError]:
-    """The pairs of one table with p values by Holm: all of them hold together at 5 percent."""
-    from statsmodels.stats.multitest import multipletests
-
-    if not pairs:
-        return []
-    values = np.asarray(multipletests([pair.p_value for pair in pairs], method="holm")[1])
-    p_values = zip(pairs, values.tolist(), strict=True)
-    return [replace(pair, p_value=p_value) for pair, p_value in p_values]
 
 
 _Variance = tuple[float, int]  # Of a mean, with its degrees of freedom

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from types import MappingProxyType
 from typing import NamedTuple
@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gr00t_assets.comparison.curves import Loss
+from gr00t_assets.comparison.statistics.effects import holm
 from gr00t_assets.comparison.statistics.factors import Configuration
 from gr00t_assets.comparison.statistics.ranking import RankedConfiguration
 from gr00t_assets.comparison.wording import label, said_once
@@ -18,7 +19,6 @@ from gr00t_assets.evaluation.intervals import LEAST_EPISODES
 from gr00t_assets.evaluation.paired_errors import (
     ConfigurationError,
     PairedError,
-    adjusted,
     configuration_error,
     paired,
     why_not_paired,
@@ -141,7 +141,9 @@ def _pairs(rows: Sequence[EvaluatedConfiguration]) -> dict[tuple[int, int], Pair
             pairs[low, high] = reason or ""
         else:
             compared[low, high] = paired(first.error.errors, second.error.errors)
-    return pairs | dict(zip(compared, adjusted(list(compared.values())), strict=True))
+    p_values = holm([pair.p_value for pair in compared.values()])
+    together = zip(compared.items(), p_values, strict=True)
+    return pairs | {key: replace(pair, p_value=p_value) for (key, pair), p_value in together}
 
 
 def agreement(

@@ -42,8 +42,7 @@ _VERDICT_STYLES = {
     "not_comparable": "dim",
 }
 
-NAME_WIDTH = 16
-"""Characters of an experiment's name on one line, where there is little room."""
+NAME_WIDTH = 16  # Characters of an experiment's name on one line, where there is little room
 
 
 def compare(

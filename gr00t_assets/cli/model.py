@@ -93,8 +93,7 @@ def model_list(as_json: Json = False) -> None:
             out.print(f"{model.record.name}: because {model.record.because}")
 
 
-_WARM_UP = 10
-"""Requests that are not measured: the first ones allocate and compile."""
+_WARM_UP = 10  # Requests that are not measured: the first ones allocate and compile
 
 
 def serve(

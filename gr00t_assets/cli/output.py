@@ -18,9 +18,7 @@ from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.core.text import json_text, printable
 
-_PIPED_WIDTH = 100
-"""Columns where the output is no terminal, such as a CI log."""
-
+_PIPED_WIDTH = 100  # Columns where the output is no terminal, such as a CI log
 SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "ok": "green"}
 
 

@@ -21,8 +21,7 @@ from gr00t_assets.core.errors import Gr00tAssetsError, SimulationError
 from gr00t_assets.environments.declared_env import Observed, open_environment
 from gr00t_assets.environments.environment_file import Environment
 
-OPEN_SECONDS = 180.0
-"""Wall time that an environment has to open in, with its imports."""
+OPEN_SECONDS = 180.0  # Wall time that an environment has to open in, with its imports
 
 
 class Reset(NamedTuple):

@@ -28,12 +28,8 @@ from gr00t_assets.evaluation.result import (
 )
 from gr00t_assets.trainers.policy import Observations, Policy
 
-BATCH = 32
-"""Windows at a time."""
-
-UNRELATED = "Water the flowers on the balcony."
-"""Told in place of the one task of a dataset."""
-
+BATCH = 32  # Windows at a time
+UNRELATED = "Water the flowers on the balcony."  # Told in place of the one task of a dataset
 LEAST_RATIO = 0.1
 """Of the spread between draws: a change of prompt that does less is taken for no use of it."""
 
@@ -42,8 +38,7 @@ LEAST_DIFFERENCE = 0.01
 
 Log = Callable[[str], object]
 
-_PROGRESS_EVERY = 5.0
-"""Seconds between two lines of progress, at least."""
+_PROGRESS_EVERY = 5.0  # Seconds between two lines of progress, at least
 
 
 class Predictor:

@@ -15,11 +15,8 @@ from gr00t_assets.modality.key_transform import KeyTransform
 
 HoldRule = Literal["state", "last action", "no motion"]
 _AT_ONCE = 4096
-NEAREST = 10
-"""Training states whose chunks are averaged."""
-
-MOST_ROWS = 50_000
-"""Training rows that median and nearest chunks go by."""
+NEAREST = 10  # Training states whose chunks are averaged
+MOST_ROWS = 50_000  # Training rows that median and nearest chunks go by
 
 
 class ActionGroup(KeyTransform):

@@ -22,9 +22,7 @@ _RULES: tuple[BaselineName, ...] = get_args(BaselineName)
 PART_HEAD = ("action group", "error", "in units", *_RULES)
 """Columns of ``group_rows``; those of the rules are normalised."""
 
-JOINT_HEAD = ("number", "error", *_RULES)
-"""Columns of ``joint_rows``, all in units."""
-
+JOINT_HEAD = ("number", "error", *_RULES)  # Columns of ``joint_rows``, all in units
 _BEATEN = {
     "yes": "The policy errs less than the rule '{rule}'",
     "no": "The policy errs more than the rule '{rule}'",

@@ -35,8 +35,7 @@ from gr00t_assets.trainers.process_launcher import cpu_lease, run_on_terminal
 EVALUATED_ALREADY = "already evaluated with these settings; nothing computed"
 ROLLED_OUT_ALREADY = "already rolled out with these settings; nothing computed"
 
-STOP_GRACE = 10.0
-"""Seconds that a stopped evaluation has to end in."""
+STOP_GRACE = 10.0  # Seconds that a stopped evaluation has to end in
 
 
 def evaluate_by_hand(

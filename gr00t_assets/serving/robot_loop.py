@@ -16,8 +16,7 @@ from gr00t_assets.modality.flat_vector import matching_names
 from gr00t_assets.serving.safety import FreshImages, JointLimits
 from gr00t_assets.trainers.policy import ActionChunk, PolicyDescription
 
-_LONGEST_GAP = 3.0
-"""Steps that late ticks count for at most, so that no pause allows a jump."""
+_LONGEST_GAP = 3.0  # Steps that late ticks count for at most, so that no pause allows a jump
 
 
 class ChunkPlayer:

@@ -21,9 +21,7 @@ from gr00t_assets.environments.synthetic.robots import So101
 
 ENV_ID = "gr00t_assets/So101Pick-v0"
 
-AREA = (0.17, 0.27), (-0.08, 0.08)
-"""x and y between which the lid stands, metres."""
-
+AREA = (0.17, 0.27), (-0.08, 0.08)  # x and y between which the lid stands, metres
 LID, KNOB, KNOB_TOP = 0.045, 0.008, 0.036
 """Radius of the lid, radius and height of its knob, metres."""
 

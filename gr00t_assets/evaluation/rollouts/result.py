@@ -23,8 +23,7 @@ from gr00t_assets.environments.environment_file import Environment, load_environ
 from gr00t_assets.evaluation.intervals import SuccessRate
 from gr00t_assets.runs.spec import TrainingSpec
 
-ROLLOUTS = "rollouts"
-"""Folder of a run directory."""
+ROLLOUTS = "rollouts"  # Folder of a run directory
 
 BaselineName = Literal["hold", "mean action", "replay", "random"]
 
@@ -36,8 +35,7 @@ BASELINES: dict[BaselineName, str] = {
 }
 """The rules without a model, in words."""
 
-_REPLAN = 4
-"""Actions that are done of a chunk where nobody says how many."""
+_REPLAN = 4  # Actions that are done of a chunk where nobody says how many
 
 Ending = Literal["success", "horizon", "terminated", "time limit", "error", "bad action"]
 PartSeconds = dict[Literal["render", "policy", "physics"], float]

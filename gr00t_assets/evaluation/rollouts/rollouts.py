@@ -35,12 +35,8 @@ Log = Callable[[str], object]
 VIDEOS, MOST_VIDEOS = "videos", 3
 """Folder of ``rollouts`` with one of each environment; of successes, and as many of failures."""
 
-MOST_BYTES = 150_000
-"""Of a video, which pages carry inside themselves."""
-
-_HEIGHT, _LAST = 128, 1000
-"""Pixels, at most; milliseconds that the last frame stands, at least."""
-
+MOST_BYTES = 150_000  # Of a video, which pages carry inside themselves
+_HEIGHT, _LAST = 128, 1000  # Pixels, at most; milliseconds that the last frame stands, at least
 _TRIES = ((70, 1), (50, 1), (50, 2), (35, 3), (25, 5), (15, 10))
 """Quality, and every how many frames one is kept: the first that is small enough is taken."""
 

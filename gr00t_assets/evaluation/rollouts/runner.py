@@ -23,11 +23,8 @@ from gr00t_assets.evaluation.rollouts.result import Ending, EpisodeOutcome, Part
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.flat_vector import matching_names
 
-PARALLEL = 16
-"""Episodes at a time, each with its environment's process and memory."""
-
-_TRIES = 3
-"""Episodes of which one at least has to begin before any is counted."""
+PARALLEL = 16  # Episodes at a time, each with its environment's process and memory
+_TRIES = 3  # Episodes of which one at least has to begin before any is counted
 
 
 @dataclass

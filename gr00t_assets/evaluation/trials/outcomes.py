@@ -24,8 +24,7 @@ from gr00t_assets.datasets.catalog import find_entry, project_catalog
 from gr00t_assets.datasets.sources.versions import DatasetRecord, recorded_files
 from gr00t_assets.evaluation.trials.plan import COLUMNS, TrialPlan, TrialPolicy, trials_folder
 
-_SHOWN = 30
-"""Problems that a message lists at most."""
+_SHOWN = 30  # Problems that a message lists at most
 
 
 def _decimal(cell: Any) -> Any:

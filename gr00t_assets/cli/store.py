@@ -125,11 +125,7 @@ def store_rematerialize() -> None:
 
 
 def _readable_store() -> Store:
-    """The store, of which this user may list every folder: what is closed would count as missing.
-
-    Raises:
-        PermissionError: One is closed.
-    """
+    """The store, where this user may list every folder: what is closed would count as missing."""
 
     def refuse(error: OSError) -> None:
         if isinstance(error, PermissionError):

@@ -100,11 +100,7 @@ URL_ESCAPES = str.maketrans({"<": "%3C", ">": "%3E", "#": "%23", "\n": None})
 
 
 def horizon_svg(evaluation: Evaluation) -> str:
-    """The policy as a full line, the two best of the rules as a dashed and a dotted one.
-
-    Returns:
-        SVG for a data URL, its special characters escaped.
-    """
+    """SVG for a data URL: the policy as a full line, the two best rules dashed and dotted."""
     part = evaluation.main
     lines = [(PREDICTED, "0", [estimate.mean for estimate in part.by_step])]
     rules = sorted(part.baselines, key=lambda rule: rule.error.mean)[:2]

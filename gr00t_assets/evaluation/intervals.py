@@ -61,16 +61,13 @@ def choose_windows(
     """Rows at one stride in every episode whose whole chunk lies in the episode.
 
     An episode that is shorter than the horizon gives one window, and its steps past the end are
-    not counted.
+    not counted. ``EvaluationError`` where there are fewer than two windows.
 
     Args:
         lengths: Rows of each episode by its index.
         action_indices: Rows of a chunk relative to its window.
         settings: Stride, and windows of an episode at most.
         first_row: Rows before it are left out.
-
-    Raises:
-        EvaluationError: There are fewer than two windows.
     """
     indices = np.asarray(action_indices)
     span = int(indices.max()) - min(0, int(indices.min())) + 1

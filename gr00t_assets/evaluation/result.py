@@ -252,9 +252,8 @@ def save_evaluation(evaluation: Evaluation, run_directory: Path) -> None:
 def load_evaluation(run_directory: Path, step: int | None = None) -> Evaluation | None:
     """The evaluation of a run's final weights, or of a checkpoint; ``None`` where there is none.
 
-    Raises:
-        EvaluationError: The file is there and is no evaluation, or one of another format.
-        StoreError: This user may not read it.
+    ``EvaluationError`` where the file is none, or has another format, ``StoreError`` where this
+    user may not read it.
     """
     path = evaluation_file(run_directory, step)
 

@@ -40,8 +40,7 @@ class Price:
 def price_per_gpu_hour() -> Price | None:
     """The price in ``GR00T_ASSETS_GPU_PRICE``, such as ``2.49`` or ``2.49 EUR``; None without one.
 
-    Raises:
-        Gr00tAssetsError: It is not a number of at least 0.
+    ``Gr00tAssetsError`` where it is not a number of at least 0.
     """
     text = os.environ.get(PRICE_VARIABLE, "").strip()
     if not text:

@@ -48,10 +48,8 @@ class PolicyServer:
 
     Another host than loopback needs a ``token``, which clients send as ``api_token``; port 0 is any
     that is free. The ``seed`` is that of every answer. A request gets an error after ``time_limit``
-    seconds; who sends more than ``most_bytes`` in a message is disconnected.
-
-    Raises:
-        ServingError: The address cannot be listened at, or is open to others without a token.
+    seconds; who sends more than ``most_bytes`` in a message is disconnected. ``ServingError`` where
+    the address cannot be listened at, or is open to others without a token.
     """
 
     def __init__(

@@ -131,11 +131,7 @@ class Runner:
         return "terminated" if shown.observed.done else None
 
     def require_fit(self, config: ModalityConfig, seed: int) -> None:
-        """Hold what an environment shows and takes to what a policy needs.
-
-        Raises:
-            SimulationError: It cannot be opened or begun, or with everything that differs.
-        """
+        """Hold an environment to what a policy needs; ``SimulationError`` has all that differs."""
         answer: Answer = Failure("error", "nothing was tried")
         for tried in range(seed, seed + _TRIES):
             answer = self._processes.ask({0: Reset(tried)})[0]

@@ -84,8 +84,7 @@ def _read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]
 def read_outcomes(plan: TrialPlan, path: Path) -> Outcomes:
     """Read a sheet with commas, semicolons or tabs, in UTF-8 or as Excel writes it, in any order.
 
-    Raises:
-        TrialsError: The file cannot be read, or rows of it; every problem with its line.
+    ``TrialsError`` where it, or rows of it, cannot be read, has every problem with its line.
     """
     (_, rows, _), problems = _read_table(path), []
     found: dict[int, TrialOutcome] = {}
@@ -198,11 +197,7 @@ class TrialLineage(FrozenModel):
 
 
 def load_lineage(dataset: str, version: str, store: Store) -> TrialLineage | None:
-    """The lineage of a version, None where it was not recorded during trials.
-
-    Raises:
-        DatasetError: It is not as it was written.
-    """
+    """The lineage of a version, None where it has none; ``DatasetError`` where it is damaged."""
     path = _path(dataset, version, store)
     if not path.is_file():
         return None

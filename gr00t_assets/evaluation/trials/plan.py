@@ -95,11 +95,7 @@ def trials_folder(name: str, store: Store) -> Path:
 
 
 def read_conditions(text: str) -> tuple[str, ...]:
-    """Initial conditions: so many, or those of a file, one a line, without ``#`` comments.
-
-    Raises:
-        TrialsError: It is neither, or there are none.
-    """
+    """Initial conditions: so many, or the lines of a file but ``#`` comments; else TrialsError."""
     if text.isdecimal() and 0 < int(text) <= MOST_TRIALS:
         return ("",) * int(text)
     try:
@@ -123,8 +119,7 @@ def make_plan(
 ) -> TrialPlan:
     """A plan in which every policy is tried ``repeats`` times from each condition.
 
-    Raises:
-        TrialsError: Two models are the same, or there are too many of them or of trials.
+    ``TrialsError`` where two models are the same, or there are too many of them or of trials.
     """
     from gr00t_assets.evaluation.open_loop import weights_hash
 

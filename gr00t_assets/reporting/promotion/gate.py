@@ -112,8 +112,7 @@ def gate(evidence: Evidence, environments: Sequence[str], name: str) -> Gate:
 def reason_given(because: str | None) -> str | None:
     """What somebody wrote for ``--because``, in one line without control characters.
 
-    Raises:
-        PromotionError: It says nothing, or is longer than a reason.
+    ``PromotionError`` where it says nothing, or is longer than a reason.
     """
     if because is None:
         return None

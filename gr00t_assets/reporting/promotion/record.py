@@ -76,9 +76,7 @@ def promoted_folder(store: Store, experiment: str, config_hash: str, step: int |
 def load_promotion(folder: Path) -> Promotion | None:
     """The record of a promoted model; None where the folder holds none.
 
-    Raises:
-        PromotionError: The file is there and is no such record, or not as it was written.
-        StoreError: This user may not read it.
+    ``PromotionError`` where it is not as it was written, ``StoreError`` where it may not be read.
     """
     path = folder / PROMOTION
 

@@ -16,15 +16,8 @@ from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.core.files import folders
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted
+from gr00t_assets.evaluation.trials import plan as trial_plans
 from gr00t_assets.evaluation.trials.outcomes import Outcomes, import_trials, read_outcomes
-from gr00t_assets.evaluation.trials.plan import (
-    SHEET,
-    TrialPlan,
-    load_plan,
-    make_plan,
-    publish_plan,
-    read_conditions,
-)
 from gr00t_assets.reporting.trials import form_app, trials_report
 from gr00t_assets.runs.model_reference import find_model
 
@@ -52,11 +45,12 @@ def trials_new(
     name = name or f"trials-{len(folders(store.root / 'trials')) + 1}"
     models = [find_model(reference) for reference in policies]
     drawn = secrets.randbelow(1 << 31) if seed is None else seed
-    plan = make_plan(name, models, read_conditions(conditions), repeats, drawn, store)
-    folder = publish_plan(plan, store)
+    scenes = trial_plans.read_conditions(conditions)
+    plan = trial_plans.make_plan(name, models, scenes, repeats, drawn, store)
+    folder = trial_plans.publish_plan(plan, store)
     policies_tried = counted(len(models), "policy", "policies")
     echo(f"{name}: {counted(len(plan.trials), 'trial')} of {policies_tried}, in {folder}")
-    echo(f"{SHEET} is for whoever scores, the letters' key beside it is not")
+    echo(f"{trial_plans.SHEET} is for whoever scores, the letters' key beside it is not")
     echo(f"serve a letter: gr00t-assets serve trial:{name}:{plan.trials[0].letter}")
     echo(f"write outcomes into the sheet, or: gr00t-assets trials form {name}")
 
@@ -69,7 +63,7 @@ def trials_form(name: Name) -> None:
     from gr00t_assets.defs.page_guard import PageGuard
 
     store, token = Store.from_environment(), secrets.token_urlsafe(24)
-    plan = load_plan(name, store)
+    plan = trial_plans.load_plan(name, store)
     with socket.create_server(("127.0.0.1", 0)) as listener, suppress(KeyboardInterrupt):
         echo(f"http://127.0.0.1:{listener.getsockname()[1]}/?token={token}")
         app = PageGuard(form_app(plan, store, token))
@@ -142,7 +136,7 @@ def trials_import(
     echo(f"next: {next_command(dataset)}")
 
 
-def _read(name: str, sheet: Path | None) -> tuple[TrialPlan, Store, Outcomes]:
+def _read(name: str, sheet: Path | None) -> tuple[trial_plans.TrialPlan, Store, Outcomes]:
     store = Store.from_environment()
-    plan = load_plan(name, store)
+    plan = trial_plans.load_plan(name, store)
     return plan, store, read_outcomes(plan, sheet or plan.sheet_path(store))

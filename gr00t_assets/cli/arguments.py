@@ -13,12 +13,12 @@ from gr00t_assets.environments.environment_file import load_environments
 from gr00t_assets.experiments.project_files import read_project
 
 
-def flag(name: str, text: str) -> Any:
-    """An option without a value, by its name such as ``--json``, with its help."""
-    return typer.Option(name, help=text)
+def option(text: str, *names: str, **limits: Any) -> Any:
+    """An option with its help, its names where they are not the parameter's, and its limits."""
+    return typer.Option(*names, help=text, **limits)
 
 
-Json = Annotated[bool, flag("--json", "The same as JSON")]
+Json = Annotated[bool, option("The same as JSON", "--json")]
 
 
 def sweeps() -> list[str]:

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import Json, flag, sweeps
+from gr00t_assets.cli.arguments import Json, option, sweeps
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.comparison import wording
 from gr00t_assets.comparison.all_runs import chosen_runs
@@ -42,30 +41,29 @@ _VERDICT_STYLES = {
     "not_comparable": "dim",
 }
 
+_BAND = 100 * BAND  # Percent
 NAME_WIDTH = 16  # Characters of an experiment's name on one line, where there is little room
 
 
 def compare(
     sweep: Annotated[
-        list[str] | None, typer.Option(help="A sweep; else all with runs", autocompletion=sweeps)
+        list[str] | None, option("A sweep; else all with runs", autocompletion=sweeps)
     ] = None,
     runs: Annotated[
-        Path | None, typer.Option(help="A CSV file of runs: data/examples/journal/runs.csv")
+        Path | None, option("A CSV file of runs: data/examples/journal/runs.csv")
     ] = None,
     question: Annotated[
-        str | None, typer.Option(help="Only the answer on one factor: batch_size, steps, warm-up")
+        str | None, option("Only the answer on one factor: batch_size, steps, warm-up")
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(help="A run, or 'defaults': count what each run has otherwise")
+        str | None, option("A run, or 'defaults': count what each run has otherwise")
     ] = None,
     imported: Annotated[
-        bool, flag("--imported", "Also the runs of data/journal/runs.csv and of W&B")
+        bool, option("Also the runs of data/journal/runs.csv and of W&B", "--imported")
     ] = False,
-    band: Annotated[
-        float, typer.Option(help="Losses so many percent apart are equally good", min=0.0)
-    ] = 100 * BAND,
+    band: Annotated[float, option("Losses so many percent apart are equally good", min=0)] = _BAND,
     export: Annotated[
-        Path | None, typer.Option(help="Write the table of runs: FILE.parquet or FILE.csv")
+        Path | None, option("Write the table of runs: FILE.parquet or FILE.csv")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -107,7 +105,7 @@ def compare(
 
 
 def journal(
-    print_it: Annotated[bool, flag("--print", "Print the journal, not where it is")] = False,
+    print_it: Annotated[bool, option("Print the journal, not where it is", "--print")] = False,
 ) -> None:
     """Write the research journal from the runs, and from the notes in data/journal/notes.
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import Json, datasets, environments, flag
+from gr00t_assets.cli.arguments import Json, datasets, environments, option
 from gr00t_assets.cli.dataset_catalog import dataset_add, dataset_list, dataset_show
 from gr00t_assets.cli.output import (
     console,
@@ -49,16 +49,14 @@ dataset_app = typer.Typer(help="Datasets, and whether they can be trusted.", no_
 def dataset_check(
     path: DatasetPath,
     data_config: Annotated[
-        str | None, typer.Option(help="A data config that it is to fit: so100_dualcam")
+        str | None, option("A data config that it is to fit: so100_dualcam")
     ] = None,
-    embodiment_tag: Annotated[
-        str, typer.Option(help="One of GR00T's embodiment tags")
-    ] = "new_embodiment",
+    embodiment_tag: Annotated[str, option("One of GR00T's embodiment tags")] = "new_embodiment",
     video_backend: Annotated[
-        str, typer.Option(help="What will decode it: frame-cache, decord, torchcodec")
+        str, option("What will decode it: frame-cache, decord, torchcodec")
     ] = "frame-cache",
     with_quality: Annotated[
-        bool, flag("--quality", "Lag, jerk, repeats, and a score of each episode too")
+        bool, option("Lag, jerk, repeats, and a score of each episode too", "--quality")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -90,12 +88,10 @@ def dataset_check(
 def dataset_frames(
     path: DatasetPath,
     video_backend: Annotated[
-        str, typer.Option(help="frame_cache, decord, torchcodec or torchvision_av")
+        str, option("frame_cache, decord, torchcodec or torchvision_av")
     ] = "torchvision_av",
-    isaac_commit: Annotated[
-        str | None, typer.Option(help="Commit of Isaac-GR00T that trains with it")
-    ] = None,
-    all_rows: Annotated[bool, flag("--all-rows", "Every row, not a sample")] = False,
+    isaac_commit: Annotated[str | None, option("Commit of Isaac-GR00T that trains with it")] = None,
+    all_rows: Annotated[bool, option("Every row, not a sample", "--all-rows")] = False,
     as_json: Json = False,
 ) -> None:
     """Compare the frames that a video backend gives with those decoded in order; 1 if wrong."""
@@ -149,7 +145,7 @@ def dataset_config(
     file: Annotated[
         Path, typer.Argument(help="A file of launch_finetune.py's --modality-config-path")
     ],
-    name: Annotated[str | None, typer.Option(help="By default the file's")] = None,
+    name: Annotated[str | None, option("By default the file's")] = None,
 ) -> None:
     """Read NVIDIA's modality config of N1.7 into data/data_configs; the file is not run."""
     chosen, known = name or file.stem, data_configs()
@@ -173,15 +169,15 @@ def dataset_record(
             help="Built in, or of data/environments.yaml: so101-pick", autocompletion=environments
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder to make")],
-    expert: Annotated[bool, flag("--expert", "The environment's own expert is recorded")] = False,
+    out: Annotated[Path, option("Folder to make")],
+    expert: Annotated[bool, option("The environment's own expert is recorded", "--expert")] = False,
     episodes: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
-    seed: Annotated[int, typer.Option(min=0, help="Of the first episode")] = 0,
+    seed: Annotated[int, option("Of the first episode", min=0)] = 0,
     noise: Annotated[
-        str, typer.Option(help="Disturbance of the executed commands: of all, or of each by commas")
+        str, option("Disturbance of the executed commands: of all, or of each by commas")
     ] = "0",
     version: Annotated[
-        Literal["v2.1", "v3.0"], typer.Option("--format", help="LeRobot's, v2.1 or v3.0")
+        Literal["v2.1", "v3.0"], option("LeRobot's, v2.1 or v3.0", "--format")
     ] = "v2.1",
 ) -> None:
     """Record demonstrations as a LeRobot dataset; episodes in which the expert fails are left out.

@@ -12,7 +12,7 @@ import typer
 from rich.table import Column
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import Json, datasets
+from gr00t_assets.cli.arguments import Json, datasets, option
 from gr00t_assets.cli.output import (
     console,
     echo,
@@ -135,21 +135,19 @@ def dataset_add(
         str,
         typer.Argument(help="A folder, a Hub id owner/name, an address of git, or a catalog name"),
     ],
-    name: Annotated[str | None, typer.Option(help="By default the folder's")] = None,
+    name: Annotated[str | None, option("By default the folder's")] = None,
     data_config: Annotated[
-        str | None, typer.Option(help="A data config that it is to fit: so100_dualcam")
+        str | None, option("A data config that it is to fit: so100_dualcam")
     ] = None,
     embodiment_tag: Annotated[
-        str | None, typer.Option(help="One of GR00T's tags; by default that of the data config")
+        str | None, option("One of GR00T's tags; by default that of the data config")
     ] = None,
     description: Annotated[
-        str | None, typer.Option(help="What the demonstrations show; by default their task")
+        str | None, option("What the demonstrations show; by default their task")
     ] = None,
-    revision: Annotated[
-        str | None, typer.Option(help="Branch, tag or commit, of the Hub or of git")
-    ] = None,
-    path: Annotated[str | None, typer.Option(help="Folder inside a git repository")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking")] = False,
+    revision: Annotated[str | None, option("Branch, tag or commit, of the Hub or of git")] = None,
+    path: Annotated[str | None, option("Folder inside a git repository")] = None,
+    yes: Annotated[bool, option("Write without asking", "--yes", "-y")] = False,
     as_json: Json = False,
 ) -> None:
     """Look at a dataset, draft what is missing and put it into the catalog; 1 if it was not."""

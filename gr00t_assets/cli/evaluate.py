@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from gr00t_assets.cli.arguments import Json, environments, experiment_argument, flag
+from gr00t_assets.cli.arguments import Json, environments, experiment_argument, option
 from gr00t_assets.cli.output import console, echo, plain_table, print_json, tell_dagster
 from gr00t_assets.core.checksums import read_sealed
 from gr00t_assets.core.errors import EvaluationError
@@ -35,22 +35,21 @@ def evaluate(
         str, experiment_argument("An experiment or a run directory; @STEP, @last, @best behind it")
     ],
     checkpoints: Annotated[
-        str | None, typer.Option(help="Also of checkpoints: all, last, or 'every N' steps")
+        str | None, option("Also of checkpoints: all, last, or 'every N' steps")
     ] = None,
-    draws: Annotated[int, typer.Option(min=2, help="Denoising draws of each window")] = 4,
+    draws: Annotated[int, option("Denoising draws of each window", min=2)] = 4,
     denoising_steps: Annotated[
-        int | None, typer.Option(min=1, help="Steps of a draw; the model's own if left out")
+        int | None, option("Steps of a draw; the model's own if left out", min=1)
     ] = None,
     stride: Annotated[
-        int | None,
-        typer.Option(min=1, help="Rows between two windows; at most 64 an episode if left out"),
+        int | None, option("Rows between two windows; at most 64 an episode if left out", min=1)
     ] = None,
     max_episodes: Annotated[
-        int, typer.Option(min=1, help="Episodes held out, and as many trained on, at most")
+        int, option("Episodes held out, and as many trained on, at most", min=1)
     ] = 16,
-    seed: Annotated[int, typer.Option(min=0, help="Of the noise")] = 0,
-    again: Annotated[bool, flag("--again", "Also where the same was evaluated before")] = False,
-    as_json: Annotated[bool, flag("--json", "Print evaluation.json, of several a list")] = False,
+    seed: Annotated[int, option("Of the noise", min=0)] = 0,
+    again: Annotated[bool, option("Also where the same was evaluated before", "--again")] = False,
+    as_json: Annotated[bool, option("Print evaluation.json, of several a list", "--json")] = False,
 ) -> None:
     """Compare predicted with recorded actions and write evaluation.json into the run directory."""
     settings = EvaluationSettings(
@@ -140,15 +139,13 @@ def rollout(
         str, experiment_argument("EXPERIMENT, EXPERIMENT@STEP, EXPERIMENT@best, a run directory")
     ],
     environment: Annotated[
-        str | None, typer.Option(help="Else that of the dataset", autocompletion=environments)
+        str | None, option("Else that of the dataset", autocompletion=environments)
     ] = None,
-    episodes: Annotated[int | None, typer.Option(min=1, help="Else as many as declared")] = None,
-    replan: Annotated[int | None, typer.Option(min=1, help="Actions done of each chunk")] = None,
-    ensemble: Annotated[
-        float | None, typer.Option(min=0, help="Average chunks as ACT: 0.01")
-    ] = None,
-    checkpoints: Annotated[str | None, typer.Option(help="all, last, or 'every N' steps")] = None,
-    again: Annotated[bool, flag("--again", "Even if it was done before")] = False,
+    episodes: Annotated[int | None, option("Else as many as declared", min=1)] = None,
+    replan: Annotated[int | None, option("Actions done of each chunk", min=1)] = None,
+    ensemble: Annotated[float | None, option("Average chunks as ACT: 0.01", min=0)] = None,
+    checkpoints: Annotated[str | None, option("all, last, or 'every N' steps")] = None,
+    again: Annotated[bool, option("Even if it was done before", "--again")] = False,
     as_json: Json = False,
 ) -> None:
     """Roll a policy out in simulation: success with intervals, beside rules without a model."""
@@ -224,7 +221,7 @@ def environment_check(
     name: Annotated[
         str | None, typer.Argument(help="Else the file alone is read", autocompletion=environments)
     ] = None,
-    episodes: Annotated[int, typer.Option(min=1, help="Of its expert, or of random actions")] = 3,
+    episodes: Annotated[int, option("Of its expert, or of random actions", min=1)] = 3,
 ) -> None:
     """Read data/environments.yaml strictly; open an environment, and let it run for a while."""
     declared = load_environments()

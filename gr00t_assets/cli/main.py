@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gr00t_assets import __version__
-from gr00t_assets.cli.arguments import Json, experiment_argument, flag
+from gr00t_assets.cli.arguments import Json, experiment_argument, option
 from gr00t_assets.cli.compare import compare, journal
 from gr00t_assets.cli.dataset import dataset_app
 from gr00t_assets.cli.evaluate import environment_app, evaluate, rollout
@@ -58,9 +58,7 @@ def _print_version(asked: bool) -> None:
 def gr00t_assets(
     version: Annotated[
         bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and exit"
-        ),
+        option("Print the version and exit", "--version", callback=_print_version, is_eager=True),
     ] = False,
 ) -> None:
     """Fine-tune GR00T on LeRobot demonstrations."""
@@ -93,8 +91,10 @@ def check(as_json: Json = False) -> None:
 
 
 def reload(
-    url: Annotated[str, typer.Option(help="Of the page")] = "http://127.0.0.1:3000",
-    watch: Annotated[bool, flag("--watch", "Go on, and do it whenever a file has changed")] = False,
+    url: Annotated[str, option("Of the page")] = "http://127.0.0.1:3000",
+    watch: Annotated[
+        bool, option("Go on, and do it whenever a file has changed", "--watch")
+    ] = False,
 ) -> None:
     """Have a running page load datasets and sweeps again; `gr00t-assets dev` does it by itself."""
     from gr00t_assets.defs.reload import reload_by_page
@@ -128,9 +128,7 @@ def train(
 
 @app.command()
 def dev(
-    port: Annotated[
-        int, typer.Option("--port", "-p", min=1, max=65535, help="Of 127.0.0.1")
-    ] = 3000,
+    port: Annotated[int, option("Of 127.0.0.1", "--port", "-p", min=1, max=65535)] = 3000,
 ) -> None:
     """Serve the page on this machine alone, with the daemon that works off the queue."""
     from gr00t_assets.defs.page import serve as serve_page
@@ -140,10 +138,10 @@ def dev(
 
 @app.command()
 def page(
-    host: Annotated[str, typer.Option(help="Address to listen on")] = "127.0.0.1",
+    host: Annotated[str, option("Address to listen on")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535)] = 3000,
     workspace: Annotated[
-        str, typer.Option("--workspace", "-w", help="Says where the code server listens")
+        str, option("Says where the code server listens", "--workspace", "-w")
     ] = "deploy/workspace.yaml",
 ) -> None:
     """Serve the page alone, where daemon and code server are services of their own."""
@@ -185,7 +183,7 @@ def send_test(
 @import_app.command("wandb")
 def import_from_wandb(
     project: Annotated[str, typer.Argument(help="ENTITY/PROJECT", metavar="ENTITY/PROJECT")],
-    tag: Annotated[str | None, typer.Option(help="Only runs with this tag: gr00t-overfit")] = None,
+    tag: Annotated[str | None, option("Only runs with this tag: gr00t-overfit")] = None,
 ) -> None:
     """Read the runs of a W&B project into the store; a former import of it is replaced.
 

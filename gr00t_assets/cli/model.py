@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from gr00t_assets.cli.arguments import Json, experiment_argument, flag
+from gr00t_assets.cli.arguments import Json, experiment_argument, option
 from gr00t_assets.cli.output import console, echo, print_json, tell_dagster
 from gr00t_assets.core.errors import ServingError
 from gr00t_assets.core.project import Store
@@ -33,13 +33,10 @@ def model_promote(
         str, experiment_argument("An experiment of any sweep; @STEP, @last or @best behind it")
     ],
     because: Annotated[
-        str | None,
-        typer.Option(help="Why it is promoted although nothing shows that it beats doing nothing"),
+        str | None, option("Why it is promoted although nothing shows that it beats doing nothing")
     ] = None,
-    push: Annotated[
-        str | None, typer.Option(help="Also push it to this Hub repository: owner/name")
-    ] = None,
-    private: Annotated[bool, flag("--private", "Nobody else is to see the repository")] = False,
+    push: Annotated[str | None, option("Also push it to this Hub repository: owner/name")] = None,
+    private: Annotated[bool, option("Nobody else is to see the repository", "--private")] = False,
 ) -> None:
     """Give a model that beats the baselines a card and a place; refuse any other, with reasons."""
     store = Store.from_environment()
@@ -100,17 +97,15 @@ def serve(
     model: Annotated[
         str, experiment_argument("EXPERIMENT, EXPERIMENT@STEP, @best, a folder, trial:PLAN:LETTER")
     ],
-    host: Annotated[str, typer.Option(help="Another than loopback needs a token")] = LOOPBACK,
-    port: Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="0: any")] = PORT,
-    token_env: Annotated[str | None, typer.Option(help="Variable with the clients' token")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; else a GPU if any")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Of a mixture: whose robot is driven")] = None,
-    denoising_steps: Annotated[int | None, typer.Option(min=1, help="Else the model's")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the noise of every answer")] = 0,
-    time_limit: Annotated[float, typer.Option(min=0.1, help="Seconds an answer may take")] = 10.0,
-    measure: Annotated[
-        int | None, typer.Option(min=1, help="Time so many requests, and end")
-    ] = None,
+    host: Annotated[str, option("Another than loopback needs a token")] = LOOPBACK,
+    port: Annotated[int, option("0: any", "--port", "-p", min=0, max=65535)] = PORT,
+    token_env: Annotated[str | None, option("Variable with the clients' token")] = None,
+    device: Annotated[str | None, option("cpu or cuda; else a GPU if any")] = None,
+    dataset: Annotated[str | None, option("Of a mixture: whose robot is driven")] = None,
+    denoising_steps: Annotated[int | None, option("Else the model's", min=1)] = None,
+    seed: Annotated[int, option("Of the noise of every answer", min=0)] = 0,
+    time_limit: Annotated[float, option("Seconds an answer may take", min=0.1)] = 10.0,
+    measure: Annotated[int | None, option("Time so many requests, and end", min=1)] = None,
 ) -> None:
     """Answer observations as Isaac-GR00T's server does; see docs/robot.md."""
     token = _token(token_env)

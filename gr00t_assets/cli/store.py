@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column, Table
 
-from gr00t_assets.cli.arguments import Json, flag
+from gr00t_assets.cli.arguments import Json, option
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.files import free_bytes
@@ -35,21 +35,21 @@ def store_status(as_json: Json = False) -> None:
 
 @store_app.command("prune")
 def store_prune(
-    dry_run: Annotated[bool, flag("--dry-run", "Print what would go; stop")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")] = False,
+    dry_run: Annotated[bool, option("Print what would go; stop", "--dry-run")] = False,
+    yes: Annotated[bool, option("Do not ask", "--yes", "-y")] = False,
     keep_stale: Annotated[
-        bool, flag("--keep-stale", "Leave the checkpoints of stale runs")
+        bool, option("Leave the checkpoints of stale runs", "--keep-stale")
     ] = False,
-    models: Annotated[bool, flag("--models", "The models of stale runs as well")] = False,
+    models: Annotated[bool, option("The models of stale runs as well", "--models")] = False,
     others: Annotated[
         bool,
-        typer.Option(
+        option(
+            "Also what no sweep file here has, other clones asked for, other machines left",
             "--all",
             "--unlisted",
-            help="Also what no sweep file here has, other clones asked for, other machines left",
         ),
     ] = False,
-    as_json: Annotated[bool, flag("--json", "With --dry-run: as JSON")] = False,
+    as_json: Annotated[bool, option("With --dry-run: as JSON", "--json")] = False,
 ) -> None:
     """Delete old frame caches, stale checkpoints, needless optimizer state and half-made files.
 
@@ -80,7 +80,7 @@ def store_prune(
 @store_app.command("verify")
 def store_verify(
     repair: Annotated[
-        bool, flag("--repair", "Move aside what is damaged and can be made anew")
+        bool, option("Move aside what is damaged and can be made anew", "--repair")
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import Json, sweeps
+from gr00t_assets.cli.arguments import Json, option, sweeps
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.comparison.wording import shown
 from gr00t_assets.core.project import Store
@@ -31,7 +31,7 @@ def sweep_plan(
     ],
     names: Annotated[
         Literal["datasets", "experiments", "trainers"] | None,
-        typer.Option("--list", help="Only these names, one a line, for scripts"),
+        option("Only these names, one a line, for scripts", "--list"),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import flag, sweeps
+from gr00t_assets.cli.arguments import option, sweeps
 from gr00t_assets.cli.output import console, echo, print_json
 from gr00t_assets.cli.status import NO_DAEMON, progress_line, states_table
 from gr00t_assets.core.errors import EngineError, PageError
@@ -36,14 +36,12 @@ terminal."""
 
 def sweep_run(
     name: Annotated[str, typer.Argument(help="The sweep's name: demo", autocompletion=sweeps)],
-    engine: Annotated[
-        str | None, typer.Option(help="Train on this engine of data/engines.yaml")
-    ] = None,
-    wait: Annotated[bool, flag("--wait", "Watch until all have ended")] = False,
+    engine: Annotated[str | None, option("Train on this engine of data/engines.yaml")] = None,
+    wait: Annotated[bool, option("Watch until all have ended", "--wait")] = False,
     array: Annotated[
-        bool, flag("--array", "Submit the jobs of a Slurm engine as one array")
+        bool, option("Submit the jobs of a Slurm engine as one array", "--array")
     ] = False,
-    as_json: Annotated[bool, flag("--json", "What became of each at the end, as JSON")] = False,
+    as_json: Annotated[bool, option("What became of each at the end, as JSON", "--json")] = False,
 ) -> None:
     """Ask for what is missing of a sweep, through the queue; 1 where something is not to be had.
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import Json, experiment_argument, flag
+from gr00t_assets.cli.arguments import Json, experiment_argument, option
 from gr00t_assets.cli.dataset_catalog import next_command
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.core.files import folders
@@ -24,7 +24,7 @@ from gr00t_assets.runs.model_reference import find_model
 trials_app = typer.Typer(help="Blind trials on a real robot.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Of the trials, as 'trials new' printed it")]
-Sheet = Annotated[Path | None, typer.Option("--outcomes", help="A copy of the sheet elsewhere")]
+Sheet = Annotated[Path | None, option("A copy of the sheet elsewhere", "--outcomes")]
 
 
 @trials_app.command("new")
@@ -34,11 +34,11 @@ def trials_new(
         experiment_argument("EXPERIMENT, EXPERIMENT@STEP, a promoted model, or a folder of one"),
     ],
     conditions: Annotated[
-        str, typer.Option(help="Initial conditions: how many, or a text file with one a line")
+        str, option("Initial conditions: how many, or a text file with one a line")
     ],
-    repeats: Annotated[int, typer.Option(min=1, help="Trials of each policy from each")] = 1,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of letters and order; drawn")] = None,
-    name: Annotated[str | None, typer.Option(help="Of the trials; trials-1 and so on")] = None,
+    repeats: Annotated[int, option("Trials of each policy from each", min=1)] = 1,
+    seed: Annotated[int | None, option("Of letters and order; drawn", min=0)] = None,
+    name: Annotated[str | None, option("Of the trials; trials-1 and so on")] = None,
 ) -> None:
     """Lay out which policy is tried when; write the key of the letters and a sheet to fill in."""
     store = Store.from_environment()
@@ -76,7 +76,7 @@ def trials_form(name: Name) -> None:
 def trials_show(
     name: Name,
     sheet: Sheet = None,
-    unblind: Annotated[bool, flag("--unblind", "Also which policy a letter stands for")] = False,
+    unblind: Annotated[bool, option("Also which policy a letter stands for", "--unblind")] = False,
     as_json: Json = False,
 ) -> None:
     """Print success by policy with intervals, which is better, and whether to go on."""

@@ -61,7 +61,9 @@ def compare(
     imported: Annotated[
         bool, option("Also the runs of data/journal/runs.csv and of W&B", "--imported")
     ] = False,
-    band: Annotated[float, option("Losses so many percent apart are equally good", min=0)] = _BAND,
+    band: Annotated[
+        float, option("Losses so many percent apart are equally good", min=0.0)
+    ] = _BAND,
     export: Annotated[
         Path | None, option("Write the table of runs: FILE.parquet or FILE.csv")
     ] = None,

@@ -58,14 +58,17 @@ def answer_limits(answers: Sequence[Answer]) -> list[str]:
 
 
 class IntervalAxis(NamedTuple):
-    """A logarithmic axis for intervals in a table's cells, between two ends."""
+    """A logarithmic, or even, axis for intervals in a table's cells, between two ends."""
 
     low: float
     high: float
+    is_logarithmic: bool = True
 
     def percent(self, value: float) -> float:
         """Where a value is on the axis, from 0 to 100; what lies beyond an end is at it."""
         value = min(max(value, self.low), self.high)
+        if not self.is_logarithmic:
+            return round(100 * (value - self.low) / (self.high - self.low), 1)
         return round(100 * math.log(value / self.low) / math.log(self.high / self.low), 1)
 
 

@@ -49,15 +49,7 @@ _VERDICTS: tuple[Verdict, ...] = ("controlled", "confounded", "inconclusive")
 UNRANKED = 200  # Runs without a rank that are listed one by one at most
 
 
-class PercentAxis:
-    """An axis for shares in a table's cells, from 0 to 100."""
-
-    def percent(self, value: float) -> float:
-        """Where a percentage is on it: itself."""
-        return round(value, 1)
-
-
-PERCENT_AXIS = PercentAxis()
+PERCENT_AXIS = IntervalAxis(0.0, 100.0, is_logarithmic=False)  # For shares in a table's cells
 
 
 class Video(NamedTuple):

@@ -3,6 +3,7 @@
 The shell starts the whole program for each TAB, so nothing is read here but the checked-in files.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +19,11 @@ def option(text: str, *names: str, **limits: Any) -> Any:
     return typer.Option(*names, help=text, **limits)
 
 
+def argument(text: str, complete: Callable[[], list[str]] | None = None) -> Any:
+    """An argument with its help, and the names that the shell completes it to."""
+    return typer.Argument(help=text, autocompletion=complete)
+
+
 Json = Annotated[bool, option("The same as JSON", "--json")]
 
 
@@ -26,9 +32,9 @@ def sweeps() -> list[str]:
     return [file.stem for file in data_files("sweeps/*.yaml")]
 
 
-def experiment_argument(text: str) -> Any:
-    """An argument with a text of help, completed to the experiments of sweep files."""
-    return typer.Argument(help=text, autocompletion=lambda: list(read_project().experiments))
+def experiments() -> list[str]:
+    """Every experiment of a sweep file that can be read."""
+    return list(read_project().experiments)
 
 
 def datasets() -> list[str]:

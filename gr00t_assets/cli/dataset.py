@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import Json, datasets, environments, option
+from gr00t_assets.cli.arguments import Json, argument, datasets, environments, option
 from gr00t_assets.cli.dataset_catalog import dataset_add, dataset_list, dataset_show
 from gr00t_assets.cli.output import (
     console,
@@ -37,10 +37,7 @@ from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.data_config import data_configs
 from gr00t_assets.modality.python_config import read_python, yaml_text
 
-DatasetPath = Annotated[
-    str,
-    typer.Argument(help="A dataset's folder, or its name in the store", autocompletion=datasets),
-]
+DatasetPath = Annotated[str, argument("A dataset's folder, or its name in the store", datasets)]
 
 dataset_app = typer.Typer(help="Datasets, and whether they can be trusted.", no_args_is_help=True)
 
@@ -142,9 +139,7 @@ def _print_quality(quality: Quality) -> None:
 
 
 def dataset_config(
-    file: Annotated[
-        Path, typer.Argument(help="A file of launch_finetune.py's --modality-config-path")
-    ],
+    file: Annotated[Path, argument("A file of launch_finetune.py's --modality-config-path")],
     name: Annotated[str | None, option("By default the file's")] = None,
 ) -> None:
     """Read NVIDIA's modality config of N1.7 into data/data_configs; the file is not run."""
@@ -164,10 +159,7 @@ def dataset_config(
 
 def dataset_record(
     environment: Annotated[
-        str,
-        typer.Argument(
-            help="Built in, or of data/environments.yaml: so101-pick", autocompletion=environments
-        ),
+        str, argument("Built in, or of data/environments.yaml: so101-pick", environments)
     ],
     out: Annotated[Path, option("Folder to make")],
     expert: Annotated[bool, option("The environment's own expert is recorded", "--expert")] = False,

@@ -12,7 +12,7 @@ import typer
 from rich.table import Column
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import Json, datasets, option
+from gr00t_assets.cli.arguments import Json, argument, datasets, option
 from gr00t_assets.cli.output import (
     console,
     echo,
@@ -53,8 +53,7 @@ def dataset_list(as_json: Json = False) -> None:
 
 
 def dataset_show(
-    name: Annotated[str, typer.Argument(help="A dataset of the catalog", autocompletion=datasets)],
-    as_json: Json = False,
+    name: Annotated[str, argument("A dataset of the catalog", datasets)], as_json: Json = False
 ) -> None:
     """Print what is known of a dataset, and the next command."""
     state = _state(find_entry(name, read_project().datasets), Store.from_environment())
@@ -132,8 +131,7 @@ def _state(entry: CatalogEntry, store: Store) -> dict[str, Any]:
 
 def dataset_add(
     source: Annotated[
-        str,
-        typer.Argument(help="A folder, a Hub id owner/name, an address of git, or a catalog name"),
+        str, argument("A folder, a Hub id owner/name, an address of git, or a catalog name")
     ],
     name: Annotated[str | None, option("By default the folder's")] = None,
     data_config: Annotated[

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from gr00t_assets.cli.arguments import Json, environments, experiment_argument, option
+from gr00t_assets.cli.arguments import Json, argument, environments, experiments, option
 from gr00t_assets.cli.output import console, echo, plain_table, print_json, tell_dagster
 from gr00t_assets.core.checksums import read_sealed
 from gr00t_assets.core.errors import EvaluationError
@@ -32,7 +32,8 @@ environment_app = typer.Typer(
 
 def evaluate(
     target: Annotated[
-        str, experiment_argument("An experiment or a run directory; @STEP, @last, @best behind it")
+        str,
+        argument("An experiment or a run directory; @STEP, @last, @best behind it", experiments),
     ],
     checkpoints: Annotated[
         str | None, option("Also of checkpoints: all, last, or 'every N' steps")
@@ -136,7 +137,7 @@ def _print_lines(*lines: str | Table) -> None:
 
 def rollout(
     target: Annotated[
-        str, experiment_argument("EXPERIMENT, EXPERIMENT@STEP, EXPERIMENT@best, a run directory")
+        str, argument("EXPERIMENT, EXPERIMENT@STEP, EXPERIMENT@best, a run directory", experiments)
     ],
     environment: Annotated[
         str | None, option("Else that of the dataset", autocompletion=environments)
@@ -218,9 +219,7 @@ def environment_list(as_json: Json = False) -> None:
 
 @environment_app.command("check")
 def environment_check(
-    name: Annotated[
-        str | None, typer.Argument(help="Else the file alone is read", autocompletion=environments)
-    ] = None,
+    name: Annotated[str | None, argument("Else the file alone is read", environments)] = None,
     episodes: Annotated[int, option("Of its expert, or of random actions", min=1)] = 3,
 ) -> None:
     """Read data/environments.yaml strictly; open an environment, and let it run for a while."""

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import Json, experiment_argument, option
+from gr00t_assets.cli.arguments import Json, argument, experiments, option
 from gr00t_assets.cli.output import (
     SEVERITY_STYLES,
     TextConsole,
@@ -34,6 +34,8 @@ from gr00t_assets.trainers.isaac_gr00t.shell_command import command_of_experimen
 
 isaac_app = typer.Typer(help="The trainer isaac-gr00t and its environment.", no_args_is_help=True)
 
+Generation = Literal["n1.5", "n1.7"]
+
 _SETUP_BYTES = 12_000_000_000
 """8.4 GB of packages were measured without flash-attn, which adds under 1 GB, and pip keeps what it
 downloads until a step is done."""
@@ -43,10 +45,8 @@ _SHOWN_LOG_BYTES = 4096
 
 @isaac_app.command("setup")
 def isaac_setup(
-    directory: Annotated[Path, typer.Argument(help="Where checkout and Python environment go")],
-    generation: Annotated[
-        Literal["n1.5", "n1.7"], option("Of GR00T, that is to be trained")
-    ] = "n1.5",
+    directory: Annotated[Path, argument("Where checkout and Python environment go")],
+    generation: Annotated[Generation, option("Of GR00T, that is to be trained")] = "n1.5",
     commit: Annotated[str | None, option("Commit of its line; a tried one if left out")] = None,
     repository: Annotated[str, option("URL or folder to clone; NVIDIA's if left out")] = REPOSITORY,
     python: Annotated[Path | None, option("A Python 3.10; looked for if left out")] = None,
@@ -85,12 +85,9 @@ def isaac_setup(
 @isaac_app.command("doctor")
 def isaac_doctor(
     directory: Annotated[
-        Path | None,
-        typer.Argument(help="What setup made; what GR00T_ASSETS_ISAAC names if left out"),
+        Path | None, argument("What setup made; what GR00T_ASSETS_ISAAC names if left out")
     ] = None,
-    generation: Annotated[
-        Literal["n1.5", "n1.7"], option("Of GR00T, where no folder is given")
-    ] = "n1.5",
+    generation: Annotated[Generation, option("Of GR00T, where no folder is given")] = "n1.5",
     as_json: Json = False,
     gpu: Annotated[
         bool | None, option("Ask for a GPU; unless GR00T_ASSETS_GPUS is empty", "--gpu/--no-gpu")
@@ -112,7 +109,7 @@ def isaac_doctor(
 
 @isaac_app.command("command")
 def isaac_command(
-    experiment: Annotated[str, experiment_argument("An experiment of the trainer isaac-gr00t")],
+    experiment: Annotated[str, argument("An experiment of the trainer isaac-gr00t", experiments)],
     script: Annotated[
         str | None, option("NVIDIA's script; that of the checkout if left out")
     ] = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gr00t_assets import __version__
-from gr00t_assets.cli.arguments import Json, experiment_argument, option
+from gr00t_assets.cli.arguments import Json, argument, experiments, option
 from gr00t_assets.cli.compare import compare, journal
 from gr00t_assets.cli.dataset import dataset_app
 from gr00t_assets.cli.evaluate import environment_app, evaluate, rollout
@@ -120,7 +120,7 @@ for command in (check, compare, evaluate, journal, reload, rollout, serve, statu
 
 @app.command()
 def train(
-    target: Annotated[str, experiment_argument("An experiment, a run directory or a spec.json")],
+    target: Annotated[str, argument("An experiment, a run directory or a spec.json", experiments)],
 ) -> None:
     """Train by hand in slots of this machine; goes on where an earlier attempt stopped."""
     raise typer.Exit(train_by_hand(asked_spec(target)))
@@ -157,7 +157,7 @@ def notify() -> None:
 
 @notify_app.command("test")
 def send_test(
-    channel: Annotated[str | None, typer.Argument(help="One of the file; all by default")] = None,
+    channel: Annotated[str | None, argument("One of the file; all by default")] = None,
 ) -> None:
     """Send a test message and say what came of it; exit code 1 where one was not taken."""
     settings = load_notifications()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from gr00t_assets.cli.arguments import Json, experiment_argument, option
+from gr00t_assets.cli.arguments import Json, argument, experiments, option
 from gr00t_assets.cli.output import console, echo, print_json, tell_dagster
 from gr00t_assets.core.errors import ServingError
 from gr00t_assets.core.project import Store
@@ -30,7 +30,7 @@ model_app = typer.Typer(help="Models that are good enough to be used.", no_args_
 @model_app.command("promote")
 def model_promote(
     experiment: Annotated[
-        str, experiment_argument("An experiment of any sweep; @STEP, @last or @best behind it")
+        str, argument("An experiment of any sweep; @STEP, @last or @best behind it", experiments)
     ],
     because: Annotated[
         str | None, option("Why it is promoted although nothing shows that it beats doing nothing")
@@ -95,7 +95,8 @@ _WARM_UP = 10  # Requests that are not measured: the first ones allocate and com
 
 def serve(
     model: Annotated[
-        str, experiment_argument("EXPERIMENT, EXPERIMENT@STEP, @best, a folder, trial:PLAN:LETTER")
+        str,
+        argument("EXPERIMENT, EXPERIMENT@STEP, @best, a folder, trial:PLAN:LETTER", experiments),
     ],
     host: Annotated[str, option("Another than loopback needs a token")] = LOOPBACK,
     port: Annotated[int, option("0: any", "--port", "-p", min=0, max=65535)] = PORT,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Column
 
-from gr00t_assets.cli.arguments import Json, datasets, option, sweeps
+from gr00t_assets.cli.arguments import Json, argument, datasets, option, sweeps
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.cli.sweep_plan import sweep_plan
 from gr00t_assets.cli.sweep_run import sweep_run
@@ -63,7 +63,7 @@ sweep_app.command("plan")(sweep_plan)
 
 @sweep_app.command("new")
 def sweep_new(
-    name: Annotated[str, typer.Argument(help="The sweep's name, which its experiments begin with")],
+    name: Annotated[str, argument("The sweep's name, which its experiments begin with")],
     dataset: Annotated[
         str | None,
         option("A dataset of data/datasets.yaml; the first if left out", autocompletion=datasets),
@@ -120,9 +120,7 @@ def sweep_propose(
 
 @sweep_app.command("suggest")
 def sweep_suggest(
-    sweep: Annotated[
-        str, typer.Argument(help="A sweep whose file has a 'random' section", autocompletion=sweeps)
-    ],
+    sweep: Annotated[str, argument("A sweep whose file has a 'random' section", sweeps)],
     count: Annotated[int, option("Experiments wanted", min=1)] = 4,
     seed: Annotated[int, option("Another seed suggests others", min=0)] = 0,
     objective: Annotated[

@@ -4,12 +4,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import Json, option, sweeps
+from gr00t_assets.cli.arguments import Json, argument, option, sweeps
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.comparison.wording import shown
 from gr00t_assets.core.project import Store
@@ -23,12 +22,7 @@ MOST_COLUMNS = 5
 
 
 def sweep_plan(
-    sweep: Annotated[
-        str,
-        typer.Argument(
-            help="A sweep's name or file: demo, data/sweeps/x.yaml", autocompletion=sweeps
-        ),
-    ],
+    sweep: Annotated[str, argument("A sweep's name or file: demo, data/sweeps/x.yaml", sweeps)],
     names: Annotated[
         Literal["datasets", "experiments", "trainers"] | None,
         option("Only these names, one a line, for scripts", "--list"),
@@ -89,9 +83,7 @@ def plan_json(plan: SweepPlan) -> dict[str, Any]:
     sweep = plan.sweep
     return {
         "sweep": sweep.name,
-        "description": sweep.description,
-        "schedule": sweep.schedule,
-        "time_zone": sweep.time_zone,
+        **{name: getattr(sweep, name) for name in ("description", "schedule", "time_zone")},
         "max_retries": sweep.max_retries,
         "gpu_hours_left": plan.gpu_hours_left,
         "cpu_hours_left": plan.cpu_hours_left,

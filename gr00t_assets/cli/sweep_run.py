@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import option, sweeps
+from gr00t_assets.cli.arguments import argument, option, sweeps
 from gr00t_assets.cli.output import console, echo, print_json
 from gr00t_assets.cli.status import NO_DAEMON, progress_line, states_table
 from gr00t_assets.core.errors import EngineError, PageError
@@ -35,7 +35,7 @@ terminal."""
 
 
 def sweep_run(
-    name: Annotated[str, typer.Argument(help="The sweep's name: demo", autocompletion=sweeps)],
+    name: Annotated[str, argument("The sweep's name: demo", sweeps)],
     engine: Annotated[str | None, option("Train on this engine of data/engines.yaml")] = None,
     wait: Annotated[bool, option("Watch until all have ended", "--wait")] = False,
     array: Annotated[

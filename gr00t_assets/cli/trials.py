@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import Json, experiment_argument, option
+from gr00t_assets.cli.arguments import Json, argument, experiments, option
 from gr00t_assets.cli.dataset_catalog import next_command
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.core.files import folders
@@ -23,7 +23,7 @@ from gr00t_assets.runs.model_reference import find_model
 
 trials_app = typer.Typer(help="Blind trials on a real robot.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="Of the trials, as 'trials new' printed it")]
+Name = Annotated[str, argument("Of the trials, as 'trials new' printed it")]
 Sheet = Annotated[Path | None, option("A copy of the sheet elsewhere", "--outcomes")]
 
 
@@ -31,7 +31,7 @@ Sheet = Annotated[Path | None, option("A copy of the sheet elsewhere", "--outcom
 def trials_new(
     policies: Annotated[
         list[str],
-        experiment_argument("EXPERIMENT, EXPERIMENT@STEP, a promoted model, or a folder of one"),
+        argument("EXPERIMENT, EXPERIMENT@STEP, a promoted model, or a folder of one", experiments),
     ],
     conditions: Annotated[
         str, option("Initial conditions: how many, or a text file with one a line")
@@ -119,9 +119,7 @@ def trials_show(
 @trials_app.command("import")
 def trials_import(
     name: Name,
-    dataset: Annotated[
-        str, typer.Argument(help="That they were recorded into, once added by 'dataset add'")
-    ],
+    dataset: Annotated[str, argument("That they were recorded into, once added by 'dataset add'")],
     sheet: Sheet = None,
 ) -> None:
     """Bring the recorded trials into the store as a dataset version that knows what drove it."""

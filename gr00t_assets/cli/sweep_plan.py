@@ -1,7 +1,7 @@
 """``gr00t-assets sweep plan``: what a sweep would run, and what it costs."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 from rich.console import Console
@@ -194,7 +194,7 @@ def _needs(item: Experiment) -> dict[str, str]:
     return {"priority": str(item.priority or ""), **counts, "VRAM": memory}
 
 
-def _usual(values: list[object]) -> object:
+def _usual(values: Sequence[object]) -> object:
     """The commonest value, the first of several."""
     counts = Counter(map(repr, values))
     return max(values, key=lambda value: counts[repr(value)])

@@ -202,7 +202,7 @@ def trials_report(
 
 
 def _pair(first: Sequence[TrialOutcome], second: Sequence[TrialOutcome]) -> dict[str, Any]:
-    """Fields of the comparison of two policies; blocks that both were tried in once where paired."""
+    """Fields of the comparison of two policies; blocks that both were tried in, if paired."""
     here, there = _by_block(first), _by_block(second)
     shared = [block for block in here if block in there]
     if len(shared) >= _PAIRED * max(len(first), len(second)):

@@ -33,10 +33,7 @@ class Windows:
 
 
 def joined_windows(parts: Sequence[Windows]) -> Windows:
-    """Windows of several datasets as one; numbers of episodes are those of each dataset.
-
-    Their places stay apart, and the stride is the longest.
-    """
+    """Windows of several datasets as one: their places stay apart, the stride is the longest."""
     before = np.cumsum([0, *(part.places.max() + 1 for part in parts)])
     columns = (
         (part.episodes, part.rows, part.inside, part.places + first)
@@ -110,10 +107,7 @@ class EpisodeMeans:
         self._belongs = (windows.places[:, None] == places).astype(np.float64)
 
     def by_episode(self, values: Sequence[np.ndarray]) -> np.ndarray:
-        """Each episode's mean of each of k arrays ``(n, horizon)``: ``(k, episodes)``.
-
-        Only steps inside the episode count; NaN where an episode has none.
-        """
+        """Each episode's mean over its steps of k arrays ``(n, horizon)``: ``(k, episodes)``."""
         sums = np.stack([(array * self._inside).sum(axis=1) for array in values])
         return self._shares(sums, self._inside.sum(axis=1))
 

@@ -105,10 +105,7 @@ def gate(evidence: Evidence, environments: Sequence[str], name: str) -> Gate:
 
 
 def reason_given(because: str | None) -> str | None:
-    """What somebody wrote for ``--because``, in one line without control characters.
-
-    ``PromotionError`` where it says nothing, or is longer than a reason.
-    """
+    """What ``--because`` says, in one line; ``PromotionError`` where it is nothing, or too long."""
     if because is None:
         return None
     shown = (letter if letter.isprintable() else " " * letter.isspace() for letter in because)

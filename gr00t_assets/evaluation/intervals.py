@@ -107,7 +107,7 @@ class EpisodeMeans:
         self._belongs = (windows.places[:, None] == places).astype(np.float64)
 
     def by_episode(self, values: Sequence[np.ndarray]) -> np.ndarray:
-        """Each episode's mean, NaN without steps, of k arrays ``(n, horizon)``: ``(k, episodes)``."""
+        """Each episode's mean (NaN without steps) of arrays ``(n, horizon)``: ``(k, episodes)``."""
         sums = np.stack([(array * self._inside).sum(axis=1) for array in values])
         return self._shares(sums, self._inside.sum(axis=1))
 

@@ -1,10 +1,10 @@
 """What commands take: ``--json``, and names that a shell completes, but for what has a fault.
 
-A command names one of these in ``autocompletion`` of its argument. The shell starts the whole
-program for each TAB, so nothing is read here but the checked-in files.
+The shell starts the whole program for each TAB, so nothing is read here but the checked-in files.
 """
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +13,18 @@ from gr00t_assets.datasets.catalog import project_catalog
 from gr00t_assets.environments.environment_file import load_environments
 from gr00t_assets.experiments.project_files import read_project
 
-Json = Annotated[bool, typer.Option("--json", help="The same as JSON")]
+
+def option(text: str, *names: str, **limits: Any) -> Any:
+    """An option with its help, its names where they are not the parameter's, and its limits."""
+    return typer.Option(*names, help=text, **limits)
+
+
+def argument(text: str, complete: Callable[[], list[str]] | None = None) -> Any:
+    """An argument with its help, and the names that the shell completes it to."""
+    return typer.Argument(help=text, autocompletion=complete)
+
+
+Json = Annotated[bool, option("The same as JSON", "--json")]
 
 
 def sweeps() -> list[str]:

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import sweeps
+from gr00t_assets.cli.arguments import Json, option, sweeps
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
+from gr00t_assets.comparison import wording
 from gr00t_assets.comparison.all_runs import chosen_runs
 from gr00t_assets.comparison.answers.answers import Answer, answer
 from gr00t_assets.comparison.columns import row_remark
@@ -20,27 +20,14 @@ from gr00t_assets.comparison.comparison import compare as compare_runs
 from gr00t_assets.comparison.differences import baseline_named, difference
 from gr00t_assets.comparison.statistics.ranking import BAND, ComparabilityClass, RankedRun
 from gr00t_assets.comparison.tables.runs_table import export_table
-from gr00t_assets.comparison.wording import (
-    first_label,
-    label,
-    loss_and_interval,
-    names_in_words,
-    not_ranked_reason,
-    value_words,
-)
 from gr00t_assets.core.errors import StoreError, is_read_only
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.sweeps import find_sweep
+from gr00t_assets.reporting import markdown
 from gr00t_assets.reporting.effect_table import BADGES, answered
 from gr00t_assets.reporting.html import STORE
-from gr00t_assets.reporting.markdown import (
-    narrow_table,
-    proposal_cost,
-    proposal_question,
-    proposal_runs,
-)
 from gr00t_assets.reporting.ranking_table import RankingTable, evaluation_sentence, record_note
 from gr00t_assets.reporting.report import make_report
 from gr00t_assets.reporting.research_journal import write_journal
@@ -54,33 +41,33 @@ _VERDICT_STYLES = {
     "not_comparable": "dim",
 }
 
-NAME_WIDTH = 16
-"""Characters of an experiment's name on one line, where there is little room."""
+_BAND = 100 * BAND  # Percent
+NAME_WIDTH = 16  # Characters of an experiment's name on one line, where there is little room
 
 
 def compare(
     sweep: Annotated[
-        list[str] | None, typer.Option(help="A sweep; else all with runs", autocompletion=sweeps)
+        list[str] | None, option("A sweep; else all with runs", autocompletion=sweeps)
     ] = None,
     runs: Annotated[
-        Path | None, typer.Option(help="A CSV file of runs: data/examples/journal/runs.csv")
+        Path | None, option("A CSV file of runs: data/examples/journal/runs.csv")
     ] = None,
     question: Annotated[
-        str | None, typer.Option(help="Only the answer on one factor: batch_size, steps, warm-up")
+        str | None, option("Only the answer on one factor: batch_size, steps, warm-up")
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(help="A run, or 'defaults': count what each run has otherwise")
+        str | None, option("A run, or 'defaults': count what each run has otherwise")
     ] = None,
     imported: Annotated[
-        bool, typer.Option("--imported", help="Also the runs of data/journal/runs.csv and of W&B")
+        bool, option("Also the runs of data/journal/runs.csv and of W&B", "--imported")
     ] = False,
     band: Annotated[
-        float, typer.Option(help="Losses so many percent apart are equally good", min=0.0)
-    ] = 100 * BAND,
+        float, option("Losses so many percent apart are equally good", min=0.0)
+    ] = _BAND,
     export: Annotated[
-        Path | None, typer.Option(help="Write the table of runs: FILE.parquet or FILE.csv")
+        Path | None, option("Write the table of runs: FILE.parquet or FILE.csv")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object")] = False,
+    as_json: Json = False,
 ) -> None:
     """Print the ranked runs of each class and what they answer; write the report of the sweeps."""
     report_only = runs is None and question is None and baseline is None
@@ -120,9 +107,7 @@ def compare(
 
 
 def journal(
-    print_it: Annotated[
-        bool, typer.Option("--print", help="Print the journal, not where it is")
-    ] = False,
+    print_it: Annotated[bool, option("Print the journal, not where it is", "--print")] = False,
 ) -> None:
     """Write the research journal from the runs, and from the notes in data/journal/notes.
 
@@ -173,7 +158,7 @@ def _report(sweep_names: Sequence[str], imported: bool, band: float, as_json: bo
     for summary in summaries:
         out.print(Text(f"Sweep {summary.sweep.name}: {status_counts(summary.counts.elements())}"))
         if missing := [run.name for run in summary.runs if run.status == "missing"]:
-            out.print(_indented(f"not run yet: {names_in_words(missing)}"))
+            out.print(_indented(f"not run yet: {wording.names_in_words(missing)}"))
         if summary.next_step:
             out.print(_indented(summary.next_step))
         for caution in summary.cautions:
@@ -194,7 +179,7 @@ def print_comparison(comparison: Comparison, out: Console) -> None:
     """Print the verdict, rankings by class, runs without a place, answers and proposals."""
     out.print(Text(comparison.verdict, style="bold"))
     for item in comparison.ranked_classes:
-        words = {name: value_words(value) for name, value in item.comparability.items()}
+        words = {name: wording.value_words(value) for name, value in item.comparability.items()}
         del words["frames"]
         title = Text(f"Class {item.id}: {', '.join(words.values())}", style="bold")
         if item.frames != "verified":
@@ -208,8 +193,8 @@ def print_comparison(comparison: Comparison, out: Console) -> None:
         out.print()
         out.print(Text("Not ranked", style="bold"))
         for run in comparison.not_ranked:
-            reason = row_remark(RankedRun(run)) if run.stored else not_ranked_reason(run)
-            out.print(_indented(f"{label(run)}: {reason}"))
+            reason = row_remark(RankedRun(run)) if run.stored else wording.not_ranked_reason(run)
+            out.print(_indented(f"{wording.label(run)}: {reason}"))
     for item in comparison.answers:
         if answered(item):
             out.print()
@@ -218,8 +203,9 @@ def print_comparison(comparison: Comparison, out: Console) -> None:
         out.print()
         out.print(Text("What to run next", style="bold"))
     for item in comparison.proposals:
-        question = f"{proposal_question(item)} {proposal_cost(item, chance=True)}".strip()
-        out.print(_indented(f"{question}: {'; '.join(proposal_runs(item)) or item.reason}"))
+        question, cost = markdown.proposal_question(item), markdown.proposal_cost(item, chance=True)
+        text = "; ".join(markdown.proposal_runs(item)) or item.reason
+        out.print(_indented(f"{question} {cost}".strip() + f": {text}"))
 
 
 def print_answer(item: Answer, out: Console, limits: bool = False) -> None:
@@ -234,7 +220,7 @@ def print_answer(item: Answer, out: Console, limits: bool = False) -> None:
 
 def print_ranking(comparison: Comparison, item: ComparabilityClass, out: Console) -> None:
     """Print configurations with as many columns as fit, and each remark below them once."""
-    shown = narrow_table(comparison, item)
+    shown = markdown.narrow_table(comparison, item)
     out.print(_table(shown, out.width))
     remarks: dict[str, list[str]] = {}
     note = "; ≈ cannot be told from rank 1" * any(tied for _, tied in shown.ranks)
@@ -242,7 +228,7 @@ def print_ranking(comparison: Comparison, item: ComparabilityClass, out: Console
     for place in item.ranking:
         parts = (f"{place.survivors}." * bool(place.survivors), record_note(place.runs))
         if remark := " ".join(filter(None, parts)):
-            remarks.setdefault(remark, []).append(label(place.run))
+            remarks.setdefault(remark, []).append(wording.label(place.run))
     for remark, names in remarks.items():
         out.print(Text(f"  {', '.join(names)}: {remark}", style="dim"), soft_wrap=False)
 
@@ -252,9 +238,9 @@ def _table(shown: RankingTable, width: int) -> Table:
     headings = ["rank", "experiment", "loss", *(column.heading for column in shown.columns)]
     rows = []
     for (place, cells), (number, tied) in zip(shown.rows, shown.ranks, strict=True):
-        name = first_label(place.runs)
-        name += f" {place.run.name}" if place.run.name != label(place.run) else ""
-        loss, interval = loss_and_interval(place)
+        name = wording.first_label(place.runs)
+        name += f" {place.run.name}" if place.run.name != wording.label(place.run) else ""
+        loss, interval = wording.loss_and_interval(place)
         loss += f" ({interval})" if interval else ""
         rank = f"{number}{' ≈' if tied else ''}"
         rows.append([rank, name, loss, *(cell.text for cell in cells)])

@@ -1,4 +1,4 @@
-"""``gr00t-assets dataset``: whether datasets can be trusted, and demonstrations of an expert."""
+"""``gr00t-assets dataset``: whether datasets can be trusted, demonstrations, data configs."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import Json, datasets, environments
+from gr00t_assets.cli.arguments import Json, argument, datasets, environments, option
 from gr00t_assets.cli.dataset_catalog import dataset_add, dataset_list, dataset_show
-from gr00t_assets.cli.dataset_config import dataset_config
 from gr00t_assets.cli.output import (
     console,
     echo,
@@ -18,10 +17,11 @@ from gr00t_assets.cli.output import (
     print_findings,
     print_json,
 )
-from gr00t_assets.core.errors import DatasetError, system_errors_explained
-from gr00t_assets.core.files import published_directory
-from gr00t_assets.core.project import Store
+from gr00t_assets.core.errors import DataConfigError, DatasetError, system_errors_explained
+from gr00t_assets.core.files import published_directory, write_bytes
+from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.core.text import name_problem
+from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.adding.adding import stand_ins
 from gr00t_assets.datasets.checks.scan import DEFAULT_BACKEND
 from gr00t_assets.datasets.fit.dataset_check import check_dataset, check_stored_dataset
@@ -34,11 +34,10 @@ from gr00t_assets.datasets.quality.scores import proposed_curation
 from gr00t_assets.datasets.quality.table import COLUMNS, SCORE_COLUMNS, quality_table, score_table
 from gr00t_assets.datasets.sources.versions import DatasetRecord, load_record
 from gr00t_assets.modality.config import load_modality_config
+from gr00t_assets.modality.data_config import data_configs
+from gr00t_assets.modality.python_config import read_python, yaml_text
 
-DatasetPath = Annotated[
-    str,
-    typer.Argument(help="A dataset's folder, or its name in the store", autocompletion=datasets),
-]
+DatasetPath = Annotated[str, argument("A dataset's folder, or its name in the store", datasets)]
 
 dataset_app = typer.Typer(help="Datasets, and whether they can be trusted.", no_args_is_help=True)
 
@@ -47,21 +46,19 @@ dataset_app = typer.Typer(help="Datasets, and whether they can be trusted.", no_
 def dataset_check(
     path: DatasetPath,
     data_config: Annotated[
-        str | None, typer.Option(help="A data config that it is to fit: so100_dualcam")
+        str | None, option("A data config that it is to fit: so100_dualcam")
     ] = None,
-    embodiment_tag: Annotated[
-        str, typer.Option(help="One of GR00T's embodiment tags")
-    ] = "new_embodiment",
+    embodiment_tag: Annotated[str, option("One of GR00T's embodiment tags")] = "new_embodiment",
     video_backend: Annotated[
-        str, typer.Option(help="What will decode it: frame-cache, decord, torchcodec")
+        str, option("What will decode it: frame-cache, decord, torchcodec")
     ] = "frame-cache",
     with_quality: Annotated[
-        bool, typer.Option("--quality", help="Lag, jerk, repeats, and a score of each episode too")
+        bool, option("Lag, jerk, repeats, and a score of each episode too", "--quality")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON")] = False,
+    as_json: Json = False,
 ) -> None:
     """Print everything that is wrong with a dataset; exit code 1 where it cannot be trained on."""
-    directory, stored = dataset_folder(path), _stored_record(path)
+    directory, stored = _dataset(path)
     with episodes_progress(as_json) as show:
         if stored is not None and video_backend == DEFAULT_BACKEND:
             store = Store.from_environment()
@@ -73,10 +70,8 @@ def dataset_check(
     quality = _measured(directory, stored) if with_quality else None
     proposal = proposed_curation(findings, quality, stored.curated if stored else None)
     if as_json:
-        measured = {"quality": quality.model_dump(mode="json")} if quality else {}
-        print_json(
-            {"dataset": str(directory), **findings.to_json(), "curation": proposal, **measured}
-        )
+        content = {"dataset": str(directory), **findings.to_json(), "curation": proposal}
+        print_json(content | ({"quality": quality.model_dump(mode="json")} if quality else {}))
     else:
         if quality:
             _print_quality(quality)
@@ -90,16 +85,14 @@ def dataset_check(
 def dataset_frames(
     path: DatasetPath,
     video_backend: Annotated[
-        str, typer.Option(help="frame_cache, decord, torchcodec or torchvision_av")
+        str, option("frame_cache, decord, torchcodec or torchvision_av")
     ] = "torchvision_av",
-    isaac_commit: Annotated[
-        str | None, typer.Option(help="Commit of Isaac-GR00T that trains with it")
-    ] = None,
-    all_rows: Annotated[bool, typer.Option("--all-rows", help="Every row, not a sample")] = False,
+    isaac_commit: Annotated[str | None, option("Commit of Isaac-GR00T that trains with it")] = None,
+    all_rows: Annotated[bool, option("Every row, not a sample", "--all-rows")] = False,
     as_json: Json = False,
 ) -> None:
     """Compare the frames that a video backend gives with those decoded in order; 1 if wrong."""
-    dataset = LeRobotDataset.open(dataset_folder(path))
+    dataset = LeRobotDataset.open(_dataset(path)[0])
     result = check_frames(
         dataset, None, dataset.cameras, video_backend, all_rows, isaac_commit=isaac_commit
     )
@@ -114,38 +107,28 @@ def dataset_frames(
     raise typer.Exit(0 if result.verified else 1)
 
 
-def dataset_folder(path: str) -> Path:
-    """The folder of a dataset by its path, or by its name in the store.
-
-    Raises:
-        DatasetError: It is neither.
-    """
-    record = _stored_record(path)
-    return Path(path) if record is None else record.directory(Store.from_environment())
-
-
-def _stored_record(path: str) -> DatasetRecord | None:
-    """The record of a dataset that is named and not given by its path."""
+def _dataset(path: str) -> tuple[Path, DatasetRecord | None]:
+    """The folder of a dataset by its path; or by its name in the store, then with its record."""
     if Path(path).exists() or name_problem(path):
-        return None
-    return load_record(path, Store.from_environment())
+        return Path(path), None
+    store = Store.from_environment()
+    record = load_record(path, store)
+    return record.directory(store), record
 
 
 def _measured(directory: Path, stored: DatasetRecord | None) -> Quality | None:
     """The quality of a dataset, with its frames where the store has them; None of an unreadable."""
-    cache = None
-    with suppress(DatasetError):  # The check has said why.
+    cache, store = None, Store.from_environment()
+    with suppress(DatasetError):
         if stored is not None:
-            store = Store.from_environment()
-            with suppress(DatasetError):
-                size = load_modality_config(stored.name, store).frame_size
-                cache = FrameCache.open(store.frame_cache(stored.name, stored.version), size)
+            size = load_modality_config(stored.name, store).frame_size
+            cache = FrameCache.open(store.frame_cache(stored.name, stored.version), size)
+    with suppress(DatasetError):  # The check has said why.
         return measure_quality(LeRobotDataset.open(directory), cache)
     return None
 
 
 def _print_quality(quality: Quality) -> None:
-    """Print every measure, the warnings, and the episodes that lost points."""
     out = console()
     out.print(plain_table(*COLUMNS[:2], rows=(row[:2] for row in quality_table(quality))))
     for message in quality.messages():
@@ -155,24 +138,38 @@ def _print_quality(quality: Quality) -> None:
         out.print(plain_table(*SCORE_COLUMNS, rows=rows))
 
 
+def dataset_config(
+    file: Annotated[Path, argument("A file of launch_finetune.py's --modality-config-path")],
+    name: Annotated[str | None, option("By default the file's")] = None,
+) -> None:
+    """Read NVIDIA's modality config of N1.7 into data/data_configs; the file is not run."""
+    chosen, known = name or file.stem, data_configs()
+    problem = name_problem(chosen)
+    if chosen in known or chosen in known.errors:
+        problem = "there is a data config of this name"
+    if problem:
+        raise DataConfigError(chosen, f"{problem}.", ["give another one: --name"])
+    text = yaml_text(read_python(file), file.name)
+    path = project_root() / "data" / "data_configs" / f"{chosen}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, text.encode())
+    echo(text)
+    echo(f"written to {shown_path(path)}; name it as data_config in data/datasets.yaml")
+
+
 def dataset_record(
     environment: Annotated[
-        str,
-        typer.Argument(
-            help="Built in, or of data/environments.yaml: so101-pick", autocompletion=environments
-        ),
+        str, argument("Built in, or of data/environments.yaml: so101-pick", environments)
     ],
-    out: Annotated[Path, typer.Option(help="Folder to make")],
-    expert: Annotated[
-        bool, typer.Option("--expert", help="The environment's own expert is recorded")
-    ] = False,
+    out: Annotated[Path, option("Folder to make")],
+    expert: Annotated[bool, option("The environment's own expert is recorded", "--expert")] = False,
     episodes: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
-    seed: Annotated[int, typer.Option(min=0, help="Of the first episode")] = 0,
+    seed: Annotated[int, option("Of the first episode", min=0)] = 0,
     noise: Annotated[
-        str, typer.Option(help="Disturbance of the executed commands: of all, or of each by commas")
+        str, option("Disturbance of the executed commands: of all, or of each by commas")
     ] = "0",
     version: Annotated[
-        Literal["v2.1", "v3.0"], typer.Option("--format", help="LeRobot's, v2.1 or v3.0")
+        Literal["v2.1", "v3.0"], option("LeRobot's, v2.1 or v3.0", "--format")
     ] = "v2.1",
 ) -> None:
     """Record demonstrations as a LeRobot dataset; episodes in which the expert fails are left out.

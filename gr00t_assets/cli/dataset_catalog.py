@@ -4,13 +4,15 @@ import shlex
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.table import Column
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import Json, datasets
+from gr00t_assets.cli.arguments import Json, argument, datasets, option
 from gr00t_assets.cli.output import (
     console,
     echo,
@@ -24,14 +26,7 @@ from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store, materialize_command, own_modality_file
 from gr00t_assets.core.text import counted, duration
 from gr00t_assets.core.yaml_files import shown_path
-from gr00t_assets.datasets.adding.adding import (
-    Addition,
-    UnsoundDatasetError,
-    discard,
-    look_at_entry,
-    look_at_source,
-    write_project_files,
-)
+from gr00t_assets.datasets.adding import adding
 from gr00t_assets.datasets.catalog import CatalogEntry, find_entry, project_catalog
 from gr00t_assets.datasets.sources.fetch import named_source
 from gr00t_assets.datasets.sources.versions import load_record
@@ -47,9 +42,9 @@ def dataset_list(as_json: Json = False) -> None:
     if as_json:
         print_json(states)
         return
-    table = plain_table()
-    for column in ("dataset", "episodes", "hours", "data config", "state"):
-        table.add_column(column, no_wrap=True)
+    table = plain_table("dataset", "episodes", "hours", "data config", "state")
+    for column in table.columns:
+        column.no_wrap = True
     for state in states:
         has = state["version"] is not None
         counts = [str(state["episodes"]), f"{state['hours']:.1f}"] if has else ["", ""]
@@ -58,8 +53,7 @@ def dataset_list(as_json: Json = False) -> None:
 
 
 def dataset_show(
-    name: Annotated[str, typer.Argument(help="A dataset of the catalog", autocompletion=datasets)],
-    as_json: Json = False,
+    name: Annotated[str, argument("A dataset of the catalog", datasets)], as_json: Json = False
 ) -> None:
     """Print what is known of a dataset, and the next command."""
     state = _state(find_entry(name, read_project().datasets), Store.from_environment())
@@ -74,20 +68,18 @@ def dataset_show(
         print_json({**state, "sweeps": sweeps, "next": command})
         return
     length = f"{state['episodes']}, {duration(3600 * state['hours'])}"
-    print_rows(
-        f"{name}: {state['description']}",
-        {
-            "source": state["source"],
-            "state": state["progress"],
-            "episodes": length if state["version"] else "",
-            "version": state["version"] or "",
-            "cameras": ", ".join(state["cameras"]),
-            "tasks": "; ".join(state["tasks"]),
-            "data config": f"{state['data_config']}, embodiment tag {state['embodiment_tag']}",
-            "modality": state["modality_file"],
-            "sweeps": ", ".join(sweeps),
-        },
-    )
+    rows = {
+        "source": state["source"],
+        "state": state["progress"],
+        "episodes": length if state["version"] else "",
+        "version": state["version"] or "",
+        "cameras": ", ".join(state["cameras"]),
+        "tasks": "; ".join(state["tasks"]),
+        "data config": f"{state['data_config']}, embodiment tag {state['embodiment_tag']}",
+        "modality": state["modality_file"],
+        "sweeps": ", ".join(sweeps),
+    }
+    print_rows(f"{name}: {state['description']}", rows)
     echo(f"next: {command}")
 
 
@@ -100,13 +92,9 @@ def print_rows(title: str, rows: Mapping[str, str]) -> None:
     """Print what is known of a dataset, but for what is empty."""
     out = console()
     out.print(Text(title, style="bold"), soft_wrap=True)
-    table = plain_table()
+    cells = ((f"  {key}", text) for key, text in rows.items() if text)
+    table = plain_table(Column(style="dim"), Column(overflow="fold"), rows=cells)
     table.show_header = False
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
-    for key, text in rows.items():
-        if text:
-            table.add_row(f"  {key}", text)
     out.print(table)
 
 
@@ -143,24 +131,21 @@ def _state(entry: CatalogEntry, store: Store) -> dict[str, Any]:
 
 def dataset_add(
     source: Annotated[
-        str,
-        typer.Argument(help="A folder, a Hub id owner/name, an address of git, or a catalog name"),
+        str, argument("A folder, a Hub id owner/name, an address of git, or a catalog name")
     ],
-    name: Annotated[str | None, typer.Option(help="By default the folder's")] = None,
+    name: Annotated[str | None, option("By default the folder's")] = None,
     data_config: Annotated[
-        str | None, typer.Option(help="A data config that it is to fit: so100_dualcam")
+        str | None, option("A data config that it is to fit: so100_dualcam")
     ] = None,
     embodiment_tag: Annotated[
-        str | None, typer.Option(help="One of GR00T's tags; by default that of the data config")
+        str | None, option("One of GR00T's tags; by default that of the data config")
     ] = None,
     description: Annotated[
-        str | None, typer.Option(help="What the demonstrations show; by default their task")
+        str | None, option("What the demonstrations show; by default their task")
     ] = None,
-    revision: Annotated[
-        str | None, typer.Option(help="Branch, tag or commit, of the Hub or of git")
-    ] = None,
-    path: Annotated[str | None, typer.Option(help="Folder inside a git repository")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking")] = False,
+    revision: Annotated[str | None, option("Branch, tag or commit, of the Hub or of git")] = None,
+    path: Annotated[str | None, option("Folder inside a git repository")] = None,
+    yes: Annotated[bool, option("Write without asking", "--yes", "-y")] = False,
     as_json: Json = False,
 ) -> None:
     """Look at a dataset, draft what is missing and put it into the catalog; 1 if it was not."""
@@ -169,20 +154,12 @@ def dataset_add(
         with episodes_progress(as_json) as show:
             catalog = project_catalog()
             if source in catalog and not Path(source, "meta").is_dir():
-                addition = look_at_entry(catalog[source], store, show)
+                addition = adding.look_at_entry(catalog[source], store, show)
             else:
-                kind = named_source(source, revision, path)
-                addition = look_at_source(
-                    kind,
-                    store,
-                    name,
-                    data_config,
-                    embodiment_tag,
-                    description,
-                    show,
-                    lambda line: echo(line, err=True),
-                )
-    except UnsoundDatasetError as error:
+                kind, log = named_source(source, revision, path), partial(echo, err=True)
+                chosen = (name, data_config, embodiment_tag, description)
+                addition = adding.look_at_source(kind, store, *chosen, show, log)
+    except adding.UnsoundDatasetError as error:
         if as_json:
             print_json({"name": error.subject, "written": [], **error.findings.to_json()})
         else:
@@ -192,11 +169,14 @@ def dataset_add(
     if not as_json:
         _print_addition(addition)
     written = []
-    if yes or (not as_json and _agreed()):
-        written = write_project_files(addition.files, addition.entry if addition.is_new else None)
+    # On a pipe nobody is asked.
+    is_asked = not (yes or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
+    if yes or (is_asked and typer.confirm("write it?")):
+        entry = addition.entry if addition.is_new else None
+        written = adding.write_project_files(addition.files, entry)
     command = next_command(addition.entry.name)
     if not written:
-        discard(addition, store)
+        adding.discard(addition, store)
         command = shlex.join(["gr00t-assets", *sys.argv[1:], "--yes"])
     if as_json:
         shown = [shown_path(file) for file in written]
@@ -211,35 +191,26 @@ def dataset_add(
     raise typer.Exit(0 if written else 1)
 
 
-def _agreed() -> bool:
-    """Whether a person at a terminal says yes; on a pipe nobody is asked."""
-    return sys.stdin.isatty() and sys.stdout.isatty() and typer.confirm("write it?")
-
-
-def _print_addition(addition: Addition) -> None:
-    """Print what was understood of a dataset."""
+def _print_addition(addition: adding.Addition) -> None:
     dataset, choice, entry = addition.dataset, addition.choice, addition.entry
     episodes, rows, file = len(dataset.episodes), dataset.frame_count, choice.draft.file
     sizes = {key: dataset.features[file.video_feature(key)].size or (0, 0) for key in file.video}
     tasks = [repr(task) for task in dataset.tasks.values()]
     more = ", ..." if len(tasks) > 4 else ""
-    is_drafted = " (drafted)" if choice.text is not None else ""
-    print_rows(
-        f"{entry.name}: {entry.description}",
-        {
-            "source": entry.source.describe(),
-            "format": f"LeRobot {dataset.codebase_version}, {dataset.robot_type}",
-            "episodes": f"{episodes}, {counted(rows, 'row')} at {dataset.fps:g} per s, "
-            + duration(rows / dataset.fps),
-            "cameras": ", ".join(f"{key} {size[1]} x {size[0]}" for key, size in sizes.items()),
-            "state": _keys(addition, "state"),
-            "action": _keys(addition, "action"),
-            "tasks": f"{len(tasks)}: {', '.join(tasks[:4])}{more}",
-            "data config": f"{choice.config.name}{is_drafted}, "
-            f"embodiment tag {entry.embodiment_tag}",
-            "held out": f"the last tenth: {entry.held_out}" if entry.held_out else "",
-        },
-    )
+    config = choice.config.name + (" (drafted)" if choice.text is not None else "")
+    counts, length = f"{episodes}, {counted(rows, 'row')}", duration(rows / dataset.fps)
+    shown = {
+        "source": entry.source.describe(),
+        "format": f"LeRobot {dataset.codebase_version}, {dataset.robot_type}",
+        "episodes": f"{counts} at {dataset.fps:g} per s, {length}",
+        "cameras": ", ".join(f"{key} {size[1]} x {size[0]}" for key, size in sizes.items()),
+        "state": _keys(addition, "state"),
+        "action": _keys(addition, "action"),
+        "tasks": f"{len(tasks)}: {', '.join(tasks[:4])}{more}",
+        "data config": f"{config}, embodiment tag {entry.embodiment_tag}",
+        "held out": f"the last tenth: {entry.held_out}" if entry.held_out else "",
+    }
+    print_rows(f"{entry.name}: {entry.description}", shown)
     if addition.is_new and entry.tasks is not None:
         echo("note: special tokens in its tasks are escaped (tasks: {special_tokens: escape})")
     for note in choice.draft.notes:
@@ -248,7 +219,7 @@ def _print_addition(addition: Addition) -> None:
     print_findings(Findings(warnings), entry.name)
 
 
-def _keys(addition: Addition, modality: Modality) -> str:
+def _keys(addition: adding.Addition, modality: Modality) -> str:
     """Keys with the names of their first and last number."""
     texts, file = [], addition.choice.draft.file
     for key, part in file.slices(modality).items():
@@ -260,7 +231,7 @@ def _keys(addition: Addition, modality: Modality) -> str:
     return ", ".join(texts)
 
 
-def _to_json(addition: Addition) -> dict[str, Any]:
+def _to_json(addition: adding.Addition) -> dict[str, Any]:
     dataset, choice = addition.dataset, addition.choice
     config = choice.config.model_dump(mode="json")
     for modality in ("state", "action"):

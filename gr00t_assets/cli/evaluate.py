@@ -1,66 +1,56 @@
-"""``gr00t-assets evaluate``: how far a trained policy's actions are from recorded ones."""
+"""``gr00t-assets evaluate``, ``rollout`` and ``environment``: how good a trained policy is."""
 
+import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from gr00t_assets.cli.arguments import experiments
-from gr00t_assets.cli.output import console, print_json, tell_dagster
+from gr00t_assets.cli.arguments import Json, argument, environments, experiments, option
+from gr00t_assets.cli.output import console, echo, plain_table, print_json, tell_dagster
 from gr00t_assets.core.checksums import read_sealed
 from gr00t_assets.core.errors import EvaluationError
-from gr00t_assets.evaluation.open_loop import current_evaluation
+from gr00t_assets.core.text import counted
+from gr00t_assets.core.yaml_files import shown_path
+from gr00t_assets.environments import episode_processes
+from gr00t_assets.environments.environment_file import environments_file, load_environments
+from gr00t_assets.evaluation import wording, worker
+from gr00t_assets.evaluation.open_loop import current_evaluation, stored_spec
 from gr00t_assets.evaluation.result import Evaluation, EvaluationSettings, load_evaluation
-from gr00t_assets.evaluation.wording import (
-    PART_HEAD,
-    baseline_sentence,
-    dataset_sentences,
-    estimate_text,
-    group_rows,
-    language_sentence,
-    part_sentence,
-)
-from gr00t_assets.evaluation.worker import EVALUATED_ALREADY, evaluate_by_hand
+from gr00t_assets.evaluation.rollouts import result as rolled_out
+from gr00t_assets.evaluation.rollouts.rollouts import current_rollouts
+from gr00t_assets.runs import model_reference
 from gr00t_assets.runs.checkpoint_choice import BestWeights, best_weights, evaluation_file
-from gr00t_assets.runs.model_reference import (
-    asked_checkpoints,
-    find_model,
-    find_run,
-    split_reference,
-)
 
-CHECKPOINTS_HELP = "Also of checkpoints: all, last, or 'every N' steps"
+environment_app = typer.Typer(
+    no_args_is_help=True, help="Environments that policies are rolled out in"
+)
 
 
 def evaluate(
     target: Annotated[
         str,
-        typer.Argument(
-            help="An experiment or a run directory; @STEP, @last, @best behind it",
-            autocompletion=experiments,
-        ),
+        argument("An experiment or a run directory; @STEP, @last, @best behind it", experiments),
     ],
-    checkpoints: Annotated[str | None, typer.Option(help=CHECKPOINTS_HELP)] = None,
-    draws: Annotated[int, typer.Option(min=2, help="Denoising draws of each window")] = 4,
+    checkpoints: Annotated[
+        str | None, option("Also of checkpoints: all, last, or 'every N' steps")
+    ] = None,
+    draws: Annotated[int, option("Denoising draws of each window", min=2)] = 4,
     denoising_steps: Annotated[
-        int | None, typer.Option(min=1, help="Steps of a draw; the model's own if left out")
+        int | None, option("Steps of a draw; the model's own if left out", min=1)
     ] = None,
     stride: Annotated[
-        int | None,
-        typer.Option(min=1, help="Rows between two windows; at most 64 an episode if left out"),
+        int | None, option("Rows between two windows; at most 64 an episode if left out", min=1)
     ] = None,
     max_episodes: Annotated[
-        int, typer.Option(min=1, help="Episodes held out, and as many trained on, at most")
+        int, option("Episodes held out, and as many trained on, at most", min=1)
     ] = 16,
-    seed: Annotated[int, typer.Option(min=0, help="Of the noise")] = 0,
-    again: Annotated[
-        bool, typer.Option("--again", help="Also where the same was evaluated before")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print evaluation.json, of several a list")
-    ] = False,
+    seed: Annotated[int, option("Of the noise", min=0)] = 0,
+    again: Annotated[bool, option("Also where the same was evaluated before", "--again")] = False,
+    as_json: Annotated[bool, option("Print evaluation.json, of several a list", "--json")] = False,
 ) -> None:
     """Compare predicted with recorded actions and write evaluation.json into the run directory."""
     settings = EvaluationSettings(
@@ -70,83 +60,204 @@ def evaluate(
         max_episodes=max_episodes,
         seed=seed,
     )
-    directory, steps = asked_weights(target, checkpoints)
+    directory, steps = _asked_weights(target, checkpoints)
     missing = [
         step for step in steps if again or current_evaluation(directory, settings, step) is None
     ]
     if missing:
-        if code := evaluate_by_hand(directory, settings, missing):
+        if code := worker.evaluate_by_hand(directory, settings, missing):
             raise typer.Exit(code)
         if None in missing:
             tell_dagster("open_loop_evaluation", directory.parent.name)
     else:
-        sys.stderr.write(EVALUATED_ALREADY + "\n")
+        sys.stderr.write(worker.EVALUATED_ALREADY + "\n")
     if as_json:
         contents = [read_sealed(evaluation_file(directory, step)) for step in steps]
         print_json(contents if checkpoints else contents[0])
         return
-    evaluations = [load_evaluation(directory, step) for step in steps]
+    evaluations = [found for step in steps if (found := load_evaluation(directory, step))]
     if checkpoints is None:
-        assert evaluations[0] is not None
-        print_evaluation(evaluations[0])
+        _print_evaluation(evaluations[0])
     else:
-        print_checkpoints(filter(None, evaluations), directory)
+        _print_checkpoints(evaluations, directory)
 
 
-def asked_weights(target: str, checkpoints: str | None) -> tuple[Path, list[int | None]]:
-    """The run that a person means, and steps of its checkpoints; None for its final weights.
-
-    Raises:
-        Gr00tAssetsError: There is no such run, or it has no such weights.
-    """
-    name, selector = split_reference(target)
+def _asked_weights(target: str, checkpoints: str | None) -> tuple[Path, list[int | None]]:
+    """The run that a person means, and steps of its checkpoints; None for its final weights."""
+    name, selector = model_reference.split_reference(target)
     if selector is None or Path(target).is_dir():
-        directory = find_run(target)
+        directory = model_reference.find_run(target)
         if checkpoints is None:
             return directory, [None]
-        return directory, [model.step for model in asked_checkpoints(directory, checkpoints)]
+        models = model_reference.asked_checkpoints(directory, checkpoints)
+        return directory, [model.step for model in models]
     if checkpoints is not None:
         remedy = f"give {name} with --checkpoints, or {target} without"
         raise EvaluationError(target, "this names a checkpoint already.", [remedy])
-    model = find_model(target)
+    model = model_reference.find_model(target)
     if model.why is not None:
         sys.stderr.write(f"{model.why}\n")
     assert model.run_directory is not None
     return model.run_directory, [model.step]
 
 
-def print_checkpoints(evaluations: Any, run_directory: Path) -> None:
-    """A line for each of a run's weights, and which of them is best."""
-    out = console()
+def _print_checkpoints(evaluations: Iterable[Evaluation], run_directory: Path) -> None:
     table = Table("weights", "part", "error", "beats holding still", "beats the mean action")
     for evaluation in evaluations:
         beaten = {rule.name: rule.beaten for rule in evaluation.main.baselines}
         table.add_row(
             "final" if evaluation.step is None else f"step {evaluation.step}",
             evaluation.main.part,
-            estimate_text(evaluation.main.error),
+            wording.estimate_text(evaluation.main.error),
             beaten.get("hold", ""),
             beaten.get("mean action", ""),
         )
-    out.print(table)
     best = best_weights(run_directory)
     text = best.why if isinstance(best, BestWeights) else f"cannot be told: {best}"
-    out.print(f"best: {text}", highlight=False)
+    _print_lines(table, f"best: {text}")
 
 
-def print_evaluation(evaluation: Evaluation) -> None:
-    """The outcome on a terminal."""
-    out = console()
+def _print_evaluation(evaluation: Evaluation) -> None:
     for part in evaluation.parts:
-        out.print(part_sentence(part), highlight=False)
-        for sentence in dataset_sentences(part):
-            out.print("  " + sentence, highlight=False)
-        for baseline in part.baselines:
-            out.print("  " + baseline_sentence(baseline), highlight=False)
-    table = Table(*PART_HEAD, title=f"errors by action group, {evaluation.main.part}")
-    for row in group_rows(evaluation.main):
+        details = wording.dataset_sentences(part)
+        details += map(wording.baseline_sentence, part.baselines)
+        _print_lines(wording.part_sentence(part), *(f"  {sentence}" for sentence in details))
+    table = Table(*wording.PART_HEAD, title=f"errors by action group, {evaluation.main.part}")
+    for row in wording.group_rows(evaluation.main):
         table.add_row(*row)
-    out.print(table)
-    out.print(f"language used: {language_sentence(evaluation)}", highlight=False)
-    for line in evaluation.limits:
-        out.print(f"note: {line}", highlight=False)
+    language = f"language used: {wording.language_sentence(evaluation)}"
+    _print_lines(table, language, *(f"note: {limit}" for limit in evaluation.limits))
+
+
+def _print_lines(*lines: str | Table) -> None:
+    out = console()
+    for line in lines:
+        out.print(line)
+
+
+def rollout(
+    target: Annotated[
+        str, argument("EXPERIMENT, EXPERIMENT@STEP, EXPERIMENT@best, a run directory", experiments)
+    ],
+    environment: Annotated[
+        str | None, option("Else that of the dataset", autocompletion=environments)
+    ] = None,
+    episodes: Annotated[int | None, option("Else as many as declared", min=1)] = None,
+    replan: Annotated[int | None, option("Actions done of each chunk", min=1)] = None,
+    ensemble: Annotated[float | None, option("Average chunks as ACT: 0.01", min=0)] = None,
+    checkpoints: Annotated[str | None, option("all, last, or 'every N' steps")] = None,
+    again: Annotated[bool, option("Even if it was done before", "--again")] = False,
+    as_json: Json = False,
+) -> None:
+    """Roll a policy out in simulation: success with intervals, beside rules without a model."""
+    model = model_reference.find_model(target)
+    if model.run_directory is None:
+        problem = "a promoted model has no run directory to keep rollouts in."
+        raise EvaluationError(target, problem, ["give the experiment or its run directory"])
+    directory = model.run_directory
+    models = [model]
+    if checkpoints is not None:
+        models = model_reference.asked_checkpoints(directory, checkpoints)
+    spec = stored_spec(directory)
+    declared = rolled_out.declared_environment(spec, environment)
+    if declared is None:
+        datasets = ", ".join(dataset.name for dataset in spec.datasets)
+        problem = f"no environment is declared for dataset {datasets}."
+        known = f"declared: {', '.join(load_environments()) or 'none'}"
+        remedy = "name one: --environment NAME, or environment: NAME in data/datasets.yaml"
+        raise EvaluationError(spec.experiment.name, problem, [known, remedy])
+    settings = rolled_out.settings_for(declared, spec, episodes, replan, ensemble)
+    for item in models:
+        what = (directory, declared, settings, item.step)
+        if again or current_rollouts(*what) is None:
+            if code := worker.evaluate_by_hand(directory, settings, [item.step], declared.name):
+                raise typer.Exit(code)
+            if item.step is None:
+                tell_dagster("rollouts", directory.parent.name)
+        else:
+            sys.stderr.write(worker.ROLLED_OUT_ALREADY + "\n")
+        file = rolled_out.rollouts_file(directory, declared.name, item.step)
+        rollouts = rolled_out.read_rollouts(file)
+        if as_json:
+            print_json(json.loads(rollouts.model_dump_json()))
+        else:
+            _print_rollouts(rollouts, item.name)
+
+
+def _print_rollouts(rollouts: rolled_out.Rollouts, name: str) -> None:
+    out = console()
+    out.print(f"{name}: {rolled_out.rollouts_sentence(rollouts)}")
+    out.print(plain_table(*rolled_out.RATE_HEAD, rows=rolled_out.rate_rows(rollouts)))
+    settings = rollouts.settings
+    for line in (
+        "intervals are of 95 percent; steps are the median of those to success",
+        f"policy's episodes: {rolled_out.endings_sentence(rollouts)}",
+        *rolled_out.failure_sentences(rollouts),
+        f"seeds {settings.first_seed} to {settings.first_seed + settings.episodes - 1}, "
+        f"replanned every {settings.replan_every} steps; {rolled_out.seconds_sentence(rollouts)}",
+        *(f"video: {video}" for video in rollouts.videos),
+    ):
+        out.print(line, soft_wrap=True)
+
+
+@environment_app.command("list")
+def environment_list(as_json: Json = False) -> None:
+    """What is declared, built in and in data/environments.yaml; code 1 where that has a fault."""
+    declared = load_environments()
+    if as_json:
+        print_json([item.model_dump(mode="json") for item in declared.values()])
+    else:
+        rows = (
+            (item.name, item.id, str(item.episodes), str(item.max_steps), item.description)
+            for item in declared.values()
+        )
+        headings = ("environment", "id", "episodes", "steps", "what is done")
+        console().print(plain_table(*headings, rows=rows))
+    if declared.problem is not None:
+        raise declared.problem
+
+
+@environment_app.command("check")
+def environment_check(
+    name: Annotated[str | None, argument("Else the file alone is read", environments)] = None,
+    episodes: Annotated[int, option("Of its expert, or of random actions", min=1)] = 3,
+) -> None:
+    """Read data/environments.yaml strictly; open an environment, and let it run for a while."""
+    declared = load_environments()
+    if name is None:
+        if declared.problem is not None:
+            raise declared.problem
+        count = counted(len(declared), "environment")
+        echo(f"{shown_path(environments_file())}: {count}, no fault")
+        return
+    environment = declared.get(name)
+    with episode_processes.EnvironmentProcesses(environment, 1) as processes:
+
+        def ask(request: episode_processes.Request) -> episode_processes.Shown:
+            answer = processes.ask({0: request})[0]
+            if isinstance(answer, episode_processes.Failure):
+                raise answer.error(environment.name)
+            return answer
+
+        first = ask(episode_processes.Reset(environment.seeds))
+        echo(f"{environment.name}: {environment.id} opens")
+        for line in (*first.offers, f"names: {', '.join(processes.names) or 'none'}"):
+            echo(f"  {line}")
+        for key, value in first.observed.observation.items():
+            text = value if isinstance(value, str) else f"{value.shape} {value.dtype}"
+            echo(f"  {key}: {text}")
+        seconds, drawn, steps, successes = 0.0, 0.0, 0, 0
+        for seed in range(environment.seeds, environment.seeds + episodes):
+            ask(episode_processes.Reset(seed))
+            for _ in range(environment.max_steps):
+                shown = ask(episode_processes.Step(None))
+                seconds, drawn = seconds + shown.seconds, drawn + shown.render_seconds
+                steps += 1
+                if shown.observed.success or shown.observed.done:
+                    successes += shown.observed.success
+                    break
+        who = "its expert" if processes.has_expert else "whoever acts anyhow"
+        of = f"{successes} of {counted(episodes, 'episode')}"
+        echo(f"  {who} succeeds in {of}, {counted(steps, 'step')} in all")
+        drawing = f", {steps / drawn:,.1f} with images alone" if drawn else ""
+        echo(f"  {steps / seconds:,.1f} steps a second with images{drawing}")

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import experiments
+from gr00t_assets.cli.arguments import Json, argument, experiments, option
 from gr00t_assets.cli.output import (
     SEVERITY_STYLES,
     TextConsole,
@@ -33,6 +33,8 @@ from gr00t_assets.trainers.isaac_gr00t.shell_command import command_of_experimen
 
 isaac_app = typer.Typer(help="The trainer isaac-gr00t and its environment.", no_args_is_help=True)
 
+Generation = Literal["n1.5", "n1.7"]
+
 _SETUP_BYTES = 12_000_000_000
 """8.4 GB of packages were measured without flash-attn, which adds under 1 GB, and pip keeps what it
 downloads until a step is done."""
@@ -42,24 +44,16 @@ _SHOWN_LOG_BYTES = 4096
 
 @isaac_app.command("setup")
 def isaac_setup(
-    directory: Annotated[Path, typer.Argument(help="Where checkout and Python environment go")],
-    generation: Annotated[
-        Literal["n1.5", "n1.7"], typer.Option(help="Of GR00T, that is to be trained")
-    ] = "n1.5",
-    commit: Annotated[
-        str | None, typer.Option(help="Commit of its line; a tried one if left out")
-    ] = None,
-    repository: Annotated[
-        str, typer.Option(help="URL or folder to clone; NVIDIA's if left out")
-    ] = REPOSITORY,
-    python: Annotated[
-        Path | None, typer.Option(help="A Python 3.10; looked for if left out")
-    ] = None,
+    directory: Annotated[Path, argument("Where checkout and Python environment go")],
+    generation: Annotated[Generation, option("Of GR00T, that is to be trained")] = "n1.5",
+    commit: Annotated[str | None, option("Commit of its line; a tried one if left out")] = None,
+    repository: Annotated[str, option("URL or folder to clone; NVIDIA's if left out")] = REPOSITORY,
+    python: Annotated[Path | None, option("A Python 3.10; looked for if left out")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the shell commands that are left, and stop")
+        bool, option("Print the shell commands that are left, and stop", "--dry-run")
     ] = False,
     skip_flash_attn: Annotated[
-        bool, typer.Option("--skip-flash-attn", help="For a machine that does not train")
+        bool, option("For a machine that does not train", "--skip-flash-attn")
     ] = False,
 ) -> None:
     """Make the environment of Isaac-GR00T; continues where an earlier attempt stopped."""
@@ -90,16 +84,12 @@ def isaac_setup(
 @isaac_app.command("doctor")
 def isaac_doctor(
     directory: Annotated[
-        Path | None,
-        typer.Argument(help="What setup made; what GR00T_ASSETS_ISAAC names if left out"),
+        Path | None, argument("What setup made; what GR00T_ASSETS_ISAAC names if left out")
     ] = None,
-    generation: Annotated[
-        Literal["n1.5", "n1.7"], typer.Option(help="Of GR00T, where no folder is given")
-    ] = "n1.5",
-    as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON")] = False,
+    generation: Annotated[Generation, option("Of GR00T, where no folder is given")] = "n1.5",
+    as_json: Json = False,
     gpu: Annotated[
-        bool | None,
-        typer.Option("--gpu/--no-gpu", help="Ask for a GPU; unless GR00T_ASSETS_GPUS is empty"),
+        bool | None, option("Ask for a GPU; unless GR00T_ASSETS_GPUS is empty", "--gpu/--no-gpu")
     ] = None,
 ) -> None:
     """Say whether Isaac-GR00T can train here and what is missing; exit code 1 where it cannot."""
@@ -118,21 +108,18 @@ def isaac_doctor(
 
 @isaac_app.command("command")
 def isaac_command(
-    experiment: Annotated[
-        str,
-        typer.Argument(help="An experiment of the trainer isaac-gr00t", autocompletion=experiments),
-    ],
+    experiment: Annotated[str, argument("An experiment of the trainer isaac-gr00t", experiments)],
     script: Annotated[
-        str | None, typer.Option(help="NVIDIA's script; that of the checkout if left out")
+        str | None, option("NVIDIA's script; that of the checkout if left out")
     ] = None,
     dataset_path: Annotated[
         list[str] | None,
-        typer.Option(help="The dataset, once for each of a mixture; that in the store if left out"),
+        option("The dataset, once for each of a mixture; that in the store if left out"),
     ] = None,
     output_dir: Annotated[
-        str | None, typer.Option(help="For checkpoints; in the run directory if left out")
+        str | None, option("For checkpoints; in the run directory if left out")
     ] = None,
-    one_line: Annotated[bool, typer.Option("--one-line", help="Without line breaks")] = False,
+    one_line: Annotated[bool, option("Without line breaks", "--one-line")] = False,
 ) -> None:
     """Print the shell command that trains an experiment by hand, without this platform.
 

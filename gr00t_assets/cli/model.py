@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from gr00t_assets.cli.arguments import experiments
+from gr00t_assets.cli.arguments import Json, argument, experiments, option
 from gr00t_assets.cli.output import console, echo, print_json, tell_dagster
 from gr00t_assets.core.errors import ServingError
 from gr00t_assets.core.project import Store
@@ -30,22 +30,13 @@ model_app = typer.Typer(help="Models that are good enough to be used.", no_args_
 @model_app.command("promote")
 def model_promote(
     experiment: Annotated[
-        str,
-        typer.Argument(
-            help="An experiment of any sweep; @STEP, @last or @best behind it",
-            autocompletion=experiments,
-        ),
+        str, argument("An experiment of any sweep; @STEP, @last or @best behind it", experiments)
     ],
     because: Annotated[
-        str | None,
-        typer.Option(help="Why it is promoted although nothing shows that it beats doing nothing"),
+        str | None, option("Why it is promoted although nothing shows that it beats doing nothing")
     ] = None,
-    push: Annotated[
-        str | None, typer.Option(help="Also push it to this Hub repository: owner/name")
-    ] = None,
-    private: Annotated[
-        bool, typer.Option("--private", help="Nobody else is to see the repository")
-    ] = False,
+    push: Annotated[str | None, option("Also push it to this Hub repository: owner/name")] = None,
+    private: Annotated[bool, option("Nobody else is to see the repository", "--private")] = False,
 ) -> None:
     """Give a model that beats the baselines a card and a place; refuse any other, with reasons."""
     store = Store.from_environment()
@@ -65,7 +56,7 @@ def model_promote(
 
 
 @model_app.command("list")
-def model_list(as_json: Annotated[bool, typer.Option("--json", help="As JSON")] = False) -> None:
+def model_list(as_json: Json = False) -> None:
     """Promoted models of the store, the newest first."""
     models = promoted_models(Store.from_environment())
     if as_json:
@@ -80,7 +71,7 @@ def model_list(as_json: Annotated[bool, typer.Option("--json", help="As JSON")] 
     table = Table("model", "promoted", "gate", "success", "held-out error", "training loss")
     for model in models:
         if (record := model.record) is None:
-            table.add_row(f"{model.folder.parent.name}/{model.folder.name}", "", "cannot be read")
+            table.add_row("/".join(model.folder.parts[-2:]), "", "cannot be read")
             continue
         table.add_row(
             record.name,
@@ -91,37 +82,31 @@ def model_list(as_json: Annotated[bool, typer.Option("--json", help="As JSON")] 
             f"{record.loss:.3g}",
         )
     out = console()
-    out.print(table if models else "no model has been promoted", highlight=False)
+    out.print(table if models else "no model has been promoted")
     for model in models:
         if model.problem:
-            out.print(model.problem, highlight=False)
+            out.print(model.problem)
         elif model.record and model.record.because:
-            out.print(f"{model.record.name}: because {model.record.because}", highlight=False)
+            out.print(f"{model.record.name}: because {model.record.because}")
 
 
-_WARM_UP = 10
-"""Requests that are not measured: the first ones allocate and compile."""
+_WARM_UP = 10  # Requests that are not measured: the first ones allocate and compile
 
 
 def serve(
     model: Annotated[
         str,
-        typer.Argument(
-            help="EXPERIMENT, EXPERIMENT@STEP, @best, a folder, trial:PLAN:LETTER",
-            autocompletion=experiments,
-        ),
+        argument("EXPERIMENT, EXPERIMENT@STEP, @best, a folder, trial:PLAN:LETTER", experiments),
     ],
-    host: Annotated[str, typer.Option(help="Another than loopback needs a token")] = LOOPBACK,
-    port: Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="0: any")] = PORT,
-    token_env: Annotated[str | None, typer.Option(help="Variable with the clients' token")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; else a GPU if any")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Of a mixture: whose robot is driven")] = None,
-    denoising_steps: Annotated[int | None, typer.Option(min=1, help="Else the model's")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the noise of every answer")] = 0,
-    time_limit: Annotated[float, typer.Option(min=0.1, help="Seconds an answer may take")] = 10.0,
-    measure: Annotated[
-        int | None, typer.Option(min=1, help="Time so many requests, and end")
-    ] = None,
+    host: Annotated[str, option("Another than loopback needs a token")] = LOOPBACK,
+    port: Annotated[int, option("0: any", "--port", "-p", min=0, max=65535)] = PORT,
+    token_env: Annotated[str | None, option("Variable with the clients' token")] = None,
+    device: Annotated[str | None, option("cpu or cuda; else a GPU if any")] = None,
+    dataset: Annotated[str | None, option("Of a mixture: whose robot is driven")] = None,
+    denoising_steps: Annotated[int | None, option("Else the model's", min=1)] = None,
+    seed: Annotated[int, option("Of the noise of every answer", min=0)] = 0,
+    time_limit: Annotated[float, option("Seconds an answer may take", min=0.1)] = 10.0,
+    measure: Annotated[int | None, option("Time so many requests, and end", min=1)] = None,
 ) -> None:
     """Answer observations as Isaac-GR00T's server does; see docs/robot.md."""
     token = _token(token_env)

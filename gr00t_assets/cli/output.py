@@ -11,16 +11,14 @@ import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import Progress
 from rich.segment import Segment
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.core.text import json_text, printable
 
-_PIPED_WIDTH = 100
-"""Columns where the output is no terminal, such as a CI log."""
-
+_PIPED_WIDTH = 100  # Columns where the output is no terminal, such as a CI log
 SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "ok": "green"}
 
 
@@ -37,7 +35,7 @@ class TextConsole(Console):
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
         """What is printed, in parts; only rich's own parts move the cursor."""
-        if isinstance(renderable, Text):
+        if isinstance(renderable, Text) and printable(renderable.plain) != renderable.plain:
             renderable = _printable_text(renderable)
         for part in super().render(renderable, options):
             yield part if part.control else Segment(printable(part.text), part.style)
@@ -55,8 +53,6 @@ def console() -> Console:
 
 def _printable_text(text: Text) -> Text:
     """The text with its styles; what had to be escaped has none."""
-    if printable(text.plain) == text.plain:
-        return text
     shown = text.blank_copy()
     for place, character in enumerate(text.plain):
         escaped = printable(character)
@@ -69,7 +65,7 @@ def echo(text: str, err: bool = False, nl: bool = True) -> None:
     typer.echo(printable(text), err=err, nl=nl)
 
 
-def plain_table(*headings: str, rows: Iterable[Sequence[str]] = ()) -> Table:
+def plain_table(*headings: str | Column, rows: Iterable[Sequence[str]] = ()) -> Table:
     """A table without lines."""
     table = Table(*headings, box=None, pad_edge=False, header_style="bold")
     for row in rows:
@@ -94,8 +90,7 @@ def print_remedy(out: Console, expected: str, remedy: str, indent: int) -> None:
     """Print what was expected in place of a finding, and what to do."""
     for label, text in (("expected", expected), ("do", remedy)):
         if text:
-            line = Text.assemble(" " * indent, (f"{label:<10}", "dim"), text)
-            out.print(line, soft_wrap=True)
+            out.print(Text.assemble(" " * indent, (f"{label:<10}", "dim"), text), soft_wrap=True)
 
 
 def print_verdict(out: Console, findings: Findings, title: str) -> None:

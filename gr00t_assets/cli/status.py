@@ -1,8 +1,8 @@
-"""``gr00t-assets status``: what waits, what trains, what failed and why, in one screen."""
+"""``gr00t-assets status`` and ``gpu status``: what waits, trains and failed, and the devices."""
 
 from collections.abc import Sequence
-from itertools import islice
-from typing import TYPE_CHECKING, Annotated
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import typer
 from click import ClickException
@@ -10,26 +10,28 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gr00t_assets.cli.arguments import Json
 from gr00t_assets.cli.output import console, plain_table, print_json
 from gr00t_assets.core.errors import PageError
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.core.text import counted, duration, format_bytes
-from gr00t_assets.gpu.slots import machine_status
+from gr00t_assets.gpu.slot_files import UNKNOWN
+from gr00t_assets.gpu.slots import DeviceStatus, MachineStatus, machine_status
 from gr00t_assets.runs.progress import Progress
 
 if TYPE_CHECKING:
+    from gr00t_assets.defs.queue import QueueStatus
     from gr00t_assets.defs.status import EndedRun, ProjectStatus
     from gr00t_assets.defs.sweep_runs import ExperimentState
 
+gpu_app = typer.Typer(help="The devices of this machine and the queue for them.")
+
 NO_DAEMON = "no daemon takes runs from the queue: start it with `make dev`"
 
-_LISTED = 8
-"""Rows of each part."""
+_LISTED, _LISTED_RUNS = 8, 20  # Rows of each part of the status, and runs in the queue
 
 
-def status(
-    as_json: Annotated[bool, typer.Option("--json", help="All of it as JSON")] = False,
-) -> None:
+def status(as_json: Json = False) -> None:
     """Show the queue, the engines, what trains, what failed lately and why, and the disk."""
     from gr00t_assets.defs.queue import project_instance
     from gr00t_assets.defs.status import project_status
@@ -42,9 +44,8 @@ def status(
                 raise PageError("dagster.yaml", f"is not in {project_root()}.", [remedy])
             found = project_status(instance, machine_status(store), store)
     except ClickException as error:
-        raise PageError(
-            "dagster.yaml", "Dagster's database cannot be opened.", [error.message]
-        ) from error
+        problem = "Dagster's database cannot be opened."
+        raise PageError("dagster.yaml", problem, [error.message]) from error
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
@@ -52,59 +53,50 @@ def status(
 
 
 def _print(found: "ProjectStatus", out: Console) -> None:
+    from gr00t_assets.defs.status import LATELY_DAYS
+
     queue = found.queue
     if not queue.daemon_alive:
         out.print(Text(NO_DAEMON, style="bold red"))
-    _heading(out, "engines")
+    out.print(Text("engines", style="bold"))
     table = plain_table("engine", "kind", "training", "waiting", "")
     for engine in found.engines:
         slots = f" of {queue.trainings_at_once}" if engine.kind == "local" else ""
         counts = (f"{engine.training}{slots}", str(engine.waiting))
         table.add_row(engine.name, engine.kind, *counts, engine.problem or "ok")
     out.print(table)
-    _heading(out, f"training: {len(found.training)}")
-    if found.training:
-        table = progress_table("experiment", "user")
-        for item in found.training[:_LISTED]:
-            cells = progress_cells(item.progress)
-            cells[4:] = [item.engine, cells[5] if item.trains else "waits"]
-            table.add_row(item.experiment, item.user or "", *cells)
-        out.print(table)
-        _more(out, found.training)
-    _heading(out, f"waiting in the queue: {len(queue.waiting)}")
-    if queue.waiting:
-        rows = ((x.partition or x.run_id[:8], str(x.priority), x.why) for x in queue.waiting)
-        out.print(plain_table("experiment", "priority", "why it waits", rows=islice(rows, _LISTED)))
-        _more(out, queue.waiting)
-    _ended(out, "failed", found.failed)
-    _ended(out, "finished", found.finished)
+    rows = []
+    for item in found.training:
+        *cells, _, node = progress_cells(item.progress)
+        where = (item.engine, node if item.trains else "waits")
+        rows.append((item.experiment, item.user or "", *cells, *where))
+    _print_part(out, "training", progress_table("experiment", "user"), rows)
+    rows = [(run.partition or run.run_id[:8], str(run.priority), run.why) for run in queue.waiting]
+    table = plain_table("experiment", "priority", "why it waits")
+    _print_part(out, "waiting in the queue", table, rows)
+    for what, runs in (("failed", found.failed), ("finished", found.finished)):
+        title = f"{what} in the last {counted(LATELY_DAYS, 'day')}"
+        _print_part(out, title, plain_table("run", "when", ""), [_ended(run) for run in runs])
     free, total = format_bytes(found.free_bytes), format_bytes(found.total_bytes)
     out.print(f"\ndisk: {free} free of {total} ({found.store})", soft_wrap=True)
 
 
-def _ended(out: Console, what: str, runs: "Sequence[EndedRun]") -> None:
-    """What failed or finished in the last days, the newest first."""
-    from gr00t_assets.defs.status import LATELY_DAYS
-
-    _heading(out, f"{what} in the last {counted(LATELY_DAYS, 'day')}: {len(runs)}")
-    table = plain_table("run", "when", "")
-    for item in runs[:_LISTED]:
-        name = item.name if item.made in ("checkpoint", item.name) else f"{item.name} ({item.made})"
-        loss = item.progress.loss if item.progress else None
-        text = item.reason or ("" if loss is None else f"final loss {loss:.4f}")
-        table.add_row(name, f"{item.ended_at[5:16].replace('T', ' ')} UTC", text)
-    if runs:
+def _print_part(out: Console, title: str, table: Table, rows: Sequence[Sequence[str]]) -> None:
+    """How many rows there are, and the first of them in a table."""
+    out.print(Text(f"{title}: {len(rows)}", style="bold"))
+    for row in rows[:_LISTED]:
+        table.add_row(*row)
+    if rows:
         out.print(table)
-        _more(out, runs)
-
-
-def _heading(out: Console, text: str) -> None:
-    out.print(Text(text, style="bold"))
-
-
-def _more(out: Console, rows: Sequence[object]) -> None:
     if len(rows) > _LISTED:
         out.print(f"and {len(rows) - _LISTED} more: gr00t-assets status --json")
+
+
+def _ended(run: "EndedRun") -> tuple[str, str, str]:
+    name = run.name if run.made in ("checkpoint", run.name) else f"{run.name} ({run.made})"
+    loss = run.progress.loss if run.progress else None
+    text = run.reason or ("" if loss is None else f"final loss {loss:.4f}")
+    return name, f"{run.ended_at[5:16].replace('T', ' ')} UTC", text
 
 
 PROGRESS_HEAD = ("step", "loss", "samples/s", "left", "engine", "node")
@@ -171,3 +163,84 @@ def states_table(states: "Sequence[ExperimentState]", most: int) -> Table:
     if len(shown) < len(states):
         table.add_row(f"and {len(states) - len(shown)} more")
     return table
+
+
+@gpu_app.command("status")
+def gpu_status(as_json: Json = False) -> None:
+    """Show devices, slots, who holds them since when, memory in use, and what is waiting."""
+    from gr00t_assets.defs.queue import project_instance, queue_status
+
+    machine = machine_status()
+    queue, unknown = None, "no dagster.yaml in the project's folder"
+    try:
+        with project_instance() as instance:
+            queue = queue_status(instance, machine) if instance is not None else None
+    except ClickException as error:
+        unknown = error.message
+    if as_json:
+        found = {"machine": machine, "queue": queue}
+        print_json({name: item and item.model_dump(mode="json") for name, item in found.items()})
+    else:
+        _print_devices(machine, queue, unknown)
+
+
+def _print_devices(machine: MachineStatus, queue: "QueueStatus | None", unknown: str) -> None:
+    out = console()
+    out.print(_slots_table(machine))
+    for device in machine.devices:
+        for process in device.foreign_processes:
+            used = _gigabytes(process.used_bytes)
+            out.print(f"device {device.name}: process {process.pid} of no slot holds {used}")
+    in_queue = {run.run_id for run in queue.waiting} if queue else set()
+    for waiter in machine.waiting:
+        if waiter.run_id not in in_queue:
+            since, slots = waiter.since or UNKNOWN, counted(waiter.wanted, "slot")
+            out.print(f"{waiter.experiment} waits for {slots} since {since}")
+    if queue is None:
+        out.print(f"the queue is not known: {unknown}", soft_wrap=True)
+        return
+    if queue.waiting:
+        table = Table("experiment", "priority", "queued", "why it waits", "run")
+        for run in queue.waiting[:_LISTED_RUNS]:
+            queued = datetime.fromtimestamp(run.queued_at, UTC).isoformat(timespec="seconds")
+            name = run.partition or UNKNOWN
+            table.add_row(name, str(run.priority), queued, run.why, run.run_id[:8])
+        if (more := len(queue.waiting) - _LISTED_RUNS) > 0:
+            table.add_row(f"and {more} more", "", "", "", "")
+        out.print(table)
+    out.print(
+        f"{len(queue.waiting)} waiting in the queue; {queue.training} of "
+        f"{counted(queue.trainings_at_once, 'training')} at once"
+    )
+    if queue.old_pool_limit is not None:
+        out.print(
+            f"dagster.yaml still has concurrency.pools.default_limit: {queue.old_pool_limit}. It "
+            "holds back the queue alone; remove it, and say with GR00T_ASSETS_GPUS or "
+            "GR00T_ASSETS_CPU_SLOTS how many train at once"
+        )
+
+
+def _slots_table(machine: MachineStatus) -> Table:
+    table = Table("device", "memory used", "busy", "slot", "experiment", "since", "process")
+    for device in machine.devices:
+        percent = device.utilisation_percent
+        name = "\n".join(filter(None, (device.name, device.model, device.uuid)))
+        head = [name, _memory(device), "" if percent is None else f"{percent} %"]
+        holders = {holder.slot: holder for holder in device.holders}
+        for slot in sorted({*range(device.slots), *holders}):
+            cells = ["free", "", ""]
+            if holder := holders.get(slot):
+                cells = [holder.experiment, holder.since or UNKNOWN, str(holder.pid or UNKNOWN)]
+            table.add_row(*head, str(slot), *cells)
+            head = ["", "", ""]
+    return table
+
+
+def _memory(device: DeviceStatus) -> str:
+    if device.total_bytes is None:
+        return UNKNOWN if device.uuid else ""
+    return f"{_gigabytes(device.used_bytes)} of {_gigabytes(device.total_bytes)}"
+
+
+def _gigabytes(count: int | None) -> str:
+    return UNKNOWN if count is None else f"{count / 1e9:.1f} GB"

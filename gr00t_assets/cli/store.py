@@ -1,24 +1,19 @@
 """``gr00t-assets store``: what is on the disk, and what of it can go."""
 
 import os
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
+from gr00t_assets.cli.arguments import Json, option
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted, format_bytes
-from gr00t_assets.runs.retention.prune import (
-    PrunePlan,
-    Share,
-    StoreStatus,
-    execute_plan,
-    plan_prune,
-)
-from gr00t_assets.runs.retention.prune import store_status as status_of
+from gr00t_assets.runs.retention import prune
 from gr00t_assets.runs.retention.removal import disk_usage, freed_bytes
 from gr00t_assets.runs.retention.retention_rule import load_rule, project_state
 
@@ -29,11 +24,9 @@ store_app = typer.Typer(help="The store: its size, and what can go.", no_args_is
 
 
 @store_app.command("status")
-def store_status(
-    as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON")] = False,
-) -> None:
+def store_status(as_json: Json = False) -> None:
     """Print what is in the store by kind, the free space, and what pruning would free."""
-    status = status_of(_readable_store())
+    status = prune.store_status(_readable_store())
     if as_json:
         print_json(status.model_dump(mode="json"))
     else:
@@ -42,23 +35,21 @@ def store_status(
 
 @store_app.command("prune")
 def store_prune(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would go; stop")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")] = False,
+    dry_run: Annotated[bool, option("Print what would go; stop", "--dry-run")] = False,
+    yes: Annotated[bool, option("Do not ask", "--yes", "-y")] = False,
     keep_stale: Annotated[
-        bool, typer.Option("--keep-stale", help="Leave the checkpoints of stale runs")
+        bool, option("Leave the checkpoints of stale runs", "--keep-stale")
     ] = False,
-    models: Annotated[
-        bool, typer.Option("--models", help="The models of stale runs as well")
-    ] = False,
+    models: Annotated[bool, option("The models of stale runs as well", "--models")] = False,
     others: Annotated[
         bool,
-        typer.Option(
+        option(
+            "Also what no sweep file here has, other clones asked for, other machines left",
             "--all",
             "--unlisted",
-            help="Also what no sweep file here has, other clones asked for, other machines left",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: as JSON")] = False,
+    as_json: Annotated[bool, option("With --dry-run: as JSON", "--json")] = False,
 ) -> None:
     """Delete old frame caches, stale checkpoints, needless optimizer state and half-made files.
 
@@ -69,18 +60,15 @@ def store_prune(
         raise typer.BadParameter("it is for --dry-run", param_hint="--json")
     store = _readable_store()
     current, rule, stale = project_state(store), load_rule(), not keep_stale
-    plan = plan_prune(store, current, rule, stale=stale, models=models, others=others)
-    if as_json:
-        print_json(_plan_json(plan, store))
-    else:
-        _print_plan(plan, store)
+    plan = prune.plan_prune(store, current, rule, stale=stale, models=models, others=others)
+    _print_plan(plan, store, as_json)
     if not plan.removals or dry_run:
         return
     if not (yes or typer.confirm(f"Delete these {len(plan.removals)}?")):
         echo("nothing was deleted")
         raise typer.Exit(1)
     deleted = freed = 0
-    for removal, size, refusal in execute_plan(plan, store):
+    for removal, size, refusal in prune.execute_plan(plan, store):
         deleted, freed = deleted + (refusal is None), freed + size
         if refusal is not None:
             echo(f"kept: {removal.path.relative_to(store.root)}: {refusal}")
@@ -92,9 +80,9 @@ def store_prune(
 @store_app.command("verify")
 def store_verify(
     repair: Annotated[
-        bool, typer.Option("--repair", help="Move aside what is damaged and can be made anew")
+        bool, option("Move aside what is damaged and can be made anew", "--repair")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="What was found as JSON")] = False,
+    as_json: Json = False,
 ) -> None:
     """Read everything in the store and compare it with what was recorded when it was written.
 
@@ -137,11 +125,7 @@ def store_rematerialize() -> None:
 
 
 def _readable_store() -> Store:
-    """The store, of which this user may list every folder: what is closed would count as missing.
-
-    Raises:
-        PermissionError: One is closed.
-    """
+    """The store, where this user may list every folder: what is closed would count as missing."""
 
     def refuse(error: OSError) -> None:
         if isinstance(error, PermissionError):
@@ -167,35 +151,35 @@ def _print_verification(verification: "Verification") -> None:
     echo(f"{kept} compared, {format_bytes(tally.bytes)}; {count or 'nothing'} damaged")
 
 
-def _plan_json(plan: PrunePlan, store: Store) -> dict[str, Any]:
-    removals = [
-        {
-            "kind": removal.kind,
-            "paths": [str(path.relative_to(store.root)) for path in removal.paths],
-            "bytes": disk_usage(removal.paths),
-            "why": removal.why,
-        }
-        for removal in plan.removals
-    ]
-    in_use = [
-        {"path": str(path.relative_to(store.root)), "why": reason} for path, reason in plan.in_use
-    ]
-    freed = freed_bytes([path for item in plan.removals for path in item.paths])
-    return {"removals": removals, "in_use": in_use, "freed_bytes": freed}
+def _print_plan(plan: prune.PrunePlan, store: Store, as_json: bool) -> None:
+    def shown(path: Path) -> str:
+        return str(path.relative_to(store.root))
 
-
-def _print_plan(plan: PrunePlan, store: Store) -> None:
+    freed = freed_bytes([path for removal in plan.removals for path in removal.paths])
+    if as_json:
+        removals = [
+            {
+                "kind": removal.kind,
+                "paths": list(map(shown, removal.paths)),
+                "bytes": disk_usage(removal.paths),
+                "why": removal.why,
+            }
+            for removal in plan.removals
+        ]
+        in_use = [{"path": shown(path), "why": reason} for path, reason in plan.in_use]
+        print_json({"removals": removals, "in_use": in_use, "freed_bytes": freed})
+        return
     for removal in plan.removals:
         for path in removal.paths:
-            size, where = format_bytes(disk_usage([path])), path.relative_to(store.root)
-            echo(f"{size:>9}  {removal.kind:<15}  {where}  ({removal.why})")
+            size = format_bytes(disk_usage([path]))
+            echo(f"{size:>9}  {removal.kind:<15}  {shown(path)}  ({removal.why})")
     for path, reason in plan.in_use:
-        echo(f"{'':>9}  {'kept':<15}  {path.relative_to(store.root)}  ({reason})")
+        echo(f"{'':>9}  {'kept':<15}  {shown(path)}  ({reason})")
     if not plan.removals:
         echo("there is nothing to prune")
         return
-    size = format_bytes(freed_bytes([path for item in plan.removals for path in item.paths]))
-    echo(f"{size} would be free afterwards, by {counted(len(plan.removals), 'deletion')}")
+    deletions = counted(len(plan.removals), "deletion")
+    echo(f"{format_bytes(freed)} would be free afterwards, by {deletions}")
     if any(removal.kind == "optimizer state" for removal in plan.removals):
         echo(
             "without optimizer state a run cannot be named in continue_from any more: name it "
@@ -203,7 +187,7 @@ def _print_plan(plan: PrunePlan, store: Store) -> None:
         )
 
 
-def _print_status(status: StoreStatus) -> None:
+def _print_status(status: prune.StoreStatus) -> None:
     out = console()
     free = format_bytes(status.free_bytes)
     echo(f"{status.root}: {format_bytes(status.bytes)}; {free} of its disk are free")
@@ -218,12 +202,11 @@ def _print_status(status: StoreStatus) -> None:
     echo(f"\n{text}")
 
 
-def _table(heading: str, shares: dict[str, Share]) -> Table:
-    table = plain_table()
-    table.add_column(heading)
-    table.add_column("count", justify="right")
-    table.add_column("size", justify="right")
-    for name, share in shares.items():
-        if share.count or share.bytes:
-            table.add_row(name, str(share.count), format_bytes(share.bytes))
-    return table
+def _table(heading: str, shares: dict[str, prune.Share]) -> Table:
+    rows = (
+        (name, str(share.count), format_bytes(share.bytes))
+        for name, share in shares.items()
+        if share.count or share.bytes
+    )
+    numbers = (Column("count", justify="right"), Column("size", justify="right"))
+    return plain_table(heading, *numbers, rows=rows)

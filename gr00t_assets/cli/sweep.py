@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.table import Column
 
-from gr00t_assets.cli.arguments import Json, datasets, sweeps
+from gr00t_assets.cli.arguments import Json, argument, datasets, option, sweeps
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.cli.sweep_plan import sweep_plan
 from gr00t_assets.cli.sweep_run import sweep_run
@@ -33,11 +34,8 @@ def sweep_list(as_json: Json = False) -> None:
     if as_json:
         print_json(rows)
         return
-    table = plain_table("sweep")
-    table.add_column("experiments", justify="right")
-    table.add_column("finished", justify="right")
-    table.add_column("schedule", no_wrap=True)
-    table.add_column("description")
+    numbers = (Column("experiments", justify="right"), Column("finished", justify="right"))
+    table = plain_table("sweep", *numbers, Column("schedule", no_wrap=True), "description")
     for row in rows:
         schedule = f"{row['schedule']} {row['time_zone']}" if row["schedule"] else ""
         counts = str(row["experiments"]), str(row["statuses"].get("finished", 0))
@@ -65,27 +63,21 @@ sweep_app.command("plan")(sweep_plan)
 
 @sweep_app.command("new")
 def sweep_new(
-    name: Annotated[str, typer.Argument(help="The sweep's name, which its experiments begin with")],
+    name: Annotated[str, argument("The sweep's name, which its experiments begin with")],
     dataset: Annotated[
         str | None,
-        typer.Option(
-            help="A dataset of data/datasets.yaml; the first if left out", autocompletion=datasets
-        ),
+        option("A dataset of data/datasets.yaml; the first if left out", autocompletion=datasets),
     ] = None,
-    trainer: Annotated[
-        str | None, typer.Option(help="Name of a trainer; the default one if left out")
-    ] = None,
+    trainer: Annotated[str | None, option("Name of a trainer; the default one if left out")] = None,
     source: Annotated[
         str | None,
-        typer.Option(
-            "--from", help="A sweep to copy, its experiments renamed", autocompletion=sweeps
-        ),
+        option("A sweep to copy, its experiments renamed", "--from", autocompletion=sweeps),
     ] = None,
     other: Annotated[
         str | None,
-        typer.Option(
+        option(
+            "The same demonstrations with a data config of GR00T's other generation",
             "--compare-generations",
-            help="The same demonstrations with a data config of GR00T's other generation",
             autocompletion=datasets,
         ),
     ] = None,
@@ -103,23 +95,19 @@ def sweep_new(
 
 @sweep_app.command("propose")
 def sweep_propose(
-    runs: Annotated[
-        Path | None, typer.Option(help="A table of runs; the store's runs if left out")
-    ] = None,
+    runs: Annotated[Path | None, option("A table of runs; the store's runs if left out")] = None,
     sweep: Annotated[
-        str | None, typer.Option(help="Only the runs of this sweep", autocompletion=sweeps)
+        str | None, option("Only the runs of this sweep", autocompletion=sweeps)
     ] = None,
     question: Annotated[
-        str | None, typer.Option(help="Only this: learning_rate, batch_size, steps, best")
+        str | None, option("Only this: learning_rate, batch_size, steps, best")
     ] = None,
-    out: Annotated[
-        str | None, typer.Option(help="Write data/sweeps/NAME.yaml; printed if left out")
-    ] = None,
+    out: Annotated[str | None, option("Write data/sweeps/NAME.yaml; printed if left out")] = None,
     references: Annotated[
-        bool, typer.Option("--references", help="Also the runs that the new ones are held against")
+        bool, option("Also the runs that the new ones are held against", "--references")
     ] = False,
     check: Annotated[
-        Path | None, typer.Option(help="Hold this sweep file against the runs; 1 if one is equal")
+        Path | None, option("Hold this sweep file against the runs; 1 if one is equal")
     ] = None,
 ) -> None:
     """Propose the next runs that settle what is confounded or noisy, as a sweep file."""
@@ -132,17 +120,13 @@ def sweep_propose(
 
 @sweep_app.command("suggest")
 def sweep_suggest(
-    sweep: Annotated[
-        str, typer.Argument(help="A sweep whose file has a 'random' section", autocompletion=sweeps)
-    ],
-    count: Annotated[int, typer.Option(min=1, help="Experiments wanted")] = 4,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed suggests others")] = 0,
+    sweep: Annotated[str, argument("A sweep whose file has a 'random' section", sweeps)],
+    count: Annotated[int, option("Experiments wanted", min=1)] = 4,
+    seed: Annotated[int, option("Another seed suggests others", min=0)] = 0,
     objective: Annotated[
-        Objective, typer.Option(help="What is to be low: final loss, or open-loop error")
+        Objective, option("What is to be low: final loss, or open-loop error")
     ] = "loss",
-    out: Annotated[
-        str | None, typer.Option(help="Write data/sweeps/NAME.yaml; printed if left out")
-    ] = None,
+    out: Annotated[str | None, option("Write data/sweeps/NAME.yaml; printed if left out")] = None,
 ) -> None:
     """Suggest the next experiments of a search by Optuna, from the finished runs of one class."""
     text, basis = suggest_sweep(sweep, count, seed, objective, out)

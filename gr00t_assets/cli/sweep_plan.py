@@ -1,15 +1,14 @@
 """``gr00t-assets sweep plan``: what a sweep would run, and what it costs."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
-import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import sweeps
+from gr00t_assets.cli.arguments import Json, argument, option, sweeps
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.comparison.wording import shown
 from gr00t_assets.core.project import Store
@@ -21,29 +20,14 @@ from gr00t_assets.planning.sweep_plan import ACTIONS, PlanRow, SweepPlan, make_p
 MOST_COLUMNS = 5
 """Settings that differ are columns up to this many; beyond it each row names its own."""
 
-_NEEDS: dict[str, Callable[[Experiment], str]] = {
-    "priority": lambda item: str(item.priority or ""),
-    "GPUs": lambda item: (
-        str(item.hyperparameters.num_gpus) if item.hyperparameters.num_gpus > 1 else ""
-    ),
-    "nodes": lambda item: str(item.hyperparameters.nodes) if item.hyperparameters.nodes > 1 else "",
-    "VRAM": lambda item: _vram(item),
-}
-"""What the queue is told of an experiment; a column where one of the sweep says something."""
-
 
 def sweep_plan(
-    sweep: Annotated[
-        str,
-        typer.Argument(
-            help="A sweep's name or file: demo, data/sweeps/x.yaml", autocompletion=sweeps
-        ),
-    ],
+    sweep: Annotated[str, argument("A sweep's name or file: demo, data/sweeps/x.yaml", sweeps)],
     names: Annotated[
         Literal["datasets", "experiments", "trainers"] | None,
-        typer.Option("--list", help="Only these names, one a line, for scripts"),
+        option("Only these names, one a line, for scripts", "--list"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The plan as JSON")] = False,
+    as_json: Json = False,
 ) -> None:
     """Print what a sweep would run: partitions, what differs, which are done, and what it costs."""
     chosen = named_sweep(sweep)
@@ -62,10 +46,8 @@ def print_plan(plan: SweepPlan, out: Console) -> None:
     """Print one line for each partition of a sweep, and what they have in common below."""
     settings = [row.experiment.settings for row in plan.rows]
     names = dict.fromkeys(name for of_row in settings for name in of_row)
-    usual = {name: _usual([of_row.get(name) for of_row in settings]) for name in names}
-    varying = {
-        name: usual[name] for name in names if len({repr(item.get(name)) for item in settings}) > 1
-    }
+    values = {name: [of_row.get(name) for of_row in settings] for name in names}
+    varying = {name: _usual(of) for name, of in values.items() if len(set(map(repr, of))) > 1}
     out.print(Text.assemble((f"Sweep {plan.sweep.name}", "bold"), "  ", plan.sweep.description))
     out.print(_table(plan, settings, varying))
     defaults = {name: field.default for name, field in all_hyperparameters().items()}
@@ -87,17 +69,13 @@ def total(plan: SweepPlan) -> str:
     left = sum(row.samples_left > 0 for row in plan.rows)
     if not left:
         return f"left to do: nothing, all {len(plan.rows)} are finished"
-    sums = [
-        f"about {_hours(hours)} {unit}-hours"
-        for hours, unit in ((plan.gpu_hours_left, "GPU"), (plan.cpu_hours_left, "CPU"))
-        if hours
-    ]
-    samples = sum(row.samples_left for row in plan.rows)
-    text = f"left to do: {left} of {len(plan.rows)}, {counted(samples, 'sample')}"
-    text += f", {' and '.join(sums)}" if sums else ""
+    hours = {"GPU": plan.gpu_hours_left, "CPU": plan.cpu_hours_left}
+    sums = [f"about {_hours(count)} {unit}-hours" for unit, count in hours.items() if count]
+    samples = counted(sum(row.samples_left for row in plan.rows), "sample")
+    parts = [f"left to do: {left} of {len(plan.rows)}", samples, " and ".join(sums)]
     if plan.unknown:
-        text += f", hours unknown of {plan.unknown}: no finished run resembles them"
-    return text
+        parts.append(f"hours unknown of {plan.unknown}: no finished run resembles them")
+    return ", ".join(filter(None, parts))
 
 
 def plan_json(plan: SweepPlan) -> dict[str, Any]:
@@ -105,9 +83,7 @@ def plan_json(plan: SweepPlan) -> dict[str, Any]:
     sweep = plan.sweep
     return {
         "sweep": sweep.name,
-        "description": sweep.description,
-        "schedule": sweep.schedule,
-        "time_zone": sweep.time_zone,
+        **{name: getattr(sweep, name) for name in ("description", "schedule", "time_zone")},
         "max_retries": sweep.max_retries,
         "gpu_hours_left": plan.gpu_hours_left,
         "cpu_hours_left": plan.cpu_hours_left,
@@ -146,7 +122,8 @@ def _as_json(row: PlanRow) -> dict[str, Any]:
 def _table(plan: SweepPlan, settings: list[dict[str, object]], varying: dict[str, object]) -> Table:
     """Settings that differ have a column each; of many each row names what is not usual."""
     rows, many = plan.rows, len(varying) > MOST_COLUMNS
-    needs = [name for name, text in _NEEDS.items() if any(text(row.experiment) for row in rows)]
+    asked = [_needs(row.experiment) for row in rows]
+    needs = [name for name in asked[0] if any(of_row[name] for of_row in asked)]
     epochs = ["epochs"] if any(row.epochs is not None for row in rows) else []
     units = {row.estimate.gpus > 0 for row in rows if row.estimate}
     hours = {True: "GPU h", False: "CPU h"}[units.pop()] if len(units) == 1 else "hours"
@@ -160,13 +137,13 @@ def _table(plan: SweepPlan, settings: list[dict[str, object]], varying: dict[str
         table.add_column(name, justify="right", no_wrap=True)
     for name in ("status", "would"):
         table.add_column(name, no_wrap=True)
-    for row, values in zip(rows, settings, strict=True):
+    for row, values, needed in zip(rows, settings, asked, strict=True):
         own = {name: values.get(name) for name in varying}
         unusual = {key: value for key, value in own.items() if repr(value) != repr(varying[key])}
         table.add_row(
             row.experiment.name,
             *([_named(unusual)] if many else map(shown_setting, own.values())),
-            *(_NEEDS[name](row.experiment) for name in needs),
+            *(needed[name] for name in needs),
             f"{row.samples:,}",
             *(shown(row.epochs, name) for name in epochs),
             "unknown" if row.hours_left is None else _hours(row.hours_left),
@@ -206,15 +183,18 @@ def _hours(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value < 1 else f"{value:.1f}"
 
 
-def _vram(item: Experiment) -> str:
-    """What the sweep file declares, else what the trainer counts."""
-    if item.vram_gb:
-        return f"{item.vram_gb:g} GB"
-    counted_bytes = trainer_named(item.trainer).gpu_memory(item)
-    return f"about {counted_bytes / 1e9:.0f} GB" if counted_bytes else ""
+def _needs(item: Experiment) -> dict[str, str]:
+    """What the queue is told of an experiment; a column where one of the sweep says something."""
+    memory = f"{item.vram_gb:g} GB" if item.vram_gb else ""
+    if not memory and (counted_bytes := trainer_named(item.trainer).gpu_memory(item)):
+        memory = f"about {counted_bytes / 1e9:.0f} GB"
+    asked = item.hyperparameters
+    several = {"GPUs": asked.num_gpus, "nodes": asked.nodes}
+    counts = {name: str(count) if count > 1 else "" for name, count in several.items()}
+    return {"priority": str(item.priority or ""), **counts, "VRAM": memory}
 
 
-def _usual(values: list[object]) -> object:
+def _usual(values: Sequence[object]) -> object:
     """The commonest value, the first of several."""
     counts = Counter(map(repr, values))
     return max(values, key=lambda value: counts[repr(value)])

@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import sweeps
+from gr00t_assets.cli.arguments import argument, option, sweeps
 from gr00t_assets.cli.output import console, echo, print_json
 from gr00t_assets.cli.status import NO_DAEMON, progress_line, states_table
 from gr00t_assets.core.errors import EngineError, PageError
@@ -35,17 +35,13 @@ terminal."""
 
 
 def sweep_run(
-    name: Annotated[str, typer.Argument(help="The sweep's name: demo", autocompletion=sweeps)],
-    engine: Annotated[
-        str | None, typer.Option(help="Train on this engine of data/engines.yaml")
-    ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Watch until all have ended")] = False,
+    name: Annotated[str, argument("The sweep's name: demo", sweeps)],
+    engine: Annotated[str | None, option("Train on this engine of data/engines.yaml")] = None,
+    wait: Annotated[bool, option("Watch until all have ended", "--wait")] = False,
     array: Annotated[
-        bool, typer.Option("--array", help="Submit the jobs of a Slurm engine as one array")
+        bool, option("Submit the jobs of a Slurm engine as one array", "--array")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="What became of each at the end, as JSON")
-    ] = False,
+    as_json: Annotated[bool, option("What became of each at the end, as JSON", "--json")] = False,
 ) -> None:
     """Ask for what is missing of a sweep, through the queue; 1 where something is not to be had.
 
@@ -62,9 +58,8 @@ def sweep_run(
 
     with project_instance() as instance:
         if instance is None or not daemon_is_alive(instance):
-            raise PageError(
-                sweep.name, f"{NO_DAEMON}.", ["nothing was asked for; then run it again"]
-            )
+            remedy = "nothing was asked for; then run it again"
+            raise PageError(sweep.name, f"{NO_DAEMON}.", [remedy])
         runs = SweepRuns(sweep, store, instance, engine)
         try:
             runs.ask(before=before)
@@ -93,10 +88,9 @@ def _array(engine: str | None, store: Store) -> Callable[[list[Experiment]], obj
         raise EngineError(settings.name, problem, ["leave --array out, or name one with --engine"])
 
     def submit(experiments: list[Experiment]) -> None:
-        if engine is None:
-            own = [item for item in experiments if engines.named(item.engine) == settings]
-        else:
-            own = [item.model_copy(update={"engine": engine}) for item in experiments]
+        own = [item for item in experiments if engine or engines.named(item.engine) == settings]
+        if engine is not None:
+            own = [item.model_copy(update={"engine": engine}) for item in own]
         specs = [make_spec(item, store) for item in own]
         submit_array(specs, settings, store, lambda line: echo(str(line), err=True))
 
@@ -104,20 +98,17 @@ def _array(engine: str | None, store: Store) -> Callable[[list[Experiment]], obj
 
 
 def _print_asked(runs: "SweepRuns") -> None:
-    """Say of each experiment whether it was asked for, or why not."""
     for experiment in runs.sweep.experiments:
         asked = runs.asked.get(experiment.name)
         reason = runs.reasons.get(experiment.name, "").strip()
         text = f"asked for, run {asked[:8]}" if asked else f"not asked for: {reason}"
         echo(f"{experiment.name}: {text}")
-    count = counted(len(runs.sweep.experiments), "experiment")
-    echo(f"asked for {len(runs.asked)} of {count}")
+    echo(f"asked for {len(runs.asked)} of {counted(len(runs.sweep.experiments), 'experiment')}")
 
 
 def _watch(
     runs: "SweepRuns", instance: "dg.DagsterInstance", quiet: bool
 ) -> "list[ExperimentState]":
-    """Show what becomes of each until all have ended."""
     out = console()
     if quiet or not out.is_terminal:
         return _say(runs, instance, (lambda _: None) if quiet else echo)
@@ -144,21 +135,25 @@ def _say(
 
     known: dict[str, tuple[str, str | None]] = {}
     due, is_due, states = 0.0, False, []
+
+    def tell(line: str) -> None:
+        say(f"{datetime.now(UTC):%H:%M:%S} {line}")
+
     for states in _looks(runs):
         is_due = time.monotonic() >= due
         for item in states:
             now = (item.state, item.reason)
             if known.get(item.experiment) != now or (is_due and item.state == "training"):
                 line = progress_line(item.progress) if item.state == "training" else item.reason
-                say(f"{_clock()} {item.experiment}: {item.state}{f', {line}' if line else ''}")
+                tell(f"{item.experiment}: {item.state}{f', {line}' if line else ''}")
             known[item.experiment] = now
         if is_due:
             due = time.monotonic() + SAY_EVERY
-            say(f"{_clock()} {_summary(states)}")
+            tell(_summary(states))
             if not daemon_is_alive(instance):
-                say(f"{_clock()} {NO_DAEMON}")
+                tell(NO_DAEMON)
     if not is_due:
-        say(f"{_clock()} {_summary(states)}")
+        tell(_summary(states))
     return states
 
 
@@ -172,11 +167,6 @@ def _looks(runs: "SweepRuns") -> "Iterator[list[ExperimentState]]":
         time.sleep(LOOK_EVERY)
 
 
-def _clock() -> str:
-    return f"{datetime.now(UTC):%H:%M:%S}"
-
-
 def _summary(states: "list[ExperimentState]") -> str:
-    """How many are in which state."""
     counts = Counter(state.state for state in states)
     return ", ".join(f"{count} {state}" for state, count in counts.most_common())

@@ -10,56 +10,47 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from gr00t_assets.cli.arguments import Json, experiments
+from gr00t_assets.cli.arguments import Json, argument, experiments, option
 from gr00t_assets.cli.dataset_catalog import next_command
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.core.files import folders
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted
+from gr00t_assets.evaluation.trials import plan as trial_plans
 from gr00t_assets.evaluation.trials.outcomes import Outcomes, import_trials, read_outcomes
-from gr00t_assets.evaluation.trials.plan import (
-    SHEET,
-    TrialPlan,
-    load_plan,
-    make_plan,
-    publish_plan,
-    read_conditions,
-)
 from gr00t_assets.reporting.trials import form_app, trials_report
 from gr00t_assets.runs.model_reference import find_model
 
 trials_app = typer.Typer(help="Blind trials on a real robot.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="Of the trials, as 'trials new' printed it")]
-Sheet = Annotated[Path | None, typer.Option("--outcomes", help="A copy of the sheet elsewhere")]
+Name = Annotated[str, argument("Of the trials, as 'trials new' printed it")]
+Sheet = Annotated[Path | None, option("A copy of the sheet elsewhere", "--outcomes")]
 
 
 @trials_app.command("new")
 def trials_new(
     policies: Annotated[
         list[str],
-        typer.Argument(
-            help="EXPERIMENT, EXPERIMENT@STEP, a promoted model, or a folder of one",
-            autocompletion=experiments,
-        ),
+        argument("EXPERIMENT, EXPERIMENT@STEP, a promoted model, or a folder of one", experiments),
     ],
     conditions: Annotated[
-        str, typer.Option(help="Initial conditions: how many, or a text file with one a line")
+        str, option("Initial conditions: how many, or a text file with one a line")
     ],
-    repeats: Annotated[int, typer.Option(min=1, help="Trials of each policy from each")] = 1,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of letters and order; drawn")] = None,
-    name: Annotated[str | None, typer.Option(help="Of the trials; trials-1 and so on")] = None,
+    repeats: Annotated[int, option("Trials of each policy from each", min=1)] = 1,
+    seed: Annotated[int | None, option("Of letters and order; drawn", min=0)] = None,
+    name: Annotated[str | None, option("Of the trials; trials-1 and so on")] = None,
 ) -> None:
     """Lay out which policy is tried when; write the key of the letters and a sheet to fill in."""
     store = Store.from_environment()
     name = name or f"trials-{len(folders(store.root / 'trials')) + 1}"
     models = [find_model(reference) for reference in policies]
     drawn = secrets.randbelow(1 << 31) if seed is None else seed
-    plan = make_plan(name, models, read_conditions(conditions), repeats, drawn, store)
-    folder = publish_plan(plan, store)
+    scenes = trial_plans.read_conditions(conditions)
+    plan = trial_plans.make_plan(name, models, scenes, repeats, drawn, store)
+    folder = trial_plans.publish_plan(plan, store)
     policies_tried = counted(len(models), "policy", "policies")
     echo(f"{name}: {counted(len(plan.trials), 'trial')} of {policies_tried}, in {folder}")
-    echo(f"{SHEET} is for whoever scores, the letters' key beside it is not")
+    echo(f"{trial_plans.SHEET} is for whoever scores, the letters' key beside it is not")
     echo(f"serve a letter: gr00t-assets serve trial:{name}:{plan.trials[0].letter}")
     echo(f"write outcomes into the sheet, or: gr00t-assets trials form {name}")
 
@@ -72,7 +63,7 @@ def trials_form(name: Name) -> None:
     from gr00t_assets.defs.page_guard import PageGuard
 
     store, token = Store.from_environment(), secrets.token_urlsafe(24)
-    plan = load_plan(name, store)
+    plan = trial_plans.load_plan(name, store)
     with socket.create_server(("127.0.0.1", 0)) as listener, suppress(KeyboardInterrupt):
         echo(f"http://127.0.0.1:{listener.getsockname()[1]}/?token={token}")
         app = PageGuard(form_app(plan, store, token))
@@ -85,9 +76,7 @@ def trials_form(name: Name) -> None:
 def trials_show(
     name: Name,
     sheet: Sheet = None,
-    unblind: Annotated[
-        bool, typer.Option("--unblind", help="Also which policy a letter stands for")
-    ] = False,
+    unblind: Annotated[bool, option("Also which policy a letter stands for", "--unblind")] = False,
     as_json: Json = False,
 ) -> None:
     """Print success by policy with intervals, which is better, and whether to go on."""
@@ -130,9 +119,7 @@ def trials_show(
 @trials_app.command("import")
 def trials_import(
     name: Name,
-    dataset: Annotated[
-        str, typer.Argument(help="That they were recorded into, once added by 'dataset add'")
-    ],
+    dataset: Annotated[str, argument("That they were recorded into, once added by 'dataset add'")],
     sheet: Sheet = None,
 ) -> None:
     """Bring the recorded trials into the store as a dataset version that knows what drove it."""
@@ -147,7 +134,7 @@ def trials_import(
     echo(f"next: {next_command(dataset)}")
 
 
-def _read(name: str, sheet: Path | None) -> tuple[TrialPlan, Store, Outcomes]:
+def _read(name: str, sheet: Path | None) -> tuple[trial_plans.TrialPlan, Store, Outcomes]:
     store = Store.from_environment()
-    plan = load_plan(name, store)
+    plan = trial_plans.load_plan(name, store)
     return plan, store, read_outcomes(plan, sheet or plan.sheet_path(store))

@@ -21,18 +21,8 @@ import numpy as np
 
 from gr00t_assets.core.errors import Gr00tAssetsError, SimulationError
 from gr00t_assets.core.text import nearest
+from gr00t_assets.environments import places
 from gr00t_assets.environments.environment_file import RENDERED, Environment, InstructionSource
-from gr00t_assets.environments.places import (
-    Place,
-    checked_image,
-    item,
-    leaves,
-    numbers_at,
-    parse_place,
-    parse_reading,
-    shape_text,
-    spread,
-)
 
 _NO_RENDERING = re.compile(r"opengl|\begl|glfw|osmesa|glgeterror|mjrcontext", re.IGNORECASE)
 
@@ -65,7 +55,7 @@ class DeclaredEnv:
         self.names = tuple(getattr(self._inner, "joint_names", environment.names))
         self._rendered, self._images = 0.0, True
         self._places = {
-            key: None if source == RENDERED else parse_place(source)
+            key: None if source == RENDERED else places.parse_place(source)
             for key, source in environment.observation.items()
         }
 
@@ -104,7 +94,8 @@ class DeclaredEnv:
 
     def offers(self) -> list[str]:
         """What its last observation has, a line each: ``pixels.front (128, 128, 3) uint8``."""
-        return [f"{path} {shape_text(value)}" for path, value in leaves(self._raw).items()]
+        values = places.leaves(self._raw)
+        return [f"{path} {places.shape_text(value)}" for path, value in values.items()]
 
     def _show(self, images: bool) -> None:
         self._images = images
@@ -116,7 +107,7 @@ class DeclaredEnv:
         space, declared = self.env.action_space, self.declared.action
         try:
             if isinstance(declared, Mapping):
-                return spread(action, [parse_place(text) for text in declared.values()], space)
+                return places.spread(action, [*map(places.parse_place, declared.values())], space)
             if type(space).__name__ != "Box":
                 raise ValueError(
                     "it is no vector of numbers; wrap the environment, or give a place "
@@ -150,10 +141,10 @@ class DeclaredEnv:
         observation["task"] = read("instruction", self._instruction, told)
         success, score = False, None
         if "reward" in told:
-            holds = parse_reading(declared.success).holds
+            holds = places.parse_reading(declared.success).holds
             success = read(f"success, declared as {declared.success}", holds, told)
             if declared.score is not None:
-                value = parse_reading(declared.score).value
+                value = places.parse_reading(declared.score).value
                 score = read(f"score, declared as {declared.score}", value, told)
         if problems:
             details = [*problems, "its observation has:", *(f"  {line}" for line in self.offers())]
@@ -162,11 +153,11 @@ class DeclaredEnv:
             raise SimulationError(declared.name, problem, details)
         return Observed(observation, success, score, done)
 
-    def _value(self, key: str, place: Place | None) -> np.ndarray:
+    def _value(self, key: str, place: places.Place | None) -> np.ndarray:
         if place is not None:
             if key.startswith("state."):
-                return numbers_at(self._raw, place)
-            return checked_image(item(self._raw, place.path))
+                return places.numbers_at(self._raw, place)
+            return places.checked_image(places.item(self._raw, place.path))
         began = time.perf_counter()
         try:
             image = self.env.render()
@@ -175,13 +166,13 @@ class DeclaredEnv:
         self._rendered += time.perf_counter() - began
         if image is None:
             raise ValueError("render() returns nothing; give render_mode: rgb_array in kwargs")
-        return checked_image(image)
+        return places.checked_image(image)
 
     def _instruction(self, told: Mapping[str, Any]) -> str:
         instruction = self.declared.instruction
         if not isinstance(instruction, InstructionSource):
             return instruction
-        return str(item({**told, "observation": self._raw}, instruction.path.split(".")))
+        return str(places.item({**told, "observation": self._raw}, instruction.path.split(".")))
 
 
 def open_environment(environment: Environment) -> DeclaredEnv:

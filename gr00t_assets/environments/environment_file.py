@@ -25,9 +25,8 @@ from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.project import project_root
 from gr00t_assets.core.text import did_you_mean, name_problem
 from gr00t_assets.core.yaml_files import (
-    LocatedYaml,
     load_yaml,
-    raise_problems,
+    problems_error,
     validation_problems,
     yaml_problem,
 )
@@ -106,12 +105,8 @@ class Environment(FrozenModel):
     fps: float = Field(gt=0, description="Steps in a second, as in the demonstrations")
     seeds: int = Field(default=1000, ge=0, description="First seed of evaluation; others follow")
     episodes: int = Field(default=50, ge=1, le=10_000, description="Of an evaluation")
-    replan_every: int | None = Field(
-        default=None, ge=1, description="Actions of a chunk that are done before the next is asked"
-    )
-    episode_seconds: float = Field(
-        default=120.0, gt=0, description="Wall time after which an episode counts as failed"
-    )
+    replan_every: int | None = Field(default=None, ge=1, description="Actions done of each chunk")
+    episode_seconds: float = Field(default=120.0, gt=0, description="Wall time, or it has failed")
 
     @field_validator("success", "score")
     @classmethod
@@ -213,45 +208,31 @@ def _read(file: Path) -> Environments:
     try:
         located = load_yaml(file, SimulationError)
         content = {} if located.data is None else located.data
-        if not isinstance(content, dict):
-            problems = [yaml_problem((), "expected environments by name")]
-            raise_problems(located, problems, SimulationError)
     except SimulationError as error:
         return Environments({}, {}, error)
-    usable: dict[str, Environment] = {}
-    errors: dict[str, SimulationError] = {}
-    every: list[Finding] = []
-    for key, value in content.items():
-        problems = []
-        environment = _environment(str(key), value, problems)
-        if error := _error(located, problems):
-            errors[str(key)] = error
-            every += problems
-        elif environment is not None:
-            usable[environment.name] = environment
-    return Environments(usable, errors, _error(located, every))
+    if not isinstance(content, dict):
+        problem = yaml_problem((), "expected environments by name")
+        return Environments({}, {}, problems_error(located, [problem], SimulationError))
+    read = {str(key): _environment(str(key), value) for key, value in content.items()}
+    errors = {
+        name: error
+        for name, (_, problems) in read.items()
+        if (error := problems_error(located, problems, SimulationError))
+    }
+    usable = {name: item for name, (item, _) in read.items() if item and name not in errors}
+    every = [problem for _, problems in read.values() for problem in problems]
+    return Environments(usable, errors, problems_error(located, every, SimulationError))
 
 
-def _environment(name: str, value: Any, problems: list[Finding]) -> Environment | None:
-    """The environment, where it is one; what is wrong with it is added to the problems."""
-    if problem := name_problem(name):
-        problems.append(yaml_problem((name,), problem))
+def _environment(name: str, value: Any) -> tuple[Environment | None, list[Finding]]:
+    """The environment, where it is one, and what is wrong with it."""
+    problems = [yaml_problem((name,), problem)] if (problem := name_problem(name)) else []
     if not isinstance(value, dict):
-        problems.append(yaml_problem((name,), "expected the fields of an environment"))
-        return None
+        return None, [*problems, yaml_problem((name,), "expected the fields of an environment")]
     fields = {str(field): content for field, content in value.items()}
     if fields.pop("name", None) is not None:
         problems.append(yaml_problem((name, "name"), "the name is the key above; remove this line"))
     try:
-        return Environment.model_validate({**fields, "name": name})
+        return Environment.model_validate({**fields, "name": name}), problems
     except ValidationError as failure:
-        problems += validation_problems(failure, Environment, (name,))
-        return None
-
-
-def _error(located: LocatedYaml, problems: list[Finding]) -> SimulationError | None:
-    try:
-        raise_problems(located, problems, SimulationError)
-    except SimulationError as error:
-        return error
-    return None
+        return None, [*problems, *validation_problems(failure, Environment, (name,))]

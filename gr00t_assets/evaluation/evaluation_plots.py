@@ -24,15 +24,11 @@ RULES: dict[BaselineName, tuple[str, Any]] = {
 """Colour of each baseline and its dash, colours by Okabe and Ito, as the policy's blue is."""
 
 
-def trajectories_png(evaluation: Evaluation, part: PartName | None = None) -> bytes:
-    """Recorded and predicted actions over one episode, a panel for each number, in units.
-
-    ``part`` is the one to rank by where left out.
-    """
-    part = part or evaluation.main.part
+def trajectories_png(evaluation: Evaluation, part: PartName) -> bytes:
+    """Recorded and predicted actions over one episode, a panel for each number, in units."""
     trajectory = next(drawn for drawn in evaluation.trajectories if drawn.part == part)
     count = len(trajectory.lines)
-    figure = _figure(1.15 * count + 0.9)
+    figure = new_figure(9.0, 1.15 * count + 0.9, dpi=100)
     panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
     for axes, line in zip(panels, trajectory.lines, strict=True):
         axes.plot(trajectory.seconds, line.recorded, color=RECORDED, linewidth=1.2)
@@ -41,7 +37,8 @@ def trajectories_png(evaluation: Evaluation, part: PartName | None = None) -> by
             axes.fill_between(seconds, low, high, color=PREDICTED, alpha=0.22, linewidth=0)
             axes.plot(seconds, predicted, color=PREDICTED, linewidth=1.6)
         axes.set_ylabel(line.joint.replace("_", " "), fontsize=8)
-        _plain(axes)
+        plain_axes(axes)
+        axes.tick_params(labelsize=8)
     panels[0].plot([], [], color=RECORDED, linewidth=1.2, label="recorded")
     panels[0].plot([], [], color=PREDICTED, linewidth=1.6, label="predicted, range of the draws")
     panels[0].legend(
@@ -56,7 +53,7 @@ def trajectories_png(evaluation: Evaluation, part: PartName | None = None) -> by
 
 def horizon_png(evaluation: Evaluation) -> bytes:
     """Error at each step of the horizon beside the baselines, a panel for each part."""
-    figure = _figure(3.8)
+    figure = new_figure(9.0, 3.8, dpi=100)
     parts = evaluation.parts
     panels = figure.subplots(1, len(parts), sharey=True, squeeze=False)[0]
     steps = range(1, evaluation.horizon + 1)
@@ -69,43 +66,41 @@ def horizon_png(evaluation: Evaluation) -> bytes:
         for rule in part.baselines:
             color, dash = RULES[rule.name]
             axes.plot(steps, rule.by_step, color=color, linestyle=dash, label=rule.words)
-        missing = (
-            "" if part.error.interval else f", fewer than {LEAST_EPISODES} episodes: no interval"
-        )
-        axes.set_title(part.part + missing, loc="left", fontsize=10)
+        few = f", fewer than {LEAST_EPISODES} episodes: no interval"
+        axes.set_title(part.part + few * (not part.error.interval), loc="left", fontsize=10)
         axes.set_xlabel("step of the predicted chunk")
         axes.set_ylim(bottom=0)
-        _plain(axes)
+        plain_axes(axes)
+        axes.tick_params(labelsize=8)
     panels[0].set_ylabel("error, normalised")
     lines = panels[0].get_legend_handles_labels()
     figure.legend(*lines, frameon=False, fontsize=8, loc="outside lower center", ncols=2)
     return figure_png(figure)
 
 
-def _figure(height: float) -> "Figure":
+def new_figure(width: float, height: float, dpi: int) -> "Figure":
+    """An empty white figure, its sides in inches."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(9.0, height), dpi=100, layout="constrained", facecolor="white")
+    return Figure(figsize=(width, height), dpi=dpi, layout="constrained", facecolor="white")
 
 
-def _plain(axes: "Axes") -> None:
+def plain_axes(axes: "Axes") -> None:
+    """Draw a light grid and no frame."""
     axes.grid(True, color="#e3e6ea", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8)
 
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 300, 8, 84
 _POINTS = 9
-_ESCAPES = str.maketrans({"<": "%3C", ">": "%3E", "#": "%23"})
+
+URL_ESCAPES = str.maketrans({"<": "%3C", ">": "%3E", "#": "%23", "\n": None})
+"""What neither a data URL nor Markdown can hold."""
 
 
 def horizon_svg(evaluation: Evaluation) -> str:
-    """The policy as a full line, the two best of the rules as a dashed and a dotted one.
-
-    Returns:
-        SVG for a data URL, its special characters escaped.
-    """
+    """SVG for a data URL: the policy as a full line, the two best rules dashed and dotted."""
     part = evaluation.main
     lines = [(PREDICTED, "0", [estimate.mean for estimate in part.by_step])]
     rules = sorted(part.baselines, key=lambda rule: rule.error.mean)[:2]
@@ -128,7 +123,7 @@ def horizon_svg(evaluation: Evaluation) -> str:
         f"<g fill='#888'><text y='{_TOP + 8}'>{top:.2g}</text><text y='{_BOTTOM}'>0</text>"
         f"<text x='{_LEFT}' y='100'>step 1 to {evaluation.horizon}</text>{legend}</g></svg>"
     )
-    return svg.translate(_ESCAPES)
+    return svg.translate(URL_ESCAPES)
 
 
 def _path(values: Sequence[float], top: float) -> str:

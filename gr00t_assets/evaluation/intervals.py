@@ -20,44 +20,27 @@ _FEWEST_WINDOWS = 16
 
 @dataclass(frozen=True)
 class Windows:
-    """Rows that a policy is asked at, n in all, in order of episode and row.
+    """Rows that a policy is asked at, n in all, in order of episode and row."""
 
-    Attributes:
-        episodes: Index of the episode of each, ``(n,)``.
-        rows: Row in its episode, ``(n,)``.
-        inside: Whether each step of the chunk lies in the episode, ``(n, horizon)``.
-        places: Place of its episode among those of all datasets, from 0 on, ``(n,)``.
-        stride: Rows between two windows of an episode.
-    """
-
-    episodes: np.ndarray
-    rows: np.ndarray
-    inside: np.ndarray
-    places: np.ndarray
-    stride: int
+    episodes: np.ndarray  # Index of the episode of each, ``(n,)``
+    rows: np.ndarray  # Row in its episode, ``(n,)``
+    inside: np.ndarray  # Whether each step of the chunk lies in the episode, ``(n, horizon)``
+    places: np.ndarray  # Place of its episode among those of all datasets, from 0 on, ``(n,)``
+    stride: int  # Rows between two windows of an episode
 
     def __len__(self) -> int:
         return len(self.rows)
 
 
 def joined_windows(parts: Sequence[Windows]) -> Windows:
-    """Windows of several datasets as one; numbers of episodes are those of each dataset.
-
-    Their places stay apart, and the stride is the longest.
-    """
-    if len(parts) == 1:
-        return parts[0]
-    places, before = [], 0
-    for part in parts:
-        places.append(part.places + before)
-        before += int(part.places.max()) + 1
-    return Windows(
-        np.concatenate([part.episodes for part in parts]),
-        np.concatenate([part.rows for part in parts]),
-        np.concatenate([part.inside for part in parts]),
-        np.concatenate(places),
-        max(part.stride for part in parts),
+    """Windows of several datasets as one: their places stay apart, the stride is the longest."""
+    before = np.cumsum([0, *(part.places.max() + 1 for part in parts)])
+    columns = (
+        (part.episodes, part.rows, part.inside, part.places + first)
+        for part, first in zip(parts, before, strict=False)
     )
+    joined = map(np.concatenate, zip(*columns, strict=True))
+    return Windows(*joined, stride=max(part.stride for part in parts))
 
 
 def spread_evenly(values: Sequence[int], most: int) -> list[int]:
@@ -75,16 +58,13 @@ def choose_windows(
     """Rows at one stride in every episode whose whole chunk lies in the episode.
 
     An episode that is shorter than the horizon gives one window, and its steps past the end are
-    not counted.
+    not counted. ``EvaluationError`` where there are fewer than two windows.
 
     Args:
         lengths: Rows of each episode by its index.
         action_indices: Rows of a chunk relative to its window.
         settings: Stride, and windows of an episode at most.
         first_row: Rows before it are left out.
-
-    Raises:
-        EvaluationError: There are fewer than two windows.
     """
     indices = np.asarray(action_indices)
     span = int(indices.max()) - min(0, int(indices.min())) + 1
@@ -95,11 +75,9 @@ def choose_windows(
         by_episode.append(np.arange(min(first_row, last), last + 1, stride))
     counts, rows = [len(chosen) for chosen in by_episode], np.concatenate(by_episode)
     if len(rows) < 2:
-        raise EvaluationError(
-            "open-loop evaluation",
-            f"{len(rows)} window is not enough; two or more are needed.",
-            ["give a smaller --stride, or hold out a longer episode"],
-        )
+        problem = f"{len(rows)} window is not enough; two or more are needed."
+        remedy = "give a smaller --stride, or hold out a longer episode"
+        raise EvaluationError("open-loop evaluation", problem, [remedy])
     places = np.repeat(np.arange(len(lengths)), counts)
     episodes, ends = np.array(list(lengths))[places], np.array(list(lengths.values()))[places]
     wanted = rows[:, None] + indices
@@ -129,10 +107,7 @@ class EpisodeMeans:
         self._belongs = (windows.places[:, None] == places).astype(np.float64)
 
     def by_episode(self, values: Sequence[np.ndarray]) -> np.ndarray:
-        """Each episode's mean of each of k arrays ``(n, horizon)``: ``(k, episodes)``.
-
-        Only steps inside the episode count; NaN where an episode has none.
-        """
+        """Each episode's mean (NaN without steps) of arrays ``(n, horizon)``: ``(k, episodes)``."""
         sums = np.stack([(array * self._inside).sum(axis=1) for array in values])
         return self._shares(sums, self._inside.sum(axis=1))
 
@@ -188,9 +163,7 @@ def episode_estimates(values: np.ndarray) -> list[Estimate]:
     rows = rounded(np.stack([mean, error, low, mean + half], axis=-1)).tolist()
     names = ("mean", "standard_error", "low", "high")
     return [
-        Estimate(**dict(zip(names, row, strict=True)))
-        if episodes >= LEAST_EPISODES
-        else Estimate(mean=row[0])
+        Estimate(**dict(zip(names, row if episodes >= LEAST_EPISODES else row[:1], strict=False)))
         for row, episodes in zip(rows, count.tolist(), strict=True)
     ]
 

@@ -112,30 +112,21 @@ def current_evaluation(
 ) -> Evaluation | None:
     """The evaluation of the same weights and data with the same settings, if there is one.
 
-    One of an earlier format is none: it has no errors by episode.
-
-    Raises:
-        EvaluationError: The run is not finished.
-        CheckpointError: There is no such checkpoint.
+    One of an earlier format is none: it has no errors by episode. Raises as ``spec_and_weights``.
     """
     evaluation = readable_evaluation(run_directory, step)
     if evaluation is None or (evaluation.format, evaluation.settings) != (FORMAT, settings):
         return None
     spec, weights = spec_and_weights(run_directory, step)
-    same = (evaluation.dataset_version, evaluation.modality_hash, evaluation.model_hash) == (
-        spec.data.version,
-        spec.data.modality_hash,
-        weights_hash(weights),
-    )
-    return evaluation if same else None
+    asked = (spec.data.version, spec.data.modality_hash, weights_hash(weights))
+    found = (evaluation.dataset_version, evaluation.modality_hash, evaluation.model_hash)
+    return evaluation if found == asked else None
 
 
 def spec_and_weights(run_directory: Path, step: int | None) -> tuple[TrainingSpec, Path]:
     """Spec and folder of weights of a checkpoint, or of the final ones of a finished run.
 
-    Raises:
-        EvaluationError: Final weights are asked for, and the run is not finished.
-        CheckpointError: There is no such checkpoint.
+    ``EvaluationError`` where it is not finished, ``CheckpointError`` without such a checkpoint.
     """
     if step is None:
         return finished_spec(run_directory), run_directory / MODEL
@@ -143,12 +134,7 @@ def spec_and_weights(run_directory: Path, step: int | None) -> tuple[TrainingSpe
 
 
 def finished_spec(run_directory: Path) -> TrainingSpec:
-    """The spec of a finished run; its store is the one that the directory lies in.
-
-    Raises:
-        EvaluationError: There is no such run, or it is not finished.
-        SpecError: Its spec cannot be read.
-    """
+    """The spec of a finished run, as ``stored_spec``; ``EvaluationError`` of any other."""
     manifest = load_manifest(run_directory)
     reason = None
     if manifest is None:
@@ -164,11 +150,7 @@ def finished_spec(run_directory: Path) -> TrainingSpec:
 
 
 def stored_spec(run_directory: Path) -> TrainingSpec:
-    """The spec of a run; its store is the one that the directory lies in.
-
-    Raises:
-        SpecError: It cannot be read.
-    """
+    """The spec of a run, in the store that it lies in; ``SpecError`` where it cannot be read."""
     spec = load_spec(run_directory / SPEC)
     here = run_directory.resolve()
     if len(here.parents) > 2:
@@ -197,10 +179,8 @@ def weights_hash(folder: Path) -> str:
 class _Work:
     """What the parts of one dataset share in one evaluation.
 
-    Attributes:
-        predictor: The policy for the dataset's robot and cameras.
-        data: The demonstrations of each part; the held-out part first where there is one.
-        instructions: Every prompt of the dataset.
+    ``data`` has the demonstrations of each part, the held-out part first where there is one, and
+    ``instructions`` every prompt of the dataset.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ logarithms, read as percent. Errors stand in arrays ``(seeds, episodes)``.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,21 +24,16 @@ LARGEST = 1e100
 class ConfigurationError:
     """Open-loop error of a configuration over its evaluated seeds, normalised.
 
-    Attributes:
-        standard_error: With several seeds those are counted as well as episodes; None with fewer
-            than five episodes.
-        interval: At 95 percent; None as the standard error is.
-        by_seed: Mean error of each seed.
-        errors: ``(seeds, episodes)``; None where the evaluation has none by episode.
-        not_counted: Evaluated replicates that are not in it, and why.
+    With several seeds the standard error counts those as well as episodes; with fewer than five
+    episodes there is none, and no interval.
     """
 
     mean: float
     standard_error: float | None
-    interval: tuple[float, float] | None
-    by_seed: tuple[float, ...]
-    errors: np.ndarray | None = None
-    not_counted: tuple[str, ...] = ()
+    interval: tuple[float, float] | None  # At 95 percent
+    by_seed: tuple[float, ...]  # Mean error of each seed
+    errors: np.ndarray | None = None  # (seeds, episodes); None where there are none by episode
+    not_counted: tuple[str, ...] = ()  # Evaluated replicates that are not in it, and why
 
     @property
     def low(self) -> float:
@@ -60,17 +55,11 @@ class ConfigurationError:
 
 @dataclass(frozen=True)
 class PairedError:
-    """The error of a second policy over that of a first one on the same episodes.
+    """The error of a second policy over that of a first one on the same episodes."""
 
-    Attributes:
-        ratio: Geometric mean over episodes and seeds of second over first.
-        interval: Of the ratio at 95 percent; None with fewer than five episodes.
-        p_value: That they differ by chance; 1 without an interval. ``adjusted`` replaces it.
-    """
-
-    ratio: float
-    interval: tuple[float, float] | None
-    p_value: float
+    ratio: float  # Geometric mean over episodes and seeds of second over first
+    interval: tuple[float, float] | None  # At 95 percent; None with fewer than five episodes
+    p_value: float  # That they differ by chance; 1 without an interval. Holm's replaces it
 
     @property
     def told_apart(self) -> bool:
@@ -152,18 +141,15 @@ def configuration_error(seeds: Sequence[Sequence[Evaluation]]) -> ConfigurationE
         error, few = first.main.error, len(first.main.episodes) < LEAST_EPISODES
         interval = (None, None) if few else (error.standard_error, error.interval)
         return ConfigurationError(error.mean, *interval, (error.mean,))
-    by_seed: list[np.ndarray] = []
-    not_counted: list[str] = []
-    for evaluations in seeds:
-        counted = []
-        for evaluation in evaluations:
-            if reason := why_not_paired(first, evaluation):
-                not_counted.append(f"{evaluation.experiment} is not in its error: {reason}.")
-            else:
-                counted.append(evaluation.main.episode_errors)
-        if counted:
-            by_seed.append(np.mean(counted, axis=0))
-    errors = np.stack(by_seed)
+    reasons = [[(item, why_not_paired(first, item)) for item in of_seed] for of_seed in seeds]
+    counted = [[x.main.episode_errors for x, reason in row if not reason] for row in reasons]
+    errors = np.stack([np.mean(of_seed, axis=0) for of_seed in counted if of_seed])
+    not_counted = [
+        f"{item.experiment} is not in its error: {reason}."
+        for of_seed in reasons
+        for item, reason in of_seed
+        if reason
+    ]
     error, means = error_over_seeds(errors), tuple(errors.mean(axis=1).tolist())
     return ConfigurationError(
         error.mean, error.standard_error, error.interval, means, errors, tuple(not_counted)
@@ -212,20 +198,7 @@ def paired(first: np.ndarray, second: np.ndarray) -> PairedError:
     return PairedError(math.exp(mean), ends, p_value)
 
 
-def adjusted(pairs: Sequence[PairedError]) -> list[PairedError]:
-    """The pairs of one table with p values by Holm: all of them hold together at 5 percent."""
-    from statsmodels.stats.multitest import multipletests
-
-    if not pairs:
-        return []
-    values = np.asarray(multipletests([pair.p_value for pair in pairs], method="holm")[1])
-    return [
-        replace(pair, p_value=value) for pair, value in zip(pairs, values.tolist(), strict=True)
-    ]
-
-
-_Variance = tuple[float, int]
-"""Of a mean, with its degrees of freedom."""
+_Variance = tuple[float, int]  # Of a mean, with its degrees of freedom
 
 
 def _mean_variance(values: np.ndarray) -> _Variance:

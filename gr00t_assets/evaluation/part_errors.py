@@ -8,13 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from gr00t_assets.evaluation.intervals import (
-    EpisodeMeans,
-    Windows,
-    answered,
-    joined_windows,
-    rounded,
-)
+from gr00t_assets.evaluation import intervals
 from gr00t_assets.evaluation.recorded_actions import NEAREST, ActionGroup, RecordedActions
 from gr00t_assets.evaluation.result import (
     Baseline,
@@ -34,25 +28,19 @@ _RULES: tuple[BaselineName, ...] = get_args(BaselineName)
 class PartPredictions:
     """One part of one dataset with everything that its errors are made of.
 
-    Attributes:
-        episodes_in_part: Episodes of it, those included that were passed over.
-        windows: Where the policy was asked.
-        predicted: Normalised, ``(draws, n, horizon, action_dim)``.
-        rules: What the rules without a model answer but for 'hold', normalised, as
-            ``(n or 1, horizon or 1, action_dim)``.
-        training_rows: Rows that the nearest chunks are looked for in, and all of the training data.
-        labels: The dataset's own names of a group's numbers, by group.
+    ``rules`` are what the rules without a model answer but for 'hold', normalised, each
+    ``(n or 1, horizon or 1, action_dim)``.
     """
 
     part: PartName
-    episodes_in_part: int
-    windows: Windows
+    episodes_in_part: int  # Those included that were passed over
+    windows: intervals.Windows  # Where the policy was asked
     recorded: RecordedActions
-    predicted: np.ndarray
+    predicted: np.ndarray  # Normalised, ``(draws, n, horizon, action_dim)``
     rules: Mapping[BaselineName, np.ndarray]
-    training_rows: tuple[int, int]
+    training_rows: tuple[int, int]  # In which the nearest chunks are looked for, and all
     groups: Sequence[ActionGroup]
-    labels: Mapping[str, Sequence[str]]
+    labels: Mapping[str, Sequence[str]]  # The dataset's own names of a group's numbers, by group
     dataset: str
 
     @cached_property
@@ -102,7 +90,7 @@ def part_evaluation(datasets: Sequence[PartPredictions], named: bool = False) ->
     errors = _part_errors(datasets) if len(own) > 1 else own[0]
     groups, joints, squares = [], [], []
     for predictions in datasets:
-        means = EpisodeMeans(predictions.windows)
+        means = intervals.EpisodeMeans(predictions.windows)
         prefix = f"{predictions.dataset}: " if named else ""
         for group in predictions.groups:
             group_error, joint_errors, square = _group_errors(predictions, group, means, prefix)
@@ -113,7 +101,7 @@ def part_evaluation(datasets: Sequence[PartPredictions], named: bool = False) ->
         part=datasets[0].part,
         groups=tuple(groups),
         joints=tuple(joints),
-        squared_error_in_units=float(rounded(np.array(sum(squares) / len(joints)))),
+        squared_error_in_units=float(intervals.rounded(np.array(sum(squares) / len(joints)))),
         datasets=tuple(
             DatasetPart(
                 dataset=predictions.dataset,
@@ -128,8 +116,8 @@ def part_evaluation(datasets: Sequence[PartPredictions], named: bool = False) ->
 
 def _part_errors(datasets: Sequence[PartPredictions]) -> dict[str, Any]:
     """What ``PartEvaluation`` says over all windows of some datasets."""
-    windows = joined_windows([predictions.windows for predictions in datasets])
-    means = EpisodeMeans(windows)
+    windows = intervals.joined_windows([predictions.windows for predictions in datasets])
+    means = intervals.EpisodeMeans(windows)
     joined = zip(*(predictions.means for predictions in datasets), strict=True)
     values = [np.concatenate(arrays) for arrays in joined]
     error, estimates = values[0], means.means(values)
@@ -140,13 +128,13 @@ def _part_errors(datasets: Sequence[PartPredictions]) -> dict[str, Any]:
             words=words[name],
             error=estimates[place],
             difference=estimates[place + len(_RULES)],
-            beaten=answered(estimates[place + len(_RULES)]),
+            beaten=intervals.answered(estimates[place + len(_RULES)]),
             by_step=means.plain(values[place]),
         )
         for place, name in enumerate(_RULES, start=2)
     ]
     episodes = [dict.fromkeys(predictions.windows.episodes.tolist()) for predictions in datasets]
-    errors = rounded(means.by_episode([error])[0])
+    errors = intervals.rounded(means.by_episode([error])[0])
     return {
         "episodes": tuple(chain.from_iterable(episodes)),
         "episodes_in_part": sum(predictions.episodes_in_part for predictions in datasets),
@@ -182,12 +170,9 @@ def draw_spread(predicted: np.ndarray) -> np.ndarray:
 
 
 def _group_errors(
-    predictions: PartPredictions, group: ActionGroup, means: EpisodeMeans, prefix: str
+    predictions: PartPredictions, group: ActionGroup, means: intervals.EpisodeMeans, prefix: str
 ) -> tuple[GroupError, list[JointError], float]:
-    """The errors of a group and of its numbers, and its mean squared error in units.
-
-    ``prefix`` is put before every name.
-    """
+    """The errors of a group and of its numbers, ``prefix``ed, and its squared error in units."""
     recorded, inside = predictions.recorded, predictions.windows.inside
     name, place, exact = group.key.key, group.normalised, group.number_by_number
     truth, anchor = recorded.actions_in_units[name], recorded.anchors.get(name)

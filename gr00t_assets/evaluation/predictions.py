@@ -28,12 +28,8 @@ from gr00t_assets.evaluation.result import (
 )
 from gr00t_assets.trainers.policy import Observations, Policy
 
-BATCH = 32
-"""Windows at a time."""
-
-UNRELATED = "Water the flowers on the balcony."
-"""Told in place of the one task of a dataset."""
-
+BATCH = 32  # Windows at a time
+UNRELATED = "Water the flowers on the balcony."  # Told in place of the one task of a dataset
 LEAST_RATIO = 0.1
 """Of the spread between draws: a change of prompt that does less is taken for no use of it."""
 
@@ -42,8 +38,7 @@ LEAST_DIFFERENCE = 0.01
 
 Log = Callable[[str], object]
 
-_PROGRESS_EVERY = 5.0
-"""Seconds between two lines of progress, at least."""
+_PROGRESS_EVERY = 5.0  # Seconds between two lines of progress, at least
 
 
 class Predictor:
@@ -85,17 +80,13 @@ class Predictor:
         """What denoising starts from, ``(draws, windows, horizon, max_action_dim)``, float32."""
         config = self.policy.config
         shape = len(config.action_indices), config.max_action_dim
-        return np.stack(
-            [
-                [
-                    np.random.default_rng([self._seed, draw, episode, row]).standard_normal(
-                        shape, np.float32
-                    )
-                    for episode, row in zip(episodes.tolist(), rows.tolist(), strict=True)
-                ]
-                for draw in range(self._draws)
-            ]
-        )
+
+        def drawn(*seed: int) -> np.ndarray:
+            return np.random.default_rng([self._seed, *seed]).standard_normal(shape, np.float32)
+
+        places = list(zip(episodes.tolist(), rows.tolist(), strict=True))
+        draws = range(self._draws)
+        return np.stack([[drawn(draw, *place) for place in places] for draw in draws])
 
 
 def row_numbers(data: Demonstrations, windows: Windows) -> np.ndarray:
@@ -133,10 +124,8 @@ def prompt_swap(
         what = f"{predictions.dataset}, {predictions.part}: other prompts"
         swapped = predictor.predict(data, predictions.windows, what, others)
         right, actions = predictions.predicted, predictions.recorded.actions
-        moved, increase = (
-            np.abs(swapped - right),
-            np.abs(swapped - actions) - np.abs(right - actions),
-        )
+        moved = np.abs(swapped - right)
+        increase = np.abs(swapped - actions) - np.abs(right - actions)
         changes = (moved.mean(axis=0), draw_spread(right), increase.mean(axis=0))
         values.append([predictions.over_numbers(change) for change in changes])
         examples.append((texts[0], others[0]))
@@ -164,8 +153,7 @@ def language_used(tasks: int, ratio: Estimate, difference: Estimate) -> Language
     does and by more than half a percent of the data's range, by the whole intervals; ``no`` where
     either is less. With one task the model was never shown that a prompt can mean something else,
     whatever an unrelated sentence does to it. With fewer than five episodes it cannot be told
-    either. ``ratio`` is the difference over the spread between
-    draws.
+    either. ``ratio`` is the difference over the spread between draws.
     """
     if tasks < 2:
         return "cannot be told: one task"
@@ -229,7 +217,6 @@ def trajectory(
 
 
 def _non_overlapping(rows: np.ndarray, chosen: np.ndarray, horizon: int) -> list[int]:
-    """Indices of windows that are at least a horizon from each other."""
     places: list[int] = []
     for place in np.flatnonzero(chosen):
         if not places or rows[place] - rows[places[-1]] >= horizon:
@@ -244,8 +231,8 @@ def _most_moving(predictions: PartPredictions) -> list[tuple[ActionGroup, int]]:
         values = predictions.recorded.actions_in_units[group.key.key]
         extent = np.subtract(group.key.statistics.max, group.key.statistics.min)
         moved = values.std(axis=(0, 1)) / np.where(extent > 0, extent, 1)
-        for place, number in enumerate(np.argsort(-moved, kind="stable")):
-            ranked.append((min(place, 1), -float(moved[number]), at, int(number)))
+        for place, number in enumerate(np.argsort(-moved, kind="stable").tolist()):
+            ranked.append((min(place, 1), -float(moved[number]), at, number))
     chosen = sorted((at, number) for _, _, at, number in sorted(ranked)[:SHOWN_JOINTS])
     return [(predictions.groups[at], number) for at, number in chosen]
 

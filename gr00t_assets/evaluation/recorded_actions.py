@@ -15,32 +15,26 @@ from gr00t_assets.modality.key_transform import KeyTransform
 
 HoldRule = Literal["state", "last action", "no motion"]
 _AT_ONCE = 4096
-NEAREST = 10
-"""Training states whose chunks are averaged."""
-
-MOST_ROWS = 50_000
-"""Training rows that median and nearest chunks go by."""
+NEAREST = 10  # Training states whose chunks are averaged
+MOST_ROWS = 50_000  # Training rows that median and nearest chunks go by
 
 
 class ActionGroup(KeyTransform):
-    """One action group: where it stands in the normalised vector, and what 'hold' repeats of it.
+    """One action group, its numbers ``normalised`` in the action, and what is ``held`` of it.
 
-    Attributes:
-        normalised: Its numbers in the normalised action.
-        held: What the rule repeats: the state where a state group of the same name, width and
-            representation stands for what an absolute action asks for; no motion for a relative
-            action, and the action before the window for any other.
+    The rule 'hold' repeats the state where a state group of the same name, width and representation
+    stands for what an absolute action asks for; no motion for a relative action, and the action
+    before the window for any other.
     """
 
     def __init__(self, key: VectorKey, start: int, state: VectorKey | None) -> None:
         super().__init__(key)
         self.state, self.normalised = state, slice(start, start + self.dim)
-        fits = state is not None and (
-            (state.end - state.start, state.rotation_type) == (self.data_dim, key.rotation_type)
-        )
         self.held: HoldRule = "last action" if key.absolute else "no motion"
-        if key.absolute and fits and key.normalization != "binary":
-            self.held = "state"
+        if state is not None and key.absolute and key.normalization != "binary":
+            width = state.end - state.start
+            if (width, state.rotation_type) == (self.data_dim, key.rotation_type):
+                self.held = "state"
 
     @property
     def number_by_number(self) -> bool:
@@ -64,23 +58,16 @@ class ActionGroup(KeyTransform):
 
 @dataclass(frozen=True)
 class RecordedActions:
-    """Recorded and held actions at n windows.
+    """Recorded and held actions at n windows, normalised and in units by group.
 
-    Attributes:
-        actions: Normalised, ``(n, horizon, action_dim)``.
-        held: Normalised, ``(n, 1, action_dim)``, the same at every step; with relative actions
-            ``(n, horizon, action_dim)``.
-        actions_in_units: By group, ``(n, horizon, data_dim)``. A rotation has several names for
-            one pose, so it goes there and back as a prediction does.
-        held_in_units: By group, ``(n, 1, data_dim)``.
-        anchors: States that relative actions are against, by group, ``(n, 1, data_dim)``.
+    A rotation has several names for one pose, so in units it goes there and back as a prediction.
     """
 
-    actions: np.ndarray
-    held: np.ndarray
-    actions_in_units: dict[str, np.ndarray]
-    held_in_units: dict[str, np.ndarray]
-    anchors: dict[str, np.ndarray]
+    actions: np.ndarray  # ``(n, horizon, action_dim)``
+    held: np.ndarray  # ``(n, 1, action_dim)``; with relative actions ``(n, horizon, action_dim)``
+    actions_in_units: dict[str, np.ndarray]  # ``(n, horizon, data_dim)``
+    held_in_units: dict[str, np.ndarray]  # ``(n, 1, data_dim)``
+    anchors: dict[str, np.ndarray]  # States that relative actions are against, ``(n, 1, data_dim)``
 
 
 def action_groups(config: ModalityConfig) -> list[ActionGroup]:
@@ -124,8 +111,7 @@ def recorded_at(
         elif group.held == "last action":
             held = values(group.key, [-1])
         else:
-            still = np.broadcast_to(group.padding(), (len(windows), 1, group.dim))
-            held = group.inverse(still)
+            held = group.inverse(np.broadcast_to(group.padding(), (len(windows), 1, group.dim)))
         for raw, forms, in_units in (
             (values(group.key, config.action_indices), normalised, recorded.actions_in_units),
             (held, held_normalised, recorded.held_in_units),
@@ -145,12 +131,8 @@ def _joined(groups: Sequence[np.ndarray]) -> np.ndarray:
 class TrainingActions:
     """What the rules say that know the training data and no model.
 
-    Its rows are drawn evenly where there are more than ``MOST_ROWS``, which bounds memory.
-
-    Attributes:
-        rows: Rows that median and nearest chunks go by, ``(rows,)``.
-        mean: Normalised action over every row, ``(action_dim,)``, float64.
-        median: The same over ``rows``, number by number.
+    The ``mean`` is over every row; the ``median`` and the nearest chunks go by ``rows``, drawn
+    evenly where there are more than ``MOST_ROWS``, which bounds memory.
     """
 
     def __init__(self, train: Demonstrations) -> None:
@@ -162,19 +144,16 @@ class TrainingActions:
         for at in range(0, len(train), _AT_ONCE):
             total += self._now(np.arange(at, min(at + _AT_ONCE, len(train)))).sum(axis=0)
         self.mean = total / len(train)
-        parts = [
-            self._now(self.rows[at : at + _AT_ONCE]) for at in range(0, len(self.rows), _AT_ONCE)
-        ]
-        self.median = np.median(np.concatenate(parts), axis=0)
+        starts = range(0, len(self.rows), _AT_ONCE)
+        drawn = [self._now(self.rows[at : at + _AT_ONCE]) for at in starts]
+        self.median = np.median(np.concatenate(drawn), axis=0)
         self._tree = KDTree(train.states(self.rows)[:, 0])
 
     def answers(self, states: np.ndarray) -> dict[BaselineName, np.ndarray]:
         """What the rules say at some states, ``(n or 1, horizon or 1, action_dim)`` each."""
-        return {
-            "mean action": self.mean[None, None],
-            "nearest chunks": self.nearest_chunks(states),
-            "median action": self.median[None, None],
-        }
+        chunks = self.nearest_chunks(states)
+        mean, median = self.mean[None, None], self.median[None, None]
+        return {"mean action": mean, "nearest chunks": chunks, "median action": median}
 
     def _now(self, rows: np.ndarray) -> np.ndarray:
         """Actions of the rows themselves, ``(rows, action_dim)``."""

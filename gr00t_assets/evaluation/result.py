@@ -45,12 +45,8 @@ class EvaluationSettings(FrozenModel):
 
     seed: int = Field(default=0, description="Of the noise")
     draws: int = Field(default=4, ge=2, description="Denoising draws of each window")
-    denoising_steps: int | None = Field(
-        default=None, ge=1, description="Euler steps of a draw; none: as many as the model says"
-    )
-    stride: int | None = Field(
-        default=None, ge=1, description="Rows between two windows; none: chosen by their lengths"
-    )
+    denoising_steps: int | None = Field(default=None, ge=1, description="None: the model's own")
+    stride: int | None = Field(default=None, ge=1, description="Rows between windows; none: chosen")
     max_windows: int = Field(default=64, ge=2, description="Windows of an episode, at most")
     max_episodes: int = Field(default=16, ge=1, description="Episodes of each part, at most")
 
@@ -82,9 +78,7 @@ class Baseline(FrozenModel):
     name: BaselineName
     words: str = Field(description="What it does, for a reader")
     error: Estimate = Field(description="Normalised")
-    difference: Estimate = Field(
-        description="Error of the policy minus that of the rule, paired by episode, normalised"
-    )
+    difference: Estimate = Field(description="Policy minus rule, paired by episode, normalised")
     beaten: Answer = Field(description="Whether the policy errs less, by that interval")
     by_step: tuple[float, ...] = Field(description="Normalised, at each step of the horizon")
 
@@ -94,9 +88,7 @@ class GroupError(FrozenModel):
 
     group: str
     numbers: int = Field(description="Numbers of it in the data")
-    held: Literal["state", "last action", "no motion"] = Field(
-        description="What the rule 'hold' repeats of it"
-    )
+    held: Literal["state", "last action", "no motion"] = Field(description="What 'hold' repeats")
     normalised: Estimate
     in_units: Estimate = Field(description="In the data's units")
     by_step: tuple[float, ...] = Field(description="Normalised, at each step of the horizon")
@@ -111,9 +103,7 @@ class JointError(FrozenModel):
     name: str = Field(description="Group and number: left_arm[3]; a group of one has its name")
     group: str
     label: str | None = Field(default=None, description="The dataset's own name of it")
-    normalised: Estimate | None = Field(
-        description="None where the model is fed another representation, such as a rotation"
-    )
+    normalised: Estimate | None = Field(description="None where the model is fed another form")
     in_units: Estimate
     by_step: tuple[float, ...] | None = Field(description="Normalised")
     by_step_in_units: tuple[float, ...]
@@ -147,19 +137,13 @@ class PartEvaluation(FrozenModel):
         exclude_if=lambda errors: not errors,
         description="Error of each of the episodes, normalised; none in format 1",
     )
-    error: Estimate = Field(
-        description="Normalised, over every step and every number that changes in the data"
-    )
+    error: Estimate = Field(description="Normalised, over every step and number that changes")
     by_step: tuple[Estimate, ...] = Field(description="Normalised, at each step of the horizon")
     groups: tuple[GroupError, ...]
     joints: tuple[JointError, ...]
     baselines: tuple[Baseline, ...]
-    draw_spread: Estimate = Field(
-        description="Mean absolute difference between two draws of one window, normalised"
-    )
-    squared_error_in_units: float = Field(
-        description="Mean square over every number and step, as Isaac-GR00T's eval_policy.py has"
-    )
+    draw_spread: Estimate = Field(description="Mean absolute difference of two draws, normalised")
+    squared_error_in_units: float = Field(description="Mean, as in Isaac-GR00T's eval_policy.py")
     datasets: tuple[DatasetPart, ...] = Field(
         default=(),
         exclude_if=lambda datasets: not datasets,
@@ -178,9 +162,7 @@ class PromptSwap(FrozenModel):
     difference: Estimate = Field(description="Mean absolute, normalised")
     draw_spread: Estimate = Field(description="Between two draws for the right prompt")
     ratio: Estimate = Field(description="The difference over the spread")
-    error_increase: Estimate = Field(
-        description="Error for the other prompt minus error for the right one, normalised"
-    )
+    error_increase: Estimate = Field(description="For the other prompt minus for the right one")
 
 
 class TrajectoryLine(FrozenModel):
@@ -270,20 +252,17 @@ def save_evaluation(evaluation: Evaluation, run_directory: Path) -> None:
 def load_evaluation(run_directory: Path, step: int | None = None) -> Evaluation | None:
     """The evaluation of a run's final weights, or of a checkpoint; ``None`` where there is none.
 
-    Raises:
-        EvaluationError: The file is there and is no evaluation, or one of another format.
-        StoreError: This user may not read it.
+    ``EvaluationError`` where the file is none, or has another format, ``StoreError`` where this
+    user may not read it.
     """
     path = evaluation_file(run_directory, step)
-    if not path.is_file():
-        return None
-    problem = f"this is not an evaluation of format 1 or {FORMAT}, or not as it was written."
-    remedy = f"move it away and run: {again(run_directory, step)}"
-    return load_sealed(
-        path,
-        Evaluation,
-        lambda why: EvaluationError(str(path), problem, [why.splitlines()[0], remedy]),
-    )
+
+    def refuse(why: str) -> EvaluationError:
+        problem = f"this is not an evaluation of format 1 or {FORMAT}, or not as it was written."
+        remedy = f"move it away and run: {again(run_directory, step)}"
+        return EvaluationError(str(path), problem, [why.splitlines()[0], remedy])
+
+    return load_sealed(path, Evaluation, refuse) if path.is_file() else None
 
 
 def readable_evaluation(run_directory: Path, step: int | None = None) -> Evaluation | None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
+from gr00t_assets.core.text import counted
 from gr00t_assets.evaluation.intervals import LEAST_EPISODES
 from gr00t_assets.evaluation.result import (
     NOT_SUCCESS,
@@ -21,15 +22,12 @@ _RULES: tuple[BaselineName, ...] = get_args(BaselineName)
 PART_HEAD = ("action group", "error", "in units", *_RULES)
 """Columns of ``group_rows``; those of the rules are normalised."""
 
-JOINT_HEAD = ("number", "error", *_RULES)
-"""Columns of ``joint_rows``, all in units."""
-
+JOINT_HEAD = ("number", "error", *_RULES)  # Columns of ``joint_rows``, all in units
 _BEATEN = {
     "yes": "The policy errs less than the rule '{rule}'",
     "no": "The policy errs more than the rule '{rule}'",
     "cannot be told": "Whether the policy errs less than the rule '{rule}' cannot be told",
 }
-
 _AGAINST = {
     "yes": "better than",
     "no": "worse than",
@@ -56,15 +54,12 @@ def baseline_sentence(baseline: Baseline) -> str:
 
 def part_sentence(part: PartEvaluation) -> str:
     """Error of a part, with what it is over."""
-    episodes = len(part.episodes)
-    spread = (
-        f"interval over {part.resampled}"
-        if part.error.interval
-        else f"with fewer than {LEAST_EPISODES} episodes its uncertainty cannot be told"
-    )
+    spread = f"with fewer than {LEAST_EPISODES} episodes its uncertainty cannot be told"
+    if part.error.interval:
+        spread = f"interval over {part.resampled}"
     return (
         f"{part.part}: error {estimate_text(part.error)} normalised, over {part.windows} windows "
-        f"of {episodes} episode{'s' if episodes > 1 else ''} ({spread})."
+        f"of {counted(len(part.episodes), 'episode')} ({spread})."
     )
 
 
@@ -80,9 +75,8 @@ def dataset_sentences(part: PartEvaluation) -> list[str]:
 def verdict_sentence(evaluation: Evaluation) -> str:
     """The whole evaluation in one sentence, for a first line."""
     part = evaluation.main
-    verdict = _against(part.baselines)
     where = "on held-out episodes" if part.part == "held out" else "on episodes seen in training"
-    return f"Error {estimate_text(part.error)} normalised {where}: {verdict}."
+    return f"Error {estimate_text(part.error)} normalised {where}: {_against(part.baselines)}."
 
 
 def _against(baselines: Sequence[Baseline]) -> str:
@@ -142,12 +136,11 @@ def limits_of(
     limits = [NOT_SUCCESS]
     configs = [dataset.config for dataset in data.datasets]
     if trained_on := [item.dataset for item in configs if not item.held_out_episodes]:
-        held_out = parts[0].part == "held out"
-        consequence = (
-            "the errors on held-out episodes say nothing of it."
-            if held_out
-            else "every error is on episodes that it was trained on, and says nothing of new ones."
-        )
+        consequence = "the errors on held-out episodes say nothing of it."
+        if parts[0].part != "held out":
+            consequence = (
+                "every error is on episodes that it was trained on, and says nothing of new ones."
+            )
         limits.append(
             f"No episode of {' and '.join(trained_on)} was held out: {consequence} Set held_out in "
             "data/datasets.yaml."
@@ -156,29 +149,25 @@ def limits_of(
         count = len(part.episodes)
         if count < LEAST_EPISODES:
             limits.append(
-                f"{count} episode{'s' if count > 1 else ''} of the part {part.part}: with fewer "
-                f"than {LEAST_EPISODES}, how much another episode would differ cannot be told, so "
-                "that its numbers have no intervals and its comparisons no answer."
+                f"{counted(count, 'episode')} of the part {part.part}: with fewer than "
+                f"{LEAST_EPISODES}, how much another episode would differ cannot be told, so that "
+                "its numbers have no intervals and its comparisons no answer."
             )
         if count < part.episodes_in_part:
             limits.append(
                 f"{count} of {part.episodes_in_part} episodes were evaluated of the "
                 f"part {part.part}, evenly spread."
             )
-    limits.append(
+    limits += [
         "On episodes seen in training the rule of the nearest chunks finds the recorded chunk "
-        "itself among them."
-    )
-    limits.append(_language(swap, language))
+        "itself among them.",
+        _language(swap, language),
+    ]
     actions = [key for config in configs for key in config.action]
     constant = [key.key for key in actions if key.statistics.min == key.statistics.max]
-    still = dict.fromkeys(constant)
-    if still:
-        limits.append(
-            f"{', '.join(still)} never changes in the data and is left out of normalised errors."
-        )
-    turned = dict.fromkeys(key.key for key in actions if key.target_rotation)
-    if turned:
+    if still := ", ".join(dict.fromkeys(constant)):
+        limits.append(f"{still} never changes in the data and is left out of normalised errors.")
+    if turned := dict.fromkeys(key.key for key in actions if key.target_rotation):
         limits.append(
             f"Errors in units of {', '.join(turned)} are component by component of the rotation as "
             "the data has it, not angles between poses."

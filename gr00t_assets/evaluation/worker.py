@@ -35,8 +35,7 @@ from gr00t_assets.trainers.process_launcher import cpu_lease, run_on_terminal
 EVALUATED_ALREADY = "already evaluated with these settings; nothing computed"
 ROLLED_OUT_ALREADY = "already rolled out with these settings; nothing computed"
 
-STOP_GRACE = 10.0
-"""Seconds that a stopped evaluation has to end in."""
+STOP_GRACE = 10.0  # Seconds that a stopped evaluation has to end in
 
 
 def evaluate_by_hand(
@@ -47,11 +46,8 @@ def evaluate_by_hand(
 ) -> int:
     """Evaluate a run in a slot of this machine, whatever was evaluated before; the exit code.
 
-    The steps are of its checkpoints, None for the final weights. It is rolled out where an
-    environment is named, and evaluated open loop where none is.
-
-    Raises:
-        EvaluationError: Final weights are asked for, and the run is not finished.
+    The steps are of its checkpoints, None for the final weights, of which ``EvaluationError`` where
+    it is not finished. It is rolled out where an environment is named, else evaluated open loop.
     """
     spec = finished_spec(run_directory) if None in steps else stored_spec(run_directory)
     command = [*evaluation_command(run_directory, settings, environment), "--again"]
@@ -101,10 +97,10 @@ def main(arguments: list[str]) -> int:
     steps = [None if name == "final" else int(name) for name in asked.steps] or [None]
     try:
         with system_errors_explained(asked.directory):
-            if asked.environment is None:
-                _evaluate(asked.directory, asked.settings, steps, asked.again)
-            else:
-                _roll_out(asked.directory, asked.settings, steps, asked.again, asked.environment)
+            for step in steps:
+                if asked.environment is None and asked.steps not in ([], ["final"]):
+                    print_progress("final weights" if step is None else f"weights of step {step}")
+                _evaluate(asked.directory, asked.settings, step, asked.again, asked.environment)
     except Gr00tAssetsError as error:
         print_progress(error.explain())
         return 1
@@ -113,27 +109,19 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _evaluate(directory: Path, content: str, steps: Sequence[int | None], again: bool) -> None:
-    settings = EvaluationSettings.model_validate_json(content)
-    for step in steps:
-        if step is not None or len(steps) > 1:
-            print_progress("final weights" if step is None else f"weights of step {step}")
-        if not again and current_evaluation(directory, settings, step) is not None:
-            print_progress(EVALUATED_ALREADY)
-        else:
-            evaluate_run(directory, settings, print_progress, step)
-
-
-def _roll_out(
-    directory: Path, content: str, steps: Sequence[int | None], again: bool, name: str
+def _evaluate(
+    directory: Path, content: str, step: int | None, again: bool, simulated: str | None
 ) -> None:
-    settings = RolloutSettings.model_validate_json(content)
-    environment = load_environments().get(name)
-    for step in steps:
-        if not again and current_rollouts(directory, environment, settings, step) is not None:
-            print_progress(ROLLED_OUT_ALREADY)
-        else:
-            roll_out_run(directory, environment, settings, step, log=print_progress)
+    if simulated is None:
+        settings = EvaluationSettings.model_validate_json(content)
+        if not again and current_evaluation(directory, settings, step) is not None:
+            return print_progress(EVALUATED_ALREADY)
+        evaluate_run(directory, settings, print_progress, step)
+        return
+    asked = (load_environments().get(simulated), RolloutSettings.model_validate_json(content), step)
+    if not again and current_rollouts(directory, *asked) is not None:
+        return print_progress(ROLLED_OUT_ALREADY)
+    roll_out_run(directory, *asked, log=print_progress)
 
 
 def print_progress(line: str) -> None:

@@ -12,13 +12,13 @@ from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.statistics.ranking import comparability_classes
 from gr00t_assets.comparison.wording import run_loss_words
 from gr00t_assets.core.text import figure_png
+from gr00t_assets.evaluation.evaluation_plots import URL_ESCAPES, new_figure, plain_axes
 from gr00t_assets.reporting.markdown import template_environment
 from gr00t_assets.reporting.plots import MOST_DRAWN, PALETTE, Style, run_styles
 from gr00t_assets.runs.metrics import MetricTable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _MATPLOTLIB_DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 
@@ -42,7 +42,7 @@ def curves_png(runs: Sequence[Run]) -> bytes:
     """The loss curves of a sweep as a PNG image, a panel for each comparability class."""
     panels, styles = curve_panels(runs) or [("", [])], run_styles(runs)
     heights = [max(4.2, 0.21 * len(members) + 0.6) for _, members in panels]
-    figure = _figure(height=sum(heights))
+    figure = new_figure(10.0, sum(heights), dpi=110)
     every_axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, (title, members) in zip(every_axes, panels, strict=True):
         for run in members:
@@ -57,10 +57,9 @@ def curves_png(runs: Sequence[Run]) -> bytes:
 
 def run_curve_png(metrics: MetricTable) -> bytes:
     """The loss of one run as a PNG image."""
-    figure = _figure(height=3.6, width=8.0)
+    figure = new_figure(8.0, 3.6, dpi=110)
     axes = figure.subplots()
-    curve = loss_curve(metrics)
-    if len(curve):
+    if len(curve := loss_curve(metrics)):
         _draw(axes, curve, Style.of_place(0), "")
     _finish(axes)
     return figure_png(figure)
@@ -69,12 +68,6 @@ def run_curve_png(metrics: MetricTable) -> bytes:
 def markdown_image(png: bytes, description: str) -> str:
     """A PNG image inside Markdown text."""
     return f"![{description}](data:image/png;base64,{base64.b64encode(png).decode()})"
-
-
-def _figure(height: float, width: float = 10.0) -> "Figure":
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=110, layout="constrained", facecolor="white")
 
 
 def _draw(axes: "Axes", curve: Curve, style: Style, label: str) -> None:
@@ -100,13 +93,7 @@ def _finish(axes: "Axes", title: str = "") -> None:
     axes.set_xlabel("optimizer steps")
     axes.set_ylabel("training loss")
     axes.set_title(title, loc="left", fontsize=10)
-    axes.grid(True, color="#e3e6ea", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-_ESCAPES = str.maketrans({"<": "%3C", ">": "%3E", "#": "%23", "\n": None})
-"""What neither a data URL nor Markdown can hold."""
+    plain_axes(axes)
 
 
 def inline_curve(metrics: MetricTable, limit: int) -> str:
@@ -126,7 +113,7 @@ def inline_curve(metrics: MetricTable, limit: int) -> str:
         low, high = thinned.losses.min(), thinned.losses.max()
         path = _path(thinned, last)
         svg = template.render(path=path, low=low, high=high, last=last, color=PALETTE[0])
-        drawn = f"![training loss](<data:image/svg+xml,{svg.translate(_ESCAPES)}>)"
+        drawn = f"![training loss](<data:image/svg+xml,{svg.translate(URL_ESCAPES)}>)"
         if len(drawn) < limit:
             break
     return drawn

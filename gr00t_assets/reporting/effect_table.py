@@ -29,18 +29,15 @@ class VerdictBadge(NamedTuple):
         return f"{self.symbol} {self.word}"
 
 
-_BADGES = (
-    VerdictBadge("controlled", "✓", "controlled",
-                 "all else equal, and the difference is not noise"),
-    VerdictBadge("within_noise", "≈", "within noise",
-                 "all else equal; noise covers the difference"),
-    VerdictBadge("inconclusive", "?", "inconclusive",
-                 "repeats are needed to tell the difference from the spread between runs"),
-    VerdictBadge("confounded", "⇄", "confounded", "more than the factor changed"),
-    VerdictBadge("not_comparable", "\N{EN DASH}", "nothing to compare",
-                 "no two finished runs answer it"),
-)  # fmt: skip
-BADGES = {badge.verdict: badge for badge in _BADGES}
+_BADGES: dict[Verdict, tuple[str, str, str]] = {
+    "controlled": ("✓", "controlled", "all else equal, and the difference is not noise"),
+    "within_noise": ("≈", "within noise", "all else equal; noise covers the difference"),
+    "inconclusive": ("?", "inconclusive",
+                     "repeats are needed to tell the difference from the spread between runs"),
+    "confounded": ("⇄", "confounded", "more than the factor changed"),
+    "not_comparable": ("\N{EN DASH}", "nothing to compare", "no two finished runs answer it"),
+}  # fmt: skip
+BADGES = {verdict: VerdictBadge(verdict, *shown) for verdict, shown in _BADGES.items()}
 """Every verdict's badge, the most telling verdict first."""
 
 
@@ -61,14 +58,17 @@ def answer_limits(answers: Sequence[Answer]) -> list[str]:
 
 
 class IntervalAxis(NamedTuple):
-    """A logarithmic axis for intervals in a table's cells, between two ends."""
+    """A logarithmic, or even, axis for intervals in a table's cells, between two ends."""
 
     low: float
     high: float
+    is_logarithmic: bool = True
 
     def percent(self, value: float) -> float:
         """Where a value is on the axis, from 0 to 100; what lies beyond an end is at it."""
         value = min(max(value, self.low), self.high)
+        if not self.is_logarithmic:
+            return round(100 * (value - self.low) / (self.high - self.low), 1)
         return round(100 * math.log(value / self.low) / math.log(self.high / self.low), 1)
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from types import MappingProxyType
 from typing import NamedTuple
@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gr00t_assets.comparison.curves import Loss
+from gr00t_assets.comparison.statistics.effects import holm
 from gr00t_assets.comparison.statistics.factors import Configuration
 from gr00t_assets.comparison.statistics.ranking import RankedConfiguration
 from gr00t_assets.comparison.wording import label, said_once
@@ -18,7 +19,6 @@ from gr00t_assets.evaluation.intervals import LEAST_EPISODES
 from gr00t_assets.evaluation.paired_errors import (
     ConfigurationError,
     PairedError,
-    adjusted,
     configuration_error,
     paired,
     why_not_paired,
@@ -79,15 +79,12 @@ class EvaluationRanking:
         if not told:
             return f"{name} has the lowest error. Not compared by episode: {pairs[0]}."
         apart, episodes = sum(pair.told_apart for pair in told), len(best.evaluation.main.episodes)
+        text = f"{name} has the lowest error; "
         if episodes < LEAST_EPISODES:
-            return (
-                f"{name} has the lowest error; whether it really errs less cannot be told from "
-                f"fewer than {LEAST_EPISODES} episodes."
-            )
-        text = (
-            f"{name} has the lowest error; compared on the same {episodes} episodes it errs less "
-            f"than {apart} of {len(told)} others beyond chance."
-        )
+            few = f"fewer than {LEAST_EPISODES} episodes"
+            return f"{text}whether it really errs less cannot be told from {few}."
+        text += f"compared on the same {episodes} episodes it errs less than {apart} of "
+        text += f"{len(told)} others beyond chance."
         if missing := len(pairs) - len(told):
             text += f" {missing} more cannot be compared so, or are far down the table."
         if sum(len(row.error.by_seed) == 1 for row in self.rows) > 1:
@@ -118,10 +115,12 @@ def evaluation_ranking(
     evaluated = [item for item in evaluated if item[1][0].held_out] or evaluated
     if not evaluated:
         return None
-    by_loss = [
-        EvaluatedConfiguration(ranked, known[0], _error(ranked, evaluations), by_loss=place)
-        for place, (ranked, known) in enumerate(evaluated, start=1)
-    ]
+    by_loss = []
+    for place, (ranked, known) in enumerate(evaluated, start=1):
+        seeds = Configuration(ranked.runs, {}).by_seed
+        ids = [[run.run_id for run in runs if run.run_id in evaluations] for runs in seeds]
+        error = configuration_error([[evaluations[run_id] for run_id in seed] for seed in ids])
+        by_loss.append(EvaluatedConfiguration(ranked, known[0], error, by_loss=place))
     by_error = sorted(by_loss, key=lambda row: row.error.mean)
     pairs = _pairs(by_error[:MOST_PAIRED])
     rows = tuple(
@@ -130,16 +129,6 @@ def evaluation_ranking(
     )
     agree = agreement([(label(row.ranked.run), row.ranked.loss, row.error) for row in rows], pairs)
     return EvaluationRanking(rows, agree, not_evaluated=len(ranking) - len(rows))
-
-
-def _error(
-    ranked: RankedConfiguration, evaluations: Mapping[str, Evaluation]
-) -> ConfigurationError:
-    """The error over every evaluated seed."""
-    seeds = Configuration(ranked.runs, {}).by_seed
-    return configuration_error(
-        [[evaluations[run.run_id] for run in runs if run.run_id in evaluations] for runs in seeds]
-    )
 
 
 def _pairs(rows: Sequence[EvaluatedConfiguration]) -> dict[tuple[int, int], PairedError | str]:
@@ -152,7 +141,9 @@ def _pairs(rows: Sequence[EvaluatedConfiguration]) -> dict[tuple[int, int], Pair
             pairs[low, high] = reason or ""
         else:
             compared[low, high] = paired(first.error.errors, second.error.errors)
-    return pairs | dict(zip(compared, adjusted(list(compared.values())), strict=True))
+    p_values = holm([pair.p_value for pair in compared.values()])
+    together = zip(compared.items(), p_values, strict=True)
+    return pairs | {key: replace(pair, p_value=p_value) for (key, pair), p_value in together}
 
 
 def agreement(

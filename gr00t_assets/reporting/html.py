@@ -49,15 +49,7 @@ _VERDICTS: tuple[Verdict, ...] = ("controlled", "confounded", "inconclusive")
 UNRANKED = 200  # Runs without a rank that are listed one by one at most
 
 
-class PercentAxis:
-    """An axis for shares in a table's cells, from 0 to 100."""
-
-    def percent(self, value: float) -> float:
-        """Where a percentage is on it: itself."""
-        return round(value, 1)
-
-
-PERCENT_AXIS = PercentAxis()
+PERCENT_AXIS = IntervalAxis(0.0, 100.0, is_logarithmic=False)  # For shares in a table's cells
 
 
 class Video(NamedTuple):
@@ -140,9 +132,8 @@ def loss_heading(first: Comparison) -> str:
     if (count := len(first.ranked_classes)) < 2:
         return first.headline
     known = sum(item.best is not None for item in first.ranked_classes) or "none"
-    return (
-        f"The lowest loss of each of {count} kinds of runs; {known} of them known to be the best."
-    )
+    kinds = f"The lowest loss of each of {count} kinds of runs"
+    return f"{kinds}; {known} of them known to be the best."
 
 
 def answer_badge(answer: Answer, words: Sequence[str]) -> VerdictBadge:

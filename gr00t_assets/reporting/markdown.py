@@ -13,13 +13,6 @@ from gr00t_assets.comparison.comparison import Comparison
 from gr00t_assets.comparison.proposals.control_runs import Proposal
 from gr00t_assets.comparison.statistics.factors import IMMATERIAL
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass
-from gr00t_assets.comparison.wording import (
-    chance_words,
-    factor_words,
-    hours_unit,
-    label,
-    names_in_words,
-)
 from gr00t_assets.core.text import counted, markdown, shown_setting
 from gr00t_assets.reporting import effect_table, evaluation_ranking, ranking_table, summaries
 from gr00t_assets.reporting.ranking_table import RankingTable, class_title, frames_warning
@@ -71,10 +64,10 @@ def proposal_cost(proposal: Proposal, chance: bool = False) -> str:
         return ""
     parts = [counted(count, "run")]
     if hours is not None:
-        unit = hours_unit([experiment.reference for experiment in proposal.experiments])
+        unit = wording.hours_unit([experiment.reference for experiment in proposal.experiments])
         parts.append(f"about {hours:.2g} {unit}")
     if chance and proposal.chance is not None:
-        parts.append(f"chance to settle it {chance_words(proposal.chance)}")
+        parts.append(f"chance to settle it {wording.chance_words(proposal.chance)}")
     return f"({', '.join(parts)})"
 
 
@@ -83,17 +76,18 @@ def proposal_runs(proposal: Proposal) -> list[str]:
     values_of: dict[tuple[str, str], list[str]] = {}
     for experiment in proposal.experiments:
         changes = [
-            (factor_words(name), shown_setting(value))
+            (wording.factor_words(name), shown_setting(value))
             for name, value in experiment.changes.items()
             if name not in IMMATERIAL
         ]
         *fixed, (last, value) = changes or [("", "")]
         words = ", ".join([*(f"{name} {text}" for name, text in fixed), last])
-        values_of.setdefault((label(experiment.reference), words), []).append(value)
+        values_of.setdefault((wording.label(experiment.reference), words), []).append(value)
     names_of: dict[str, list[str]] = {}
     for (name, words), values in values_of.items():
-        names_of.setdefault(f"{words} {names_in_words(values)}".strip(), []).append(name)
-    return [f"like {names_in_words(names, 3)}, but {words}" for words, names in names_of.items()]
+        names_of.setdefault(f"{words} {wording.names_in_words(values)}".strip(), []).append(name)
+    likes = ((wording.names_in_words(names, 3), words) for words, names in names_of.items())
+    return [f"like {names}, but {words}" for names, words in likes]
 
 
 def template_environment(*modules: ModuleType, autoescape: bool = False) -> "jinja2.Environment":

@@ -102,9 +102,8 @@ def schedule_curve(run: Run) -> Curve | None:
     if not finite.any():
         return None
     done = (run.steps or 0) / run.max_steps if run.max_steps else 1.0
-    return Curve(
-        100 * done * samples[finite] / (samples[-1] or 1.0), samples[finite], losses[finite]
-    )
+    share = 100 * done * samples[finite] / (samples[-1] or 1.0)
+    return Curve(share, samples[finite], losses[finite])
 
 
 def error_figure(ranking: EvaluationRanking) -> dict[str, Any]:

@@ -52,9 +52,8 @@ def class_title(comparability_class: ComparabilityClass) -> str:
 
 def frames_warning(frames: str) -> str:
     """A few words where the images are not known to be right; '' where they are."""
-    return {"known wrong": "trained on wrong frames", "not verified": "frames not verified"}.get(
-        frames, ""
-    )
+    warnings = {"known wrong": "trained on wrong frames", "not verified": "frames not verified"}
+    return warnings.get(frames, "")
 
 
 def evaluation_sentence(

@@ -53,11 +53,7 @@ class Report:
         return in_order([run for run in every if run.sweep in sweeps])
 
     def write(self) -> "Report":
-        """Write the file; the report itself.
-
-        Raises:
-            StoreError: The store cannot be written; the former report is as it was.
-        """
+        """Write the file; ``StoreError`` where that cannot be, and the former one is as it was."""
         with system_errors_explained(self.path):
             write_bytes(self.path, self.page.encode(errors="backslashreplace"))
         return self
@@ -74,15 +70,12 @@ def make_report(
     imported: Sequence[Run] | None = (),
     band: float = BAND,
 ) -> Report:
-    """The comparison of every run of the project's sweeps; nothing is written.
+    """The comparison of every run of the project's sweeps; raises as ``price_per_gpu_hour``.
 
     Args:
         asked: Names of sweeps that are in the report even where nothing has run yet.
         imported: Runs from elsewhere; None for those of the project's journal and of W&B.
         band: Share by which two losses may differ and still be equally good.
-
-    Raises:
-        Gr00tAssetsError: ``GR00T_ASSETS_GPU_PRICE`` is no price.
     """
     price = price_per_gpu_hour()
     stored = {sweep.name: read_runs(sweep.experiments, store) for sweep in sweeps}

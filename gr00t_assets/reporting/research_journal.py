@@ -15,7 +15,7 @@ import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import yaml
 
@@ -163,20 +163,14 @@ class Note:
         return "\n".join([f"> *Note {markdown(self.name)}*", ">", *(lines or ["> (empty)"])])
 
 
-@dataclass(frozen=True)
-class Journal:
+class Journal(NamedTuple):
     """A written journal, and what from; not ``changed`` where the file says the same already."""
 
     path: Path
     text: str
     changed: bool
-    comparisons: tuple[Comparison, ...]
     notes: tuple[Note, ...]
-
-    @property
-    def verdict(self) -> str:
-        """What is best and whether that is known."""
-        return short_verdict(self.comparisons)
+    verdict: str  # What is best and whether that is known
 
 
 def write_journal(
@@ -185,17 +179,11 @@ def write_journal(
     notes_folder: Path | None = None,
     imported: Sequence[Run] | None = None,
 ) -> Journal:
-    """Write the journal in one step.
+    """Write the journal of every sweep in one step; the former one stays where the disk is full.
 
     It holds nothing but what the runs and the notes say: no clock, and no order of files on disk.
-
-    Args:
-        sweeps: Every sweep of the project.
-        notes_folder: ``data/journal/notes`` of the project where left out.
-        imported: Runs from elsewhere; those of the project's table and of W&B where left out.
-
-    Raises:
-        StoreError: The disk is full; the former journal is as it was.
+    Notes are in ``data/journal/notes``, ``imported`` runs those of the project's table and of W&B,
+    where they are left out.
     """
     ordered = sorted(sweeps, key=lambda sweep: sweep.name)
     stored = {sweep.name: read_runs(sweep.experiments, store) for sweep in ordered}
@@ -214,7 +202,7 @@ def write_journal(
     changed = not path.is_file() or path.read_bytes() != text.encode()
     if changed:
         write_bytes(path, text.encode())
-    return Journal(path, text, changed, tuple(comparisons), tuple(notes))
+    return Journal(path, text, changed, tuple(notes), short_verdict(comparisons))
 
 
 def journal_text(

@@ -40,8 +40,7 @@ class Price:
 def price_per_gpu_hour() -> Price | None:
     """The price in ``GR00T_ASSETS_GPU_PRICE``, such as ``2.49`` or ``2.49 EUR``; None without one.
 
-    Raises:
-        Gr00tAssetsError: It is not a number of at least 0.
+    ``Gr00tAssetsError`` where it is not a number of at least 0.
     """
     text = os.environ.get(PRICE_VARIABLE, "").strip()
     if not text:
@@ -50,11 +49,8 @@ def price_per_gpu_hour() -> Price | None:
     with suppress(ValueError):
         if 0 <= (price := float(number)) < math.inf:
             return Price(price, currency.strip())
-    raise Gr00tAssetsError(
-        PRICE_VARIABLE,
-        f"'{text}' is no price of a GPU-hour.",
-        ["expected a number of at least 0, with a currency where you like: 2.49 EUR"],
-    )
+    expected = "expected a number of at least 0, with a currency where you like: 2.49 EUR"
+    raise Gr00tAssetsError(PRICE_VARIABLE, f"'{text}' is no price of a GPU-hour.", [expected])
 
 
 class ConfigurationCost(NamedTuple):

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, ValidationError
 
@@ -190,16 +190,9 @@ def trials_report(
     ]
     pairs = []
     for letters in combinations([letter for letter, trials in done.items() if trials], 2):
-        first, second = (done[letter] for letter in letters)
-        result, blocks = _pair(first, second)
-        trials = min(len(first), len(second))
-        is_complete = ended and trials >= enough
-        pairs.append(
-            PolicyPair(
-                **asdict(result), letters=letters, blocks=blocks, trials=trials,
-                is_complete=is_complete,
-            )
-        )  # fmt: skip
+        found = _pair(*(done[letter] for letter in letters))
+        is_complete = ended and found["trials"] >= enough
+        pairs.append(PolicyPair(letters=letters, is_complete=is_complete, **found))
     fixed = holm([pair.p_value for pair in pairs])
     looked = holm([pair.sequential_p or 0.0 for pair in pairs])
     return policies, [
@@ -208,8 +201,8 @@ def trials_report(
     ]
 
 
-def _pair(first: Sequence[TrialOutcome], second: Sequence[TrialOutcome]) -> tuple[SuccessPair, int]:
-    """The comparison of two policies, and the blocks that both were tried in once where paired."""
+def _pair(first: Sequence[TrialOutcome], second: Sequence[TrialOutcome]) -> dict[str, Any]:
+    """Fields of the comparison of two policies; blocks that both were tried in, if paired."""
     here, there = _by_block(first), _by_block(second)
     shared = [block for block in here if block in there]
     if len(shared) >= _PAIRED * max(len(first), len(second)):
@@ -218,7 +211,8 @@ def _pair(first: Sequence[TrialOutcome], second: Sequence[TrialOutcome]) -> tupl
         shared = []
         sides = [{sign * item.order: item.success for item in side}
                  for sign, side in ((1, first), (-1, second))]  # fmt: skip
-    return compared(*(SuccessEstimate((side,)) for side in sides)), len(shared)
+    pair = asdict(compared(*(SuccessEstimate((side,)) for side in sides)))
+    return {**pair, "blocks": len(shared), "trials": min(len(first), len(second))}
 
 
 def _by_block(outcomes: Sequence[TrialOutcome]) -> dict[tuple[int, int], bool]:

@@ -93,8 +93,7 @@ def _with_tuples(answer: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(item) if isinstance(item, list) else item for key, item in answer.items()}
 
 
-LATENCY = "latency.json"
-"""Beside the weights of a model that was measured."""
+LATENCY = "latency.json"  # Beside the weights of a model that was measured
 
 
 class Latency(FrozenModel):

@@ -26,18 +26,13 @@ from gr00t_assets.trainers.policy import ActionChunk
 LOOPBACK, PORT = "127.0.0.1", 5555
 """Where a policy is served unless somebody asks for another place; the port is NVIDIA's."""
 
-LARGEST_MESSAGE = 64 << 20
-"""Bytes of a message; eight cameras of 1920 x 1080 are 50 MB."""
-
-MOST_SAMPLES = 64
-"""Observations of one request."""
-
+LARGEST_MESSAGE = 64 << 20  # Bytes of a message; eight cameras of 1920 x 1080 are 50 MB
+MOST_SAMPLES = 64  # Observations of one request
 _ARRAY, _CONFIG = "__ndarray_class__", "__ModalityConfig_class__"
 _MOST_AXES, _MOST_ITEMS, _KINDS = 6, 4096, "buifU"
 """Kinds of NumPy types that are taken: truth values, numbers, texts."""
 
-_AXES = {"video": 3, "state": 1}
-"""Of one sample at one row."""
+_AXES = {"video": 3, "state": 1}  # Of one sample at one row
 
 
 def encode(message: Mapping[str, Any]) -> bytes:
@@ -149,9 +144,8 @@ def _encoded(value: Any) -> Any:
         array, header = np.asarray(value, order="C"), io.BytesIO()
         if array.dtype.hasobject:
             raise TypeError("an array of objects cannot be sent")
-        np.lib.format.write_array_header_1_0(
-            header, np.lib.format.header_data_from_array_1_0(array)
-        )
+        described = np.lib.format.header_data_from_array_1_0(array)
+        np.lib.format.write_array_header_1_0(header, described)
         data = array.data if array.size else b""
         return {_ARRAY: True, "as_npy": b"".join((header.getvalue(), data))}
     if isinstance(value, np.generic):

@@ -16,8 +16,7 @@ from gr00t_assets.modality.flat_vector import matching_names
 from gr00t_assets.serving.safety import FreshImages, JointLimits
 from gr00t_assets.trainers.policy import ActionChunk, PolicyDescription
 
-_LONGEST_GAP = 3.0
-"""Steps that late ticks count for at most, so that no pause allows a jump."""
+_LONGEST_GAP = 3.0  # Steps that late ticks count for at most, so that no pause allows a jump
 
 
 class ChunkPlayer:
@@ -26,9 +25,7 @@ class ChunkPlayer:
     With ``ensemble``, 0 or more, every action is the weighted mean of what all chunks say of its
     time, the oldest with weight 1 and each later one with exp(-ensemble) of the one before: the
     temporal ensembling of ACT (Zhao et al. 2023, arXiv 2304.13705), whose ``m`` is 0.01.
-
-    Raises:
-        ValueError: ``replan_every`` is not from 1 to ``horizon``, or ``ensemble`` is below 0.
+    ``ValueError`` where ``replan_every`` is not from 1 to ``horizon``, or ``ensemble`` is below 0.
 
     Examples:
         >>> player = ChunkPlayer(horizon=4, replan_every=2)

@@ -22,17 +22,8 @@ from typing import Any
 
 from gr00t_assets.core.errors import Gr00tAssetsError, ServingError
 from gr00t_assets.core.text import did_you_mean, printable
+from gr00t_assets.serving import messages
 from gr00t_assets.serving.client import Latency
-from gr00t_assets.serving.messages import (
-    LARGEST_MESSAGE,
-    LOOPBACK,
-    PORT,
-    actions,
-    decode,
-    encode,
-    modality_configs,
-    observations,
-)
 from gr00t_assets.trainers.policy import Policy
 
 _LOG_EVERY, _WARN_EVERY, _POLL_MS = 60.0, 5.0, 50
@@ -57,22 +48,20 @@ class PolicyServer:
 
     Another host than loopback needs a ``token``, which clients send as ``api_token``; port 0 is any
     that is free. The ``seed`` is that of every answer. A request gets an error after ``time_limit``
-    seconds; who sends more than ``most_bytes`` in a message is disconnected.
-
-    Raises:
-        ServingError: The address cannot be listened at, or is open to others without a token.
+    seconds; who sends more than ``most_bytes`` in a message is disconnected. ``ServingError`` where
+    the address cannot be listened at, or is open to others without a token.
     """
 
     def __init__(
         self,
         policy: Policy,
-        host: str = LOOPBACK,
-        port: int = PORT,
+        host: str = messages.LOOPBACK,
+        port: int = messages.PORT,
         *,
         token: str | None = None,
         seed: int = 0,
         time_limit: float = 10.0,
-        most_bytes: int = LARGEST_MESSAGE,
+        most_bytes: int = messages.LARGEST_MESSAGE,
         log: Callable[[str], object] = lambda line: None,
     ) -> None:
         import zmq
@@ -94,7 +83,8 @@ class PolicyServer:
         ):
             self._socket.setsockopt(option, value)
         try:
-            address = LOOPBACK if host == "localhost" else f"[{host}]" if ":" in host else host
+            local = messages.LOOPBACK if host == "localhost" else host
+            address = f"[{local}]" if ":" in local else local
             self._socket.bind(f"tcp://{address}:{port}")
         except zmq.ZMQError as error:
             self._context.destroy(linger=0)
@@ -155,13 +145,13 @@ class PolicyServer:
         """Answer a message, or put it into the queue of the policy."""
         *envelope, content = frames
         try:
-            message = decode(content, self._most_bytes)
+            message = messages.decode(content, self._most_bytes)
             if not self._is_allowed(message.get("api_token")):
                 raise ServingError("request", "Unauthorized: Invalid API token")
             endpoint, data = str(message.get("endpoint", "get_action")), message.get("data")
             direct = {
                 "ping": lambda: {"status": "ok", "message": "Server is running"},
-                "get_modality_config": lambda: modality_configs(self.policy.config),
+                "get_modality_config": lambda: messages.modality_configs(self.policy.config),
                 "describe": self.policy.description._asdict,
                 "health": self._health,
             }
@@ -169,9 +159,8 @@ class PolicyServer:
                 self._send(envelope, direct[endpoint]())
                 return
             if endpoint == "kill":
-                raise ServingError(
-                    "kill", "a server is not stopped over the network; end its process."
-                )
+                problem = "a server is not stopped over the network; end its process."
+                raise ServingError("kill", problem)
             if endpoint not in ("get_action", "act"):
                 hint = did_you_mean(endpoint[:40], (*direct, "get_action", "act"))
                 raise ServingError(endpoint[:40], f"there is no such endpoint; {hint}.")
@@ -208,10 +197,10 @@ class PolicyServer:
 
     def _answer(self, request: _Request) -> dict[str, Any]:
         if request.endpoint == "get_action":
-            asked, batched = observations(request.data)
+            asked, batched = messages.observations(request.data)
             chunks = self.policy.act_many(asked, [self._seed] * len(asked))
             self._warn([warning for chunk in chunks for warning in chunk.warnings])
-            return actions(chunks, batched)
+            return messages.actions(chunks, batched)
         chunk = self.policy.act(request.data, self._seed)
         self._warn(chunk.warnings)
         return chunk._asdict()
@@ -250,7 +239,7 @@ class PolicyServer:
         import zmq
 
         try:
-            self._socket.send_multipart([*envelope, encode(message)], zmq.NOBLOCK)
+            self._socket.send_multipart([*envelope, messages.encode(message)], zmq.NOBLOCK)
         except zmq.ZMQError as error:  # the client is gone
             self._log(f"not sent: {error}")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from gr00t_assets.cli.project import send_test
+from gr00t_assets.cli.main import send_test
 from gr00t_assets.core.errors import NotificationError, TrainingError
 from gr00t_assets.core.project import Notifications, Store
 from gr00t_assets.defs.failures import ExplainedFailureError

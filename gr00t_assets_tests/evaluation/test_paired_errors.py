@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gr00t_assets.evaluation.paired_errors import PairedError, adjusted, error_over_seeds, paired
+from gr00t_assets.comparison.statistics.effects import holm
+from gr00t_assets.evaluation.paired_errors import PairedError, error_over_seeds, paired
 
 
 def errors(draw: np.random.Generator, episodes: int, seeds: int = 1, between: float = 0.0):
@@ -72,6 +73,5 @@ def test_few_episodes_and_equal_policies() -> None:
 
 
 def test_pairs_of_one_table_are_adjusted_by_holm() -> None:
-    pairs = [PairedError(1.1, (1.0, 1.2), p_value) for p_value in (0.03, 0.001, 0.04)]
-    assert [pair.p_value for pair in adjusted(pairs)] == pytest.approx([0.06, 0.003, 0.06])
-    assert adjusted([]) == []
+    assert holm([0.03, 0.001, 0.04]) == pytest.approx([0.06, 0.003, 0.06])
+    assert holm([]) == []

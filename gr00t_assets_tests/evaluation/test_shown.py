@@ -21,7 +21,7 @@ from gr00t_assets_tests.trainers.conftest import environment
 
 
 def test_images_can_be_opened_and_are_small(evaluated: Evaluation) -> None:
-    for png in (horizon_png(evaluated), trajectories_png(evaluated)):
+    for png in (horizon_png(evaluated), trajectories_png(evaluated, evaluated.main.part)):
         image = Image.open(io.BytesIO(png))
         image.verify()
         assert image.width >= 800 and len(png) < 400_000

@@ -16,21 +16,12 @@ import gymnasium  # noqa: TID253
 import numpy as np
 from gymnasium import spaces  # noqa: TID253
 
+from gr00t_assets.environments.synthetic import scene
 from gr00t_assets.environments.synthetic.robots import So101
-from gr00t_assets.environments.synthetic.scene import (
-    Capsule,
-    PinholeCamera,
-    disc,
-    rectangle,
-    render,
-    tinted,
-)
 
 ENV_ID = "gr00t_assets/So101Pick-v0"
 
-AREA = (0.17, 0.27), (-0.08, 0.08)
-"""x and y between which the lid stands, metres."""
-
+AREA = (0.17, 0.27), (-0.08, 0.08)  # x and y between which the lid stands, metres
 LID, KNOB, KNOB_TOP = 0.045, 0.008, 0.036
 """Radius of the lid, radius and height of its knob, metres."""
 
@@ -164,28 +155,27 @@ class So101Pick(gymnasium.Env[dict[str, Any], np.ndarray]):
 
     def _draw(self, name: str) -> np.ndarray:
         began = time.perf_counter()
-        mat = tinted(_MAT, self._tint)
+        mat = scene.tinted(_MAT, self._tint)
         (x, y, z), table = self._lid, self._robot.table
         flats = [
-            rectangle(*table[0], *table[1], mat),
-            disc(np.array([x + 0.004, y - 0.004, 0.0]), LID * 1.05, tinted(mat, 0.75)),
-            disc(np.array([x, y, z + 0.006]), LID, _GREY),
+            scene.rectangle(*table[0], *table[1], mat),
+            scene.disc(np.array([x + 0.004, y - 0.004, 0.0]), LID * 1.05, scene.tinted(mat, 0.75)),
+            scene.disc(np.array([x, y, z + 0.006]), LID, _GREY),
         ]
-        knob = Capsule((x, y, z + KNOB), (x, y, z + KNOB_TOP - KNOB), KNOB, _RED)
+        knob = scene.Capsule((x, y, z + KNOB), (x, y, z + KNOB_TOP - KNOB), KNOB, _RED)
         solids = [*self._robot.solids(self._state), knob]
-        image = render(self._camera(name), flats, solids)
+        image = scene.render(self._camera(name), flats, solids)
         self.render_seconds += time.perf_counter() - began
         return image
 
-    def _camera(self, name: str) -> PinholeCamera:
+    def _camera(self, name: str) -> scene.PinholeCamera:
         size = self._size, self._size
         if name == "front":
             return self._robot.camera(name, self._state, size)
         pose = self._robot.pose(self._state)
         ahead, above = pose.rotation[:, 0], pose.rotation[:, 2]
-        return PinholeCamera.looking(
-            pose.at(-0.035, 0.0, 0.065), ahead - 0.4 * above, above, 1.0, size
-        )
+        where = pose.at(-0.035, 0.0, 0.065)
+        return scene.PinholeCamera.looking(where, ahead - 0.4 * above, above, 1.0, size)
 
 
 def expert_action(env: So101Pick) -> np.ndarray:

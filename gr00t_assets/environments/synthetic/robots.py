@@ -13,8 +13,7 @@ WHITE: Color = (226, 229, 234)
 DARK: Color = (66, 72, 84)
 YELLOW: Color = (238, 178, 48)
 
-Offset = tuple[float, float, float]
-"""x, y and z, metres."""
+Offset = tuple[float, float, float]  # x, y and z, metres
 
 
 class Joint(NamedTuple):

@@ -8,12 +8,8 @@ from PIL import Image, ImageDraw
 
 Color = tuple[int, int, int]
 
-Point = Sequence[float] | np.ndarray
-"""x, y and z, metres."""
-
-NEAR = 0.03
-"""Metres from the camera at which shapes are cut off."""
-
+Point = Sequence[float] | np.ndarray  # x, y and z, metres
+NEAR = 0.03  # Metres from the camera at which shapes are cut off
 TABLE: Color = (188, 150, 108)
 WALL: Color = (214, 220, 224)
 PLATE: Color = (240, 240, 236)

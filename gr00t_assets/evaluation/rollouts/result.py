@@ -23,8 +23,7 @@ from gr00t_assets.environments.environment_file import Environment, load_environ
 from gr00t_assets.evaluation.intervals import SuccessRate
 from gr00t_assets.runs.spec import TrainingSpec
 
-ROLLOUTS = "rollouts"
-"""Folder of a run directory."""
+ROLLOUTS = "rollouts"  # Folder of a run directory
 
 BaselineName = Literal["hold", "mean action", "replay", "random"]
 
@@ -36,10 +35,10 @@ BASELINES: dict[BaselineName, str] = {
 }
 """The rules without a model, in words."""
 
-_REPLAN = 4
-"""Actions that are done of a chunk where nobody says how many."""
+_REPLAN = 4  # Actions that are done of a chunk where nobody says how many
 
 Ending = Literal["success", "horizon", "terminated", "time limit", "error", "bad action"]
+PartSeconds = dict[Literal["render", "policy", "physics"], float]
 
 
 class EpisodeOutcome(FrozenModel):
@@ -59,16 +58,10 @@ class RolloutSettings(FrozenModel):
 
     episodes: int = Field(ge=1)
     first_seed: int = Field(default=1000, ge=0, description="The others follow it")
-    replan_every: int = Field(
-        default=8, ge=1, description="Actions of a chunk that are done before the next is asked for"
-    )
-    ensemble: float | None = Field(
-        default=None, ge=0, description="Weight of older chunks; none: the newest alone acts"
-    )
+    replan_every: int = Field(default=8, ge=1, description="Actions done of each chunk")
+    ensemble: float | None = Field(default=None, ge=0, description="Weight of older chunks, if any")
     policy_seed: int = Field(default=0, ge=0, description="Of the noise that denoising starts from")
-    denoising_steps: int | None = Field(
-        default=None, ge=1, description="None: as many as the model says"
-    )
+    denoising_steps: int | None = Field(default=None, ge=1, description="None: the model's own")
 
 
 class Rollouts(FrozenModel):
@@ -90,8 +83,8 @@ class Rollouts(FrozenModel):
     device: str
     wall_seconds: float
     rolled_at: str = Field(description="ISO 8601, UTC")
-    seconds_by_part: dict[Literal["render", "policy", "physics"], float] = Field(
-        default_factory=dict, description="Of the policy's episodes together"
+    seconds_by_part: PartSeconds = Field(
+        default={}, description="Of the policy's episodes together"
     )
 
     @property
@@ -126,12 +119,6 @@ class Rollouts(FrozenModel):
         times |= {"policy": seconds, "baselines": dict.fromkeys(self.baselines, seconds)}
         return json_hash(self.model_dump(mode="json", exclude=times), 16)
 
-    @property
-    def asked(self) -> dict[str, object]:
-        """The weights, the environment and the settings: what else would be other rollouts."""
-        names = {"model_hash", "environment_hash", "package_version", "settings"}
-        return self.model_dump(include=names)
-
 
 def declared_environment(spec: TrainingSpec, name: str | None = None) -> Environment | None:
     """The environment of a name, or of the first dataset that has one; None where none has.
@@ -150,7 +137,6 @@ def declared_environment(spec: TrainingSpec, name: str | None = None) -> Environ
 def settings_for(
     environment: Environment,
     spec: TrainingSpec,
-    *,
     episodes: int | None = None,
     replan_every: int | None = None,
     ensemble: float | None = None,
@@ -197,8 +183,10 @@ def save_rollouts(rollouts: Rollouts, run_directory: Path) -> None:
     """Write rollouts in one step; earlier ones in the same environment go into ``earlier/``."""
     content = sealed(json.loads(rollouts.model_dump_json()))
     path = rollouts_file(run_directory, rollouts.environment, rollouts.step)
+    asked = ("model_hash", "environment_hash", "package_version", "settings")
     with suppress(EvaluationError):
-        if path.is_file() and (earlier := read_rollouts(path)).asked != rollouts.asked:
+        earlier = read_rollouts(path) if path.is_file() else rollouts
+        if any(getattr(earlier, name) != getattr(rollouts, name) for name in asked):
             time = re.sub(r"\W", "", earlier.rolled_at[:19])
             write_bytes(path.parent / "earlier" / f"{path.stem}-{time}.json", path.read_bytes())
     write_bytes(path, (json.dumps(content, ensure_ascii=False) + "\n").encode())

@@ -16,15 +16,8 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.environments.environment_file import Environment
 from gr00t_assets.environments.episode_processes import EnvironmentProcesses
 from gr00t_assets.evaluation.open_loop import spec_and_weights, weights_hash
+from gr00t_assets.evaluation.rollouts import result
 from gr00t_assets.evaluation.rollouts.agents import PolicyAgent, baseline_agents
-from gr00t_assets.evaluation.rollouts.result import (
-    Rollouts,
-    RolloutSettings,
-    read_rollouts,
-    rollouts_file,
-    save_rollouts,
-    success_rate,
-)
 from gr00t_assets.evaluation.rollouts.runner import PARALLEL, Rolled, Runner
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.runs.spec import TrainingSpec
@@ -35,12 +28,8 @@ Log = Callable[[str], object]
 VIDEOS, MOST_VIDEOS = "videos", 3
 """Folder of ``rollouts`` with one of each environment; of successes, and as many of failures."""
 
-MOST_BYTES = 150_000
-"""Of a video, which pages carry inside themselves."""
-
-_HEIGHT, _LAST = 128, 1000
-"""Pixels, at most; milliseconds that the last frame stands, at least."""
-
+MOST_BYTES = 150_000  # Of a video, which pages carry inside themselves
+_HEIGHT, _LAST = 128, 1000  # Pixels, at most; milliseconds that the last frame stands, at least
 _TRIES = ((70, 1), (50, 1), (50, 2), (35, 3), (25, 5), (15, 10))
 """Quality, and every how many frames one is kept: the first that is small enough is taken."""
 
@@ -48,12 +37,12 @@ _TRIES = ((70, 1), (50, 1), (50, 2), (35, 3), (25, 5), (15, 10))
 def roll_out_run(
     run_directory: Path,
     environment: Environment,
-    settings: RolloutSettings,
+    settings: result.RolloutSettings,
     step: int | None = None,
     *,
     log: Log = lambda line: None,
     parallel: int = PARALLEL,
-) -> Rollouts:
+) -> result.Rollouts:
     """Roll out weights of a run of any trainer, and the rules without a model, in one environment.
 
     The weights are those of a checkpoint's step, or the final ones of a finished run.
@@ -76,14 +65,14 @@ def roll_out_run(
             policy.denoising_steps = settings.denoising_steps
         log(f"{counted(settings.episodes, 'episode')} in {environment.name}, {parallel} at a time")
         rolled = runner.roll_out(PolicyAgent(policy, environment, settings), seeds, log)
-        log(f"policy: {success_rate(list(rolled.outcomes.values())).words()}")
+        log(f"policy: {result.success_rate(list(rolled.outcomes.values())).words()}")
         files = LeRobotDataset.open(dataset.directory, dataset.name)
         baselines = {}
         for name, agent in baseline_agents(dataset.config, environment, files).items():
             baselines[name] = tuple(runner.roll_out(agent, seeds).outcomes.values())
-            log(f"{name}: {success_rate(baselines[name]).words()}")
+            log(f"{name}: {result.success_rate(baselines[name]).words()}")
         videos = _write_videos(runner, rolled, run_directory, step, log)
-    rollouts = Rollouts(
+    rollouts = result.Rollouts(
         experiment=spec.experiment.name,
         config_hash=spec.config_hash,
         model_hash=weights_hash(weights),
@@ -101,21 +90,21 @@ def roll_out_run(
         rolled_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds_by_part={part: round(value, 3) for part, value in rolled.seconds.items()},
     )
-    save_rollouts(rollouts, run_directory)
+    result.save_rollouts(rollouts, run_directory)
     return rollouts
 
 
 def current_rollouts(
     run_directory: Path,
     environment: Environment,
-    settings: RolloutSettings,
+    settings: result.RolloutSettings,
     step: int | None = None,
-) -> Rollouts | None:
+) -> result.Rollouts | None:
     """Rollouts of the same weights in the same environment with the same settings, if there are."""
     _, weights = spec_and_weights(run_directory, step)
-    path = rollouts_file(run_directory, environment.name, step)
+    path = result.rollouts_file(run_directory, environment.name, step)
     try:
-        found = read_rollouts(path) if path.is_file() else None
+        found = result.read_rollouts(path) if path.is_file() else None
     except EvaluationError:
         return None
     asked = (environment.content_hash(), environment.package_version(), settings)
@@ -137,7 +126,7 @@ def _write_videos(
     runner: Runner, rolled: Rolled, run_directory: Path, step: int | None, log: Log
 ) -> tuple[str, ...]:
     """Videos of the first successes and failures, done once more; their paths below the run."""
-    file = rollouts_file(run_directory, runner.environment.name, step)
+    file = result.rollouts_file(run_directory, runner.environment.name, step)
     folder = file.parent / VIDEOS / file.stem
     names: list[str] = []
     with published_directory(folder, replace=True) as partial:

@@ -4,7 +4,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
@@ -20,15 +19,12 @@ from gr00t_assets.environments.episode_processes import (
     Step,
 )
 from gr00t_assets.evaluation.rollouts.agents import Agent, Episode
-from gr00t_assets.evaluation.rollouts.result import Ending, EpisodeOutcome
+from gr00t_assets.evaluation.rollouts.result import Ending, EpisodeOutcome, PartSeconds
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.flat_vector import matching_names
 
-PARALLEL = 16
-"""Episodes at a time, each with its environment's process and memory."""
-
-_TRIES = 3
-"""Episodes of which one at least has to begin before any is counted."""
+PARALLEL = 16  # Episodes at a time, each with its environment's process and memory
+_TRIES = 3  # Episodes of which one at least has to begin before any is counted
 
 
 @dataclass
@@ -37,9 +33,7 @@ class Rolled:
 
     outcomes: dict[int, EpisodeOutcome] = field(default_factory=dict)
     actions: dict[int, np.ndarray] = field(default_factory=dict)
-    seconds: dict[Literal["render", "policy", "physics"], float] = field(
-        default_factory=lambda: {"render": 0.0, "policy": 0.0, "physics": 0.0}
-    )
+    seconds: PartSeconds = field(default_factory=lambda: {"render": 0, "policy": 0, "physics": 0})
 
     def take(self, episode: Episode, shown: Shown) -> None:
         """Keep what an environment has shown."""
@@ -107,7 +101,6 @@ class Runner:
                 running[place] = episode
 
     def _act(self, agent: Agent, running: dict[int, Episode], rolled: Rolled) -> None:
-        """One step of every episode."""
         began = time.perf_counter()
         decisions = agent.act(list(running.values()))
         rolled.seconds["policy"] += time.perf_counter() - began
@@ -138,11 +131,7 @@ class Runner:
         return "terminated" if shown.observed.done else None
 
     def require_fit(self, config: ModalityConfig, seed: int) -> None:
-        """Hold what an environment shows and takes to what a policy needs.
-
-        Raises:
-            SimulationError: It cannot be opened or begun, or with everything that differs.
-        """
+        """Hold an environment to what a policy needs; ``SimulationError`` has all that differs."""
         answer: Answer = Failure("error", "nothing was tried")
         for tried in range(seed, seed + _TRIES):
             answer = self._processes.ask({0: Reset(tried)})[0]

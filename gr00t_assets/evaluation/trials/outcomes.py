@@ -10,7 +10,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
@@ -24,13 +24,15 @@ from gr00t_assets.datasets.catalog import find_entry, project_catalog
 from gr00t_assets.datasets.sources.versions import DatasetRecord, recorded_files
 from gr00t_assets.evaluation.trials.plan import COLUMNS, TrialPlan, TrialPolicy, trials_folder
 
-_SHOWN = 30
-"""Problems that a message lists at most."""
+_SHOWN = 30  # Problems that a message lists at most
 
 
 def _decimal(cell: Any) -> Any:
     """A number with a decimal comma as with a point; None of an empty cell."""
     return (cell.replace(",", ".") or None) if isinstance(cell, str) else cell
+
+
+_Decimal = Annotated[float | None, BeforeValidator(_decimal)]
 
 
 class TrialOutcome(FrozenModel):
@@ -41,10 +43,8 @@ class TrialOutcome(FrozenModel):
     repeat: int
     letter: str
     success: bool = Field(description="In a sheet yes or no, true or false, 1 or 0")
-    score: Annotated[float | None, BeforeValidator(_decimal)] = Field(default=None, ge=0, le=1)
-    seconds: Annotated[float | None, BeforeValidator(_decimal)] = Field(
-        default=None, ge=0, allow_inf_nan=False
-    )
+    score: _Decimal = Field(default=None, ge=0, le=1)
+    seconds: _Decimal = Field(default=None, ge=0, allow_inf_nan=False)
     note: str = ""
 
 
@@ -55,14 +55,8 @@ class Outcomes(FrozenModel):
     deviations: tuple[str, ...] = Field(description="One sentence each")
 
 
-class _Table(NamedTuple):
-    names: list[str]
-    rows: list[tuple[int, dict[str, str]]]
-    delimiter: str
-
-
-def _read_table(path: Path) -> _Table:
-    """Cells by the names of their columns in small letters, each row with the line it ends on."""
+def _read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]], str]:
+    """The columns in small letters, each row with the line that it ends on, and the delimiter."""
     try:
         content = read_limited(path)
         try:
@@ -84,18 +78,17 @@ def _read_table(path: Path) -> _Table:
         details = [f"it has {', '.join(names) or 'nothing'}", f"expected {', '.join(COLUMNS)}"]
         problem = f"it has no column {' and no '.join(sorted(missing))}."
         raise TrialsError(str(path), problem, details)
-    return _Table(names, rows, delimiter)
+    return names, rows, delimiter
 
 
 def read_outcomes(plan: TrialPlan, path: Path) -> Outcomes:
     """Read a sheet with commas, semicolons or tabs, in UTF-8 or as Excel writes it, in any order.
 
-    Raises:
-        TrialsError: The file cannot be read, or rows of it; every problem with its line.
+    ``TrialsError`` where it, or rows of it, cannot be read, has every problem with its line.
     """
-    table, problems = _read_table(path), []
+    (_, rows, _), problems = _read_table(path), []
     found: dict[int, TrialOutcome] = {}
-    for line, row in table.rows:
+    for line, row in rows:
         try:
             if (outcome := _outcome(plan, row)) is None:
                 continue
@@ -179,9 +172,7 @@ class TrialRound(FrozenModel):
     policies: tuple[TrialPolicy, ...] = Field(description="Those that drove")
     first_episode: int = Field(description="Index in the version")
     episodes: int
-    outcomes: tuple[TrialOutcome, ...] = Field(
-        description="Of each episode; none where there are not as many of them as trials"
-    )
+    outcomes: tuple[TrialOutcome, ...] = Field(description="Of each episode; none if counts differ")
     imported_at: str = Field(description="ISO 8601, UTC")
 
     def sentence(self) -> str:
@@ -206,11 +197,7 @@ class TrialLineage(FrozenModel):
 
 
 def load_lineage(dataset: str, version: str, store: Store) -> TrialLineage | None:
-    """The lineage of a version, None where it was not recorded during trials.
-
-    Raises:
-        DatasetError: It is not as it was written.
-    """
+    """The lineage of a version, None where it has none; ``DatasetError`` where it is damaged."""
     path = _path(dataset, version, store)
     if not path.is_file():
         return None

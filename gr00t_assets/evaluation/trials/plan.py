@@ -95,11 +95,7 @@ def trials_folder(name: str, store: Store) -> Path:
 
 
 def read_conditions(text: str) -> tuple[str, ...]:
-    """Initial conditions: so many, or those of a file, one a line, without ``#`` comments.
-
-    Raises:
-        TrialsError: It is neither, or there are none.
-    """
+    """Initial conditions: so many, or the lines of a file but ``#`` comments; else TrialsError."""
     if text.isdecimal() and 0 < int(text) <= MOST_TRIALS:
         return ("",) * int(text)
     try:
@@ -123,8 +119,7 @@ def make_plan(
 ) -> TrialPlan:
     """A plan in which every policy is tried ``repeats`` times from each condition.
 
-    Raises:
-        TrialsError: Two models are the same, or there are too many of them or of trials.
+    ``TrialsError`` where two models are the same, or there are too many of them or of trials.
     """
     from gr00t_assets.evaluation.open_loop import weights_hash
 
@@ -153,19 +148,18 @@ def make_plan(
             problems.append(f"{policy.name} has the same weights as {other.name}")
     if problems:
         raise TrialsError(name, "these trials cannot be planned.", problems)
-    drawn, blocks = [], _blocks(sorted(letters), draw)
+    trials, blocks = [], _blocks(sorted(letters), draw)
     for repeat in range(1, repeats + 1):
         for condition in draw.sample(range(1, len(conditions) + 1), len(conditions)):
-            drawn += [(condition, repeat, letter) for letter in next(blocks)]
+            for letter in next(blocks):
+                scene = {"condition": condition, "repeat": repeat, "letter": letter}
+                trials.append(Trial(order=len(trials) + 1, **scene))
     return TrialPlan(
         name=name,
         seed=seed,
         conditions=tuple(conditions),
         policies=tuple(sorted(policies, key=lambda policy: policy.letter)),
-        trials=tuple(
-            Trial(order=order, condition=condition, repeat=repeat, letter=letter)
-            for order, (condition, repeat, letter) in enumerate(drawn, 1)
-        ),
+        trials=tuple(trials),
         planned_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
@@ -185,9 +179,7 @@ def _blocks(letters: Sequence[str], draw: random.Random) -> Iterator[list[str]]:
 def publish_plan(plan: TrialPlan, store: Store) -> Path:
     """Write the plan and its empty sheet into their folder; both appear, or none.
 
-    Raises:
-        TrialsError: The name is taken; nothing is overwritten.
-        StoreError: The disk is full.
+    ``TrialsError`` where the name is taken, ``StoreError`` where the disk is full.
     """
     folder, text = trials_folder(plan.name, store), io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")

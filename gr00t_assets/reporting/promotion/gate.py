@@ -15,12 +15,7 @@ from gr00t_assets.core.text import counted
 from gr00t_assets.evaluation.intervals import LEAST_EPISODES
 from gr00t_assets.evaluation.open_loop import weights_hash
 from gr00t_assets.evaluation.result import BaselineName, Evaluation, again, load_evaluation
-from gr00t_assets.evaluation.rollouts.result import (
-    BASELINES,
-    Rollouts,
-    read_rollouts,
-    rollouts_file,
-)
+from gr00t_assets.evaluation.rollouts import result as rolled_out
 from gr00t_assets.evaluation.wording import estimate_text
 
 RULES: dict[BaselineName, str] = {"hold": "holding still", "mean action": "the mean action"}
@@ -46,7 +41,7 @@ class Evidence(NamedTuple):
     """What was measured of some weights, and what is not there or cannot be read, in sentences."""
 
     evaluation: Evaluation | None
-    rollouts: list[Rollouts]
+    rollouts: list[rolled_out.Rollouts]
     missing: list[str]
 
 
@@ -68,12 +63,12 @@ def read_evidence(run_directory: Path, weights: Path, step: int | None, name: st
             missing.append("its evaluation has an error that is not a finite number")
     except Gr00tAssetsError as error:
         missing.append(f"its evaluation cannot be read: {error.problem}")
-    for path in sorted(rollouts_file(run_directory, "", step).parent.glob("[!.]*.json")):
+    for path in sorted(rolled_out.rollouts_file(run_directory, "", step).parent.glob("[!.]*.json")):
         environment = path.stem.partition("@")[0]
-        if path != rollouts_file(run_directory, environment, step):
+        if path != rolled_out.rollouts_file(run_directory, environment, step):
             continue  # of other weights of the run
         try:
-            item = read_rollouts(path)
+            item = rolled_out.read_rollouts(path)
         except Gr00tAssetsError as error:
             missing.append(f"its rollouts in {environment} cannot be read: {error.problem}")
             continue
@@ -94,27 +89,23 @@ def gate(evidence: Evidence, environments: Sequence[str], name: str) -> Gate:
             reasons.append(f"{own}; no baseline was rolled out with it, so that nothing is beaten")
             continue
         rule, rate = best
-        text = f"{own}, the best baseline, which {BASELINES[rule]}, {rate.words()}"
+        text = f"{own}, the best baseline, which {rolled_out.BASELINES[rule]}, {rate.words()}"
         if item.rate.wilson()[0] > rate.wilson()[1]:
             shown.append(text)
         else:
             reasons.append(f"{text}: its interval does not clear the baseline's")
-    rolled_out = {item.environment for item in evidence.rollouts}
+    acted_in = {item.environment for item in evidence.rollouts}
     reasons += [
         f"its dataset declares the environment {environment}, and it was not rolled out there: "
         f"gr00t-assets rollout {name}"
         for environment in environments
-        if environment not in rolled_out
+        if environment not in acted_in
     ]
     return Gate(tuple(reasons), tuple(shown))
 
 
 def reason_given(because: str | None) -> str | None:
-    """What somebody wrote for ``--because``, in one line without control characters.
-
-    Raises:
-        PromotionError: It says nothing, or is longer than a reason.
-    """
+    """What ``--because`` says, in one line; ``PromotionError`` where it is nothing, or too long."""
     if because is None:
         return None
     shown = (letter if letter.isprintable() else " " * letter.isspace() for letter in because)

@@ -26,13 +26,7 @@ from gr00t_assets.reporting.promotion.record import (
     promoted_folder,
     promoted_models,
 )
-from gr00t_assets.runs.checkpoint_layout import (
-    PROMOTION,
-    model_hashes,
-    read_checkpoint,
-    require_unchanged,
-    require_whole,
-)
+from gr00t_assets.runs import checkpoint_layout
 from gr00t_assets.runs.final_loss import LossWindow, final_window
 from gr00t_assets.runs.manifest import Manifest, load_manifest
 from gr00t_assets.runs.model_reference import model_of_run
@@ -62,13 +56,8 @@ def promote(
     """Promote weights of an experiment's present configuration; their folder appears whole.
 
     What is promoted already stays as it is: promoting it again gives the record of the first time,
-    and the gate is not asked again.
-
-    Args:
-        experiment: Of a sweep.
-        store: Of its run.
-        selector: The step of a checkpoint, ``last`` or ``best``; the final weights if left out.
-        because: Why weights are promoted that do not pass the gate.
+    and the gate is not asked again. ``selector`` is the step of a checkpoint, ``last`` or ``best``,
+    or the final weights if left out; ``because`` says why weights that do not pass the gate are.
 
     Raises:
         PromotionError: Something speaks against it, or other weights were promoted before under
@@ -93,18 +82,18 @@ def promote(
         if run.step is None:
             shutil.copytree(run.weights, partial, copy_function=_link_or_copy, dirs_exist_ok=True)
             (partial / CARD).unlink(missing_ok=True)
-            recorded = model_hashes(run.manifest) or file_hashes(run.weights)
+            recorded = checkpoint_layout.model_hashes(run.manifest) or file_hashes(run.weights)
             recorded.pop(CARD, None)
             if changed := changed_files(partial, recorded):
                 raise CheckpointError(str(partial), "the copy of the model is damaged.", changed)
         else:
-            require_whole(run.weights, "take another checkpoint of the run")
+            checkpoint_layout.require_whole(run.weights, "take another checkpoint of the run")
             write_data_files(run.spec, partial)
             trainer = trainer_named(run.manifest.trainer)
             trainer.export_checkpoint(run.weights, run.spec, partial)
         record = _record(run, partial, because if run.gate.reasons else None)
         (partial / CARD).write_text(model_card(run, datasets, record), encoding="utf-8")
-        write_json(partial / PROMOTION, sealed(record.model_dump(mode="json")))
+        write_json(partial / checkpoint_layout.PROMOTION, sealed(record.model_dump(mode="json")))
     published = load_promotion(folder)  # another process may have published first
     return record if published is None else _unchanged(published, run, folder)
 
@@ -124,7 +113,7 @@ def _unchanged(promotion: Promotion, run: Promotable, folder: Path) -> Promotion
     else:  # what was exported has other files
         same = promotion.model_hash == run.evaluation.model_hash
     if same:
-        require_unchanged(folder)
+        checkpoint_layout.require_unchanged(folder)
         return promotion
     problem = "another model was promoted under this configuration."
     found = f"promoted {promotion.promoted_at}; the weights are others now"
@@ -209,7 +198,8 @@ def require_promotable(
     final_loss = stored.final_loss
     if step is not None:
         checks[run_checks.WEIGHTS] = True  # the evaluation has loaded them, and they act
-        manifest, final_loss = _at_checkpoint(manifest, stored, read_checkpoint(weights).step)
+        trained = checkpoint_layout.read_checkpoint(weights).step
+        manifest, final_loss = _at_checkpoint(manifest, stored, trained)
     if final_loss is None:
         _refuse(name, ["it has no final loss"])
     return Promotable(
@@ -279,7 +269,6 @@ def project_commit() -> str | None:
 
 
 def _link_or_copy(source: str, target: str) -> None:
-    """A hard link where the file system can, else a copy."""
     try:
         os.link(Path(source).resolve(), target)
     except OSError:

@@ -76,9 +76,7 @@ def promoted_folder(store: Store, experiment: str, config_hash: str, step: int |
 def load_promotion(folder: Path) -> Promotion | None:
     """The record of a promoted model; None where the folder holds none.
 
-    Raises:
-        PromotionError: The file is there and is no such record, or not as it was written.
-        StoreError: This user may not read it.
+    ``PromotionError`` where it is not as it was written, ``StoreError`` where it may not be read.
     """
     path = folder / PROMOTION
 
@@ -144,11 +142,9 @@ def push(record: Promotion, folder: Path, repository: str, private: bool = False
     try:
         api.create_repo(repository, repo_type="model", private=private, exist_ok=True)
         if private and not api.model_info(repository).private:
-            raise PromotionError(
-                repository,
-                "this repository is public, and the model was to be private.",
-                ["nothing was uploaded; give another name, or make it private on the Hub"],
-            )
+            problem = "this repository is public, and the model was to be private."
+            remedy = "nothing was uploaded; give another name, or make it private on the Hub"
+            raise PromotionError(repository, problem, [remedy])
         upload = api.upload_folder(
             repo_id=repository,
             folder_path=folder,

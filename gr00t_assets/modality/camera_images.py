@@ -1,8 +1,7 @@
 """Images of all cameras of a dataset, each camera cut and resized as its data config says.
 
-Cameras without settings of their own go through ``images`` as one stack, as in Isaac-GR00T. One
-with settings goes through it by itself; of a sample's random draw it takes the same colours, and
-the crop at the same place of the room that it has.
+A camera with settings of its own takes the same colours of a sample's random draw as the others,
+and the crop at the same place of the room that it has.
 """
 
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.modality.config import ModalityConfig, VideoKey
-from gr00t_assets.modality.images import Augmentation, augment_images, crop_room, prepare_images
+from gr00t_assets.modality.images import Augmentation, crop_room, prepare_images
 from gr00t_assets.modality.shortest_edge import edge_images, edge_size
 
 if TYPE_CHECKING:
@@ -48,11 +47,8 @@ class ImageRecipe:
         self, frames: "torch.Tensor", scale: float, drawn: Sequence[Augmentation] | None
     ) -> "torch.Tensor":
         """Frames of cameras that are cropped alike."""
-        if self.keeps_aspect:
-            return edge_images(frames, self.size, scale, drawn)
-        if drawn is None:
-            return prepare_images(frames, self.size, scale)
-        return augment_images(frames, self.size, scale, drawn)
+        make = edge_images if self.keeps_aspect else prepare_images
+        return make(frames, self.size, scale, drawn)
 
 
 def camera_images(
@@ -78,22 +74,16 @@ def camera_images(
     """
     if all(camera.transforms.is_default for camera in config.video):
         return recipe.images(frames, config.crop_scale, drawn)
-    views = [frames] * len(config.video)
-    common = [at for at, key in enumerate(config.video) if key.transforms.is_default]
-    if common:
-        alike = recipe.images(frames[:, common], config.crop_scale, drawn)
-        for place, at in enumerate(common):
-            views[at] = alike[:, place]
+    views = []
     for at, camera in enumerate(config.video):
-        if at not in common:
-            view = camera_view(frames[:, [at]], camera)
-            scale = camera.transforms.crop_scale or config.crop_scale
-            crops = None
+        view, scale, crops = frames[:, [at]], config.crop_scale, drawn
+        if not camera.transforms.is_default:
+            view, scale = camera_view(view, camera), camera.transforms.crop_scale or scale
             if drawn is not None:
                 room = recipe.room(frames.shape[2], frames.shape[3], config.crop_scale)
                 own = recipe.room(view.shape[2], view.shape[3], scale)
                 crops = [_moved(draw, room, own) for draw in drawn]
-            views[at] = recipe.images(view, scale, crops)[:, 0]
+        views.append(recipe.images(view, scale, crops)[:, 0])
     if len({view.shape for view in views}) > 1:
         sizes = [
             f"{camera.key}: {view.shape[1]} x {view.shape[2]} pixels"

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from gr00t_assets.core.errors import DataConfigError
-from gr00t_assets.core.files import FrozenModel, file_stamp
+from gr00t_assets.core.files import FileStamp, FrozenModel, file_stamp
 from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.project import project_root
 from gr00t_assets.core.text import did_you_mean, name_problem
@@ -44,8 +44,7 @@ class ColorJitter(FrozenModel):
 class DataConfig(FrozenModel):
     """GR00T's named choice of camera, state, action and language keys and their transforms.
 
-    Keys have the names of ``modality.json`` without their modality: ``left_arm``. The context of
-    validation is the data config's name.
+    Keys have the names of ``modality.json`` without their modality: ``left_arm``.
     """
 
     video: tuple[str, ...] = Field(
@@ -145,24 +144,19 @@ def data_configs() -> DataConfigs:
         >>> data_configs()["so100_dualcam"].video
         ('front', 'wrist')
     """
-    built_in = _read(_files(BUILT_IN))
     folder = project_root() / "data" / "data_configs"
-    own = _read(_files(folder))
-    errors = dict(own.errors)
-    for name in built_in:
-        if name in own or name in errors:
-            problem = "a built-in data config has this name; give the file another."
-            errors[name] = DataConfigError(shown_path(folder / f"{name}.yaml"), problem)
-    return DataConfigs({**own, **built_in}, errors)
+    built_in, own = (_read(file_stamp(files.glob(VISIBLE_YAML))) for files in (BUILT_IN, folder))
+    problem = "a built-in data config has this name; give the file another."
+    taken = {
+        name: DataConfigError(shown_path(folder / f"{name}.yaml"), problem)
+        for name in built_in
+        if name in own or name in own.errors
+    }
+    return DataConfigs({**own, **built_in}, {**own.errors, **taken})
 
 
 def load_data_config(file: Path) -> DataConfig:
-    """Read a data config.
-
-    Raises:
-        DataConfigError: Every problem of the file with its line and field, and the nearest valid
-            name.
-    """
+    """Read a data config; ``DataConfigError`` has every problem with its line and field."""
     located = load_yaml(file, DataConfigError)
     problems = [yaml_problem((), problem)] if (problem := name_problem(file.stem)) else []
     problems += _mismatches(located.data)
@@ -210,13 +204,8 @@ def _mismatches(data: Any) -> list[Finding]:
     return problems
 
 
-def _files(folder: Path) -> tuple[tuple[Path, int, int], ...]:
-    """The YAML files of a folder, each with the time of its last change and its size."""
-    return file_stamp(folder.glob(VISIBLE_YAML))
-
-
 @lru_cache(maxsize=8)
-def _read(files: tuple[tuple[Path, int, int], ...]) -> DataConfigs:
+def _read(files: FileStamp) -> DataConfigs:
     """The data configs of some files, which are read again when one of them has changed."""
     configs: dict[str, DataConfig] = {}
     errors: dict[str, DataConfigError] = {}

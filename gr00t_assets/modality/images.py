@@ -8,10 +8,8 @@ step, so all cameras of one sample get the same crop and the same colour change;
 The colour changes are torchvision's ``ColorJitter`` in formula and in the distribution of its
 factors. All randomness is drawn from the generator that is passed in, on the CPU.
 
-Frames come as a batch on any device; one image is a batch of one. Samples whose colour steps come
-in the same order, of which there are 24, are worked on together, with a factor for each. On a CPU
-those groups are small enough to stay in its cache; on a GPU the number of kernels does not grow
-with the batch.
+Samples whose colour steps come in the same order, of which there are 24, are worked on together.
+On a CPU those groups are small enough to stay in its cache; on a GPU they keep the kernels few.
 """
 
 from collections.abc import Iterable, Sequence
@@ -64,31 +62,49 @@ def crop_room(height: int, width: int, scale: float) -> tuple[int, int]:
     return height - rows, width - columns
 
 
-def prepare_images(frames: "torch.Tensor", size: int, crop_scale: float) -> "torch.Tensor":
-    """Centre crop and resize of any number of frames, as in evaluation.
+def prepare_images(
+    frames: "torch.Tensor",
+    size: int,
+    crop_scale: float,
+    drawn: Sequence[Augmentation] | None = None,
+) -> "torch.Tensor":
+    """Crop and resize of any number of frames, and colours where they were drawn.
 
     Args:
-        frames: (samples, cameras, height, width, 3) uint8, on any device.
+        frames: (samples, cameras, height, width, 3) uint8, on any device. Cameras of one sample
+            share its crop and its colours.
         size: Pixels of the square wanted.
         crop_scale: Share of height and width that is kept.
+        drawn: A crop and colours for each sample; without it crops are in the centre and colours
+            as they are, as in evaluation.
 
     Returns:
-        (samples, cameras, size, size, 3) uint8 on the same device; equal to the last level to
-        Isaac-GR00T's.
+        (samples, cameras, size, size, 3) uint8 on the same device; without ``drawn`` equal to the
+        last level to Isaac-GR00T's.
 
     Raises:
         ValueError: The frames are of another type or shape.
     """
-    images = _images_of(frames, size)
-    height, width = frames.shape[2:4]
-    inner_height, inner_width = crop_size(height, width, crop_scale)
-    top, left = round((height - inner_height) / 2), round((width - inner_width) / 2)
+    import torch
+
+    if frames.dtype != torch.uint8 or frames.ndim != 5 or frames.shape[-1] != 3:
+        raise ValueError(
+            "frames are uint8 (samples, cameras, height, width, 3), "
+            f"not {frames.dtype} {tuple(frames.shape)}"
+        )
+    images = frames.new_empty((*frames.shape[:2], 3, size, size))
+    height, width = crop_size(frames.shape[2], frames.shape[3], crop_scale)
+    centre = round((frames.shape[2] - height) / 2), round((frames.shape[3] - width) / 2)
     step = _CPU_BATCH if frames.device.type == "cpu" else max(1, len(frames))
-    for first in range(0, len(frames), step):
-        batch = frames[first : first + step]
-        corners = [(top, left)] * len(batch)
-        pixels = _resize(_crop(batch, corners, inner_height, inner_width), size)
-        images[first : first + step] = pixels.mul_(255).unflatten(0, batch.shape[:2])
+    batches = [range(len(frames))[first : first + step] for first in range(0, len(frames), step)]
+    for samples in batches if drawn is None else same_order(drawn):
+        draws = [drawn[at] for at in samples] if drawn else []
+        corners = [(draw.top, draw.left) for draw in draws] or [centre] * len(samples)
+        pixels = _resize(_crop([frames[at] for at in samples], corners, height, width), size)
+        pixels = change_colours(pixels, draws) if draws else pixels
+        levels = pixels.mul_(255).unflatten(0, (len(samples), frames.shape[1])).to(torch.uint8)
+        for sample, sample_images in zip(samples, levels, strict=True):
+            images[sample] = sample_images
     return images.permute(0, 1, 3, 4, 2)
 
 
@@ -125,38 +141,6 @@ def draw_augmentations(
     return drawn
 
 
-def augment_images(
-    frames: "torch.Tensor", size: int, crop_scale: float, drawn: Sequence[Augmentation]
-) -> "torch.Tensor":
-    """Crop, resize and colours of many samples, each as it was drawn for it.
-
-    Args:
-        frames: (samples, cameras, height, width, 3) uint8, on any device. Cameras of one sample
-            share its crop and its colours.
-        size: Pixels of the square wanted.
-        crop_scale: Share of height and width that is kept.
-
-    Returns:
-        (samples, cameras, size, size, 3) uint8 on the same device.
-
-    Raises:
-        ValueError: The frames are of another type or shape.
-    """
-    import torch
-
-    images = _images_of(frames, size)
-    height, width = crop_size(frames.shape[2], frames.shape[3], crop_scale)
-    for samples in same_order(drawn):
-        chosen, draws = [frames[at] for at in samples], [drawn[at] for at in samples]
-        corners = [(draw.top, draw.left) for draw in draws]
-        pixels = _resize(_crop(chosen, corners, height, width), size)
-        pixels = change_colours(pixels, draws).mul_(255)
-        levels = pixels.unflatten(0, (len(samples), frames.shape[1])).to(torch.uint8)
-        for sample, sample_images in zip(samples, levels, strict=True):
-            images[sample] = sample_images
-    return images.permute(0, 1, 3, 4, 2)
-
-
 def same_order(drawn: Sequence[Augmentation]) -> Iterable[list[int]]:
     """Places of draws whose colour steps come in the same order, each place once."""
     groups: dict[tuple[int, ...], list[int]] = {}
@@ -191,30 +175,14 @@ def resized(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR))
 
 
-def _images_of(frames: "torch.Tensor", size: int) -> "torch.Tensor":
-    """Check frames, and make room for their images, (samples, cameras, 3, size, size)."""
-    import torch
-
-    if frames.dtype != torch.uint8 or frames.ndim != 5 or frames.shape[-1] != 3:
-        raise ValueError(
-            "frames are uint8 (samples, cameras, height, width, 3), "
-            f"not {frames.dtype} {tuple(frames.shape)}"
-        )
-    return frames.new_empty((*frames.shape[:2], 3, size, size))
-
-
 def _crop(
-    frames: "Sequence[torch.Tensor] | torch.Tensor",
-    corners: Sequence[tuple[int, int]],
-    height: int,
-    width: int,
+    frames: "Sequence[torch.Tensor]", corners: Sequence[tuple[int, int]], height: int, width: int
 ) -> "torch.Tensor":
     """Windows of (cameras, height, width, 3) frames, as (samples x cameras, 3, h, w) float32."""
     import torch
 
-    windows = torch.empty(
-        (len(frames), frames[0].shape[0], 3, height, width), device=frames[0].device
-    )
+    shape = (len(frames), frames[0].shape[0], 3, height, width)
+    windows = torch.empty(shape, device=frames[0].device)
     for window, frame, (top, left) in zip(windows, frames, corners, strict=True):
         window.copy_(frame[:, top : top + height, left : left + width].permute(0, 3, 1, 2))
     return windows.flatten(0, 1)

@@ -7,7 +7,7 @@ one.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,7 +20,6 @@ _Group = list[tuple[ModalityConfig, float]]
 """Modality configs of one embodiment tag, each with its share of all samples."""
 
 _PARTS = ("state", "action")
-_WIDTHS = ("max_state_dim", "max_action_dim")
 
 _STATISTICS = ("statistics", "chunk_statistics")
 _OWN = {"original_key", "start", "end", *_STATISTICS}
@@ -98,9 +97,12 @@ def mixed_configs(
     for config, share in zip(configs, shares, strict=True):
         groups.setdefault(config.embodiment_tag, []).append((config, share))
     _refuse_unlike(configs, groups)
-    widths = {name: max(getattr(config, name) for config in configs) for name in _WIDTHS}
+    widths = {
+        "max_state_dim": max(config.max_state_dim for config in configs),
+        "max_action_dim": max(config.max_action_dim for config in configs),
+    }
     return tuple(
-        config.model_copy(update={**widths, **_merged_keys(config, groups[config.embodiment_tag])})
+        config.model_copy(update=widths | _merged_keys(config, groups[config.embodiment_tag]))
         for config in configs
     )
 
@@ -110,24 +112,20 @@ def _merged_keys(config: ModalityConfig, group: _Group) -> dict[str, tuple[Vecto
     if len(group) == 1:
         return {}
     configs, shares = zip(*group, strict=True)
-
-    def merged(key: VectorKey, keys: Sequence[VectorKey]) -> VectorKey:
-        together = {
-            field: merged_statistics([getattr(item, field) for item in keys], shares)
-            for field in _STATISTICS
-            if getattr(key, field) is not None
-        }
-        return key.model_copy(update=together)
-
-    return {
-        part: tuple(
-            merged(key, keys)
-            for key, *keys in zip(
-                *(getattr(item, part) for item in (config, *configs)), strict=True
+    merged: dict[str, tuple[VectorKey, ...]] = {}
+    for part in _PARTS:
+        keys = zip(*(getattr(item, part) for item in (config, *configs)), strict=True)
+        merged[part] = tuple(
+            key.model_copy(
+                update={
+                    field: merged_statistics([getattr(item, field) for item in alike], shares)
+                    for field in _STATISTICS
+                    if getattr(key, field) is not None
+                }
             )
+            for key, *alike in keys
         )
-        for part in _PARTS
-    }
+    return merged
 
 
 def _refuse_unlike(configs: Sequence[ModalityConfig], groups: dict[str, _Group]) -> None:
@@ -157,15 +155,12 @@ def _difference(keys: Sequence[VectorKey], others: Sequence[VectorKey]) -> str |
     names, other_names = (", ".join(key.key for key in part) for part in (keys, others))
     if names != other_names:
         return f"keys {names}, not {other_names}"
-    differences = (
-        f"{field} of {key.key} {here}, not {there}"
-        for key, other in zip(keys, others, strict=True)
-        for (field, here), there in zip(_layout(key).items(), _layout(other).values(), strict=True)
-        if here != there
-    )
-    return next(differences, None)
-
-
-def _layout(key: VectorKey) -> dict[str, Any]:
-    """What datasets of one embodiment have in common of a key."""
-    return {"numbers": key.end - key.start, **key.model_dump(exclude=_OWN)}
+    for key, other in zip(keys, others, strict=True):
+        here, there = (
+            {"numbers": item.end - item.start, **item.model_dump(exclude=_OWN)}
+            for item in (key, other)
+        )
+        for field in here:
+            if here[field] != there[field]:
+                return f"{field} of {key.key} {here[field]}, not {there[field]}"
+    return None

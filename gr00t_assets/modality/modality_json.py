@@ -25,10 +25,12 @@ Modality = Literal["state", "action"]
 DEFAULT_COLUMNS: dict[Modality, str] = {"state": "observation.state", "action": "action"}
 
 
-class VectorSlice(BaseModel):
-    """A named slice of a state or action column."""
-
+class _OpenModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class VectorSlice(_OpenModel):
+    """A named slice of a state or action column."""
 
     start: int = Field(ge=0, description="First number of the slice")
     end: int = Field(description="One past the last number of the slice")
@@ -54,29 +56,23 @@ class VectorSlice(BaseModel):
 
     @model_validator(mode="after")
     def _slice_fits_its_rotation(self) -> "VectorSlice":
-        size = self.end - self.start
+        size, rotation = self.end - self.start, self.rotation_type
         if size <= 0:
             raise ValueError(f"the slice {self.start}:{self.end} is empty")
-        if self.rotation_type is not None and size != ROTATION_DIMS[self.rotation_type]:
-            raise ValueError(
-                f"the slice {self.start}:{self.end} has {size} numbers; "
-                f"{self.rotation_type} takes {ROTATION_DIMS[self.rotation_type]}"
-            )
+        if rotation is not None and size != ROTATION_DIMS[rotation]:
+            found = f"the slice {self.start}:{self.end} has {size} numbers"
+            raise ValueError(f"{found}; {rotation} takes {ROTATION_DIMS[rotation]}")
         return self
 
 
-class KeyName(BaseModel):
+class KeyName(_OpenModel):
     """A camera or an annotation under another name than its column's."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
 
     original_key: str | None = None
 
 
-class ModalityFile(BaseModel):
+class ModalityFile(_OpenModel):
     """The whole of ``meta/modality.json``."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
 
     state: dict[str, VectorSlice]
     action: dict[str, VectorSlice]
@@ -103,11 +99,7 @@ class ModalityFile(BaseModel):
         return self.video[key].original_key or key
 
     def annotation_column(self, key: str) -> str | None:
-        """The column of task indices of an annotation such as ``annotation.human.validity``.
-
-        Returns:
-            ``None`` where the file has no such annotation.
-        """
+        """The column of task indices of ``annotation.human.validity``; None where there is none."""
         entry = (self.annotation or {}).get(key.removeprefix("annotation."))
         return None if entry is None else entry.original_key or key
 
@@ -121,25 +113,18 @@ class ModalityFile(BaseModel):
 
 
 def parse_modality(raw: dict[str, Any] | None, dataset: str) -> ModalityFile:
-    """Read the content of ``meta/modality.json``.
-
-    Args:
-        raw: The parsed JSON; ``None`` where the file is missing.
-        dataset: Name for the message.
+    """Read the content of a dataset's ``meta/modality.json``, ``None`` where it is missing.
 
     Raises:
         DatasetError: The file is missing or wrong; every wrong field is listed.
     """
     if raw is None:
-        raise DatasetError(
-            dataset,
-            f"{MODALITY} is missing.",
-            [
-                "GR00T needs it to know which numbers of state and action are which part",
-                "write it with the sections state, action, video and annotation, as in "
-                '{"state": {"single_arm": {"start": 0, "end": 5}}, ...}',
-            ],
-        )
+        details = [
+            "GR00T needs it to know which numbers of state and action are which part",
+            "write it with the sections state, action, video and annotation, as in "
+            '{"state": {"single_arm": {"start": 0, "end": 5}}, ...}',
+        ]
+        raise DatasetError(dataset, f"{MODALITY} is missing.", details)
     try:
         return ModalityFile.model_validate(raw)
     except ValidationError as error:
@@ -165,6 +150,9 @@ def _unknown_fields(model: BaseModel, prefix: str) -> Iterator[str]:
 def preset_names() -> list[str]:
     """Names of the packaged ``modality.json`` files, for datasets that were recorded without one.
 
+    ``so100_dualcam`` has the slices and cameras of the file that Isaac-GR00T gives for the SO-100
+    and SO-101 arms; ``gr1_arms`` those of its demonstration ``robot_sim.PickNPlace``.
+
     Examples:
         >>> preset_names()
         ['gr1_arms', 'so100_dualcam']
@@ -173,15 +161,7 @@ def preset_names() -> list[str]:
 
 
 def preset_path(name: str) -> Path:
-    """The packaged file of a name.
-
-    ``so100_dualcam`` has the slices and cameras of the file that Isaac-GR00T gives for the SO-100
-    and SO-101 arms; ``gr1_arms`` those of its demonstration ``robot_sim.PickNPlace``.
-
-    Raises:
-        KeyError: There is none.
-    """
-    path = _PRESETS / f"{name}.json"
+    """The packaged file of a name; raises KeyError where there is none."""
     if name not in preset_names():
         raise KeyError(name)
-    return path
+    return _PRESETS / f"{name}.json"

@@ -12,10 +12,9 @@ from gr00t_assets.core.errors import ObservationError
 from gr00t_assets.core.finding import short
 from gr00t_assets.core.text import did_you_mean
 from gr00t_assets.modality.config import ModalityConfig, VideoKey
-from gr00t_assets.modality.flat_vector import FlatVector
+from gr00t_assets.modality.flat_vector import FlatVector, StateRanges
 from gr00t_assets.modality.images import resized
 from gr00t_assets.modality.special_tokens import special_tokens
-from gr00t_assets.modality.state_ranges import StateRanges
 from gr00t_assets.modality.transforms import StateActionTransform
 
 DEFAULT_INSTRUCTION = "Perform the default behavior."

@@ -55,19 +55,13 @@ def edge_images(
     pixels = _to_edge(frames.permute(0, 1, 4, 2, 3).flatten(0, 1), edge)
     outer = pixels.shape[2:]
     height, width = crop_size(outer[0], outer[1], crop_scale)
-    if drawn is None:
-        top, left = (outer[0] - height) // 2, (outer[1] - width) // 2
-        pixels = pixels[..., top : top + height, left : left + width]
-    else:
+    corners = [((outer[0] - height) // 2, (outer[1] - width) // 2)] * len(pixels)
+    if drawn is not None:
         corners = [(draw.top, draw.left) for draw in drawn for _ in range(cameras)]
-        windows = zip(pixels, corners, strict=True)
-        cropped = [
-            image[:, top : top + height, left : left + width] for image, (top, left) in windows
-        ]
-        pixels = pixels.new_empty((len(cropped), 3, height, width))
-        for place, image in enumerate(cropped):
-            pixels[place] = image
-    pixels = _to_edge(pixels, edge).unflatten(0, (samples, cameras))
+    windows = pixels.new_empty((len(pixels), 3, height, width))
+    for window, image, (top, left) in zip(windows, pixels, corners, strict=True):
+        window.copy_(image[:, top : top + height, left : left + width])
+    pixels = _to_edge(windows, edge).unflatten(0, (samples, cameras))
     for group in same_order(drawn or ()):
         floats = pixels[group].flatten(0, 1).float().div_(255)
         changed = change_colours(floats, [drawn[at] for at in group] if drawn else ())
@@ -99,11 +93,9 @@ def _to_edge(pixels: "torch.Tensor", edge: int) -> "torch.Tensor":
 @lru_cache(maxsize=32)
 def _areas(source: int, target: int) -> np.ndarray:
     """Shares of the source's pixels in each of the target's, (target, source) float32."""
-    edges = np.arange(target + 1) * (source / target)
-    inside = np.minimum(edges[1:, None], np.arange(1, source + 1)) - np.maximum(
-        edges[:-1, None], np.arange(source)
-    )
-    shares = inside.clip(min=0)
+    edges, pixels = np.arange(target + 1) * (source / target), np.arange(source)
+    ends = np.minimum(edges[1:, None], pixels + 1)
+    shares = (ends - np.maximum(edges[:-1, None], pixels)).clip(min=0)
     return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
 
 

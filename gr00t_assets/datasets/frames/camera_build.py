@@ -1,8 +1,8 @@
 """The frames of one camera put in their places, several episodes at once.
 
 The decoders are threads, since PyAV releases Python's lock while FFmpeg works: a kill ends them
-all, and no orphan writes on. Each uses one core, has one frame in memory, and writes it at its own
-place, so the order in which they finish changes nothing in the files.
+all. Each uses one core, has one frame in memory, and writes it at its own place, so the order in
+which they finish changes nothing in the files.
 """
 
 import os
@@ -37,10 +37,7 @@ from gr00t_assets.modality.images import resized
 Method = Literal["kept", "reused", "decoded"]
 """How an episode's frames were had: from an interrupted build, another cache, or the dataset."""
 
-MAX_WORKERS = 4
-
-_FLUSH_BYTES = 64 << 20
-_PROGRESS_SECONDS = 0.5
+MAX_WORKERS, _FLUSH_BYTES, _PROGRESS_SECONDS = 4, 64 << 20, 0.5
 
 
 class ReusableEpisode(NamedTuple):
@@ -161,9 +158,8 @@ class CameraBuild:
             if frame is None:
                 continue
             if frame.shape != shape:
-                found = f"frame {position} is {frame.shape[1]} x {frame.shape[0]}"
-                others = f"others of this camera are {shape[1]} x {shape[0]}"
-                raise VideoError(f"{found}, {others}")
+                found = f"frame {position} is {frame.shape[1]} x {frame.shape[0]}, "
+                raise VideoError(f"{found}others of this camera are {shape[1]} x {shape[0]}")
             if plan.resized:
                 frame = resized(frame, (plan.width, plan.height))
             partial.write_frame(span, position, frame)
@@ -171,6 +167,6 @@ class CameraBuild:
             if (position + 1) % flush_every == 0:
                 partial.flush()
         if len(times) != span.frames:
-            rows = f"episode {span.episode} has {span.frames} rows"
-            raise VideoError(f"has {len(times)} frames, {rows}")
+            found = f"has {len(times)} frames, "
+            raise VideoError(f"{found}episode {span.episode} has {span.frames} rows")
         partial.write_times(span, np.asarray(times))

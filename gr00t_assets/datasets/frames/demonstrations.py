@@ -41,8 +41,7 @@ class Demonstrations:
         config: ModalityConfig,
         part: Part = "all",
     ) -> None:
-        self.config = config
-        self._source = source
+        self.config, self._source = config, source
         self._transform = StateActionTransform(config)
         if len({(camera.height, camera.width) for camera in config.video}) > 1:
             problem = "its cameras have different resolutions; one crop cannot serve them."

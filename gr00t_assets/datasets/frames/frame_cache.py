@@ -40,7 +40,7 @@ class FrameCache:
 
     def __init__(self, directory: Path, indices: dict[str, FrameIndex], size: Size | None) -> None:
         self._folder = folder = cache_folder(directory, size)
-        self._name = directory.parent.name
+        self._name, self.cameras, self.size = directory.parent.name, tuple(indices), size
         self._frames: dict[str, np.ndarray] = {}
         self._start: dict[tuple[str, int], int] = {}
         self._timestamps: dict[tuple[str, int], np.ndarray] = {}
@@ -54,11 +54,8 @@ class FrameCache:
             self._frames[camera] = np.load(folder / camera / FRAMES, mmap_mode="r")
             times = np.load(folder / camera / TIMES)
             for span in index.plan.spans:
-                key = camera, span.episode
-                self._start[key] = span.first_row
-                self._timestamps[key] = times[span.rows]
-        self.cameras = tuple(indices)
-        self.size = size
+                self._start[camera, span.episode] = span.first_row
+                self._timestamps[camera, span.episode] = times[span.rows]
 
     @classmethod
     def open(cls, directory: Path, size: Size | None = None) -> "FrameCache":
@@ -67,15 +64,13 @@ class FrameCache:
         Raises:
             DatasetError: There is no frame cache, or it is damaged.
         """
-        name = directory.parent.name
+        name, indices = directory.parent.name, read_indices(cache_folder(directory, size))
         command = materialize_command("frame_cache", name)
-        indices = read_indices(cache_folder(directory, size))
         if not indices:
             of_size = f" of {size[0]} x {size[1]}" if size else ""
             problem = f"this dataset version has no frame cache{of_size}."
             raise DatasetError(name, problem, [f"run: {command}"])
-        damaged = [camera for camera, index in indices.items() if index is None]
-        if damaged:
+        if damaged := [camera for camera, index in indices.items() if index is None]:
             details = [*damaged, f"decode it anew: {command}"]
             raise DatasetError(name, "its frame cache is damaged, or of an older form.", details)
         return cls(directory, {name: index for name, index in indices.items() if index}, size)
@@ -94,13 +89,9 @@ class FrameCache:
             raise DatasetError(self._name, problem, details) from None
 
     def rows(self, episode: int, camera: str, timestamps: np.ndarray) -> np.ndarray:
-        """Row of the frame that is nearest to each timestamp, by NVIDIA's rule.
+        """Row of the frame that is nearest to each timestamp, by NVIDIA's rule, for ``frames``.
 
-        Args:
-            timestamps: Seconds, shape ``(n,)``.
-
-        Returns:
-            Rows for ``frames``, shape ``(n,)``, int64.
+        Timestamps are seconds, shape ``(n,)``; rows too, int64.
         """
         times = self.timestamps(episode, camera)
         return self._start[camera, episode] + nearest_rows(times, timestamps)
@@ -129,8 +120,7 @@ class FrameCache:
     def sample(self, seconds: float) -> list[str]:
         """Look at frames drawn at random for so many seconds, at others in every call.
 
-        Returns:
-            Cameras whose frames have no checksums, as in caches of versions 0.1 and 0.2.
+        Gives the cameras whose frames have no checksums, as in caches of versions 0.1 and 0.2.
 
         Raises:
             DatasetError: One is not as it was decoded.

@@ -1,9 +1,8 @@
 """The files of a frame cache: the arrays of each camera, the index of its episodes, and checksums.
 
 One folder a camera: ``frames.npy`` and ``timestamps.npy``, which ``numpy.load`` maps,
-``index.json``, and ``checksums.json`` with a CRC-32 of each frame, so that one is checked when it
-is read; caches of versions 0.1 and 0.2 have none. Frames of their own size lie in the cache's
-folder, resized ones in a folder of their size below it, so that neither is taken for the other.
+``index.json``, and ``checksums.json``, which caches of versions 0.1 and 0.2 lack. Frames of their
+own size lie in the cache's folder, resized ones in a folder of their size below it.
 """
 
 import io
@@ -55,10 +54,8 @@ class FrameChecksums(FrozenModel):
     def damaged_rows(self, array: Path, rows: Iterable[int] | None = None) -> Iterator[int]:
         """Rows whose frame is not as it was written; ``HEAD`` for what is before the frames.
 
-        Of an ``.npy`` file all rows are looked at by default, else some, one after another.
-
-        Raises:
-            OSError: The file cannot be read.
+        Of an ``.npy`` file all rows are looked at by default, else some, one after another. A file
+        that cannot be read raises OSError.
         """
         head = array.stat().st_size - len(self.frames) * self.frame_bytes
         with array.open("rb", buffering=0) as file:
@@ -71,11 +68,7 @@ class FrameChecksums(FrozenModel):
                     yield row
 
     def sampled_damage(self, array: Path, seconds: float) -> int | None:
-        """The first damaged row of those that can be read in so many seconds, drawn at random.
-
-        Raises:
-            OSError: The file cannot be read.
-        """
+        """The first damaged row of those, drawn at random, that can be read in so many seconds."""
         until = time.monotonic() + seconds
         order = np.random.default_rng().permutation(len(self.frames)).tolist()
         rows = takewhile(lambda _: time.monotonic() < until, order)
@@ -83,11 +76,7 @@ class FrameChecksums(FrozenModel):
 
 
 def load_checksums(path: Path) -> FrameChecksums | None:
-    """Checksums from their file; None where there are none, as in older stores.
-
-    Raises:
-        ValueError: The file is damaged.
-    """
+    """Checksums from their file; None where there are none; ValueError where it is damaged."""
     if not path.is_file():
         return None
     return FrameChecksums.model_validate_json(read_limited(path, LARGEST_LIST))
@@ -96,9 +85,7 @@ def load_checksums(path: Path) -> FrameChecksums | None:
 def damaged_frames(folder: Path) -> Iterator[int]:
     """Rows of a camera of a frame cache that are damaged; none where it has no checksums.
 
-    Raises:
-        OSError: A file cannot be read.
-        ValueError: The checksums are damaged.
+    Raises OSError and ValueError as ``damaged_rows`` and ``load_checksums``.
     """
     checksums = load_checksums(folder / CHECKSUMS)
     return iter(()) if checksums is None else checksums.damaged_rows(folder / FRAMES)

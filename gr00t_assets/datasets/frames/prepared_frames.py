@@ -5,13 +5,14 @@ faster than a disk reads, and augmented images differ at every draw: neither nee
 """
 
 import hashlib
+import io
 import json
 import math
 import os
 import shutil
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,11 +48,9 @@ class PreparedFrames:
     it is read, and one that is damaged is prepared again from the frame cache.
     """
 
-    def __init__(
-        self, cache: FrameCache, folder: Path, recipe: ImageRecipe, config: ModalityConfig
-    ) -> None:
+    def __init__(self, cache: FrameCache, recipe: ImageRecipe, config: ModalityConfig) -> None:
         self._cache, self._recipe, self._config = cache, recipe, config
-        self._files = {path.stem: _Frames(path) for path in sorted(folder.glob("*.npy"))}
+        self._arrays: dict[str, _Array] = {}
 
     @classmethod
     def open(cls, directory: Path, config: ModalityConfig, recipe: ImageRecipe) -> "PreparedFrames":
@@ -61,7 +60,7 @@ class PreparedFrames:
             DatasetError: There is no frame cache, or it is damaged.
             StoreError: The disk is full.
         """
-        cache = FrameCache.open(directory, config.frame_size)
+        prepared = cls(FrameCache.open(directory, config.frame_size), recipe, config)
         directory = cache_folder(directory, config.frame_size)
         cameras = sorted({camera.original_key for camera in config.video})
         indices = [hashlib.sha256((directory / name / INDEX).read_bytes()) for name in cameras]
@@ -76,9 +75,9 @@ class PreparedFrames:
         ]
         key = hashlib.sha256(json.dumps(contents).encode()).hexdigest()[:16]
         folder = directory / f"{PREPARED}{key}"
-        arrays = [folder / f"{camera}.npy" for camera in cameras]
+        arrays = {camera: folder / f"{camera}.npy" for camera in cameras}
         seconds = _SAMPLE_SECONDS / len(cameras)
-        if folder.is_dir() and any(damaged_prepared(array, seconds) for array in arrays):
+        if folder.is_dir() and any(damaged_prepared(path, seconds) for path in arrays.values()):
             aside = folder.with_name(partial_name(folder.name))
             folder.rename(aside)
             shutil.rmtree(aside)
@@ -86,9 +85,9 @@ class PreparedFrames:
             shapes = frame_cache_info(directory).cameras
             with published_directory(folder) as partial:
                 for camera in cameras:
-                    array, count = partial / f"{camera}.npy", shapes[camera][0]
-                    _write_prepared(cache, camera, count, array, recipe, config)
-        return cls(cache, folder, recipe, config)
+                    prepared._write(camera, shapes[camera][0], partial / f"{camera}.npy")
+        prepared._arrays = {camera: _Array.open(path) for camera, path in arrays.items()}
+        return prepared
 
     def rows(self, episode: int, camera: str, timestamps: np.ndarray) -> np.ndarray:
         """As ``FrameCache.rows``."""
@@ -96,38 +95,52 @@ class PreparedFrames:
 
     def frames(self, camera: str, rows: np.ndarray) -> np.ndarray:
         """Prepared frames by row, shape ``(n, height, width, 3)``, uint8 RGB."""
-        frames, damaged = self._files[camera].read(rows)
-        for place in damaged:
-            row = rows[place : place + 1]
-            frames[place] = _prepared(self._cache, camera, row, self._recipe, self._config)[0]
+        array = self._arrays[camera]
+        frames, size = np.empty((len(rows), *array.shape), np.uint8), math.prod(array.shape)
+        for place, (frame, row) in enumerate(zip(frames, rows, strict=True)):
+            read = os.preadv(array.file.fileno(), [frame.data], array.offset + int(row) * size)
+            if read != size or zlib.crc32(frame.data) != array.checksums[row]:
+                frame[:] = self._prepare(camera, rows[place : place + 1])[0]
         return frames
 
+    def _write(self, camera: str, count: int, array: Path) -> None:
+        shape = self._prepare(camera, np.arange(1)).shape[1:]
+        head, sums = array_header("|u1", (count, *shape)), []
+        with array.open("wb") as output:
+            output.write(head)
+            for first in range(0, count, _AT_ONCE):
+                images = self._prepare(camera, np.arange(first, min(first + _AT_ONCE, count)))
+                sums += (zlib.crc32(image.data) for image in images)
+                output.write(images.data)
+        checksums = FrameChecksums(
+            frame_bytes=math.prod(shape), head=zlib.crc32(head), frames=tuple(sums)
+        )
+        write_bytes(array.with_suffix(".json"), checksums.model_dump_json().encode())
 
-class _Frames:
-    """An ``.npy`` file of frames, read by row."""
+    def _prepare(self, camera: str, rows: np.ndarray) -> np.ndarray:
+        """Frames of some rows as the model sees them, ``(rows, height, width, 3)`` uint8."""
+        import torch
 
-    def __init__(self, path: Path) -> None:
-        mapped, checksums = np.load(path, mmap_mode="r"), load_checksums(_checksums_of(path))
+        key = next(key for key in self._config.video if key.original_key == camera)
+        one_camera = self._config.model_copy(update={"video": (key,)})
+        frames = torch.from_numpy(self._cache.frames(camera, rows))[:, None]
+        return camera_images(frames, self._recipe, one_camera)[:, 0].contiguous().numpy()
+
+
+class _Array(NamedTuple):
+    """An open ``.npy`` file of frames: where the first begins, their shape and their checksums."""
+
+    file: io.FileIO
+    offset: int
+    shape: tuple[int, ...]
+    checksums: tuple[int, ...]
+
+    @classmethod
+    def open(cls, path: Path) -> "_Array":
+        mapped, checksums = np.load(path, mmap_mode="r"), load_checksums(path.with_suffix(".json"))
         assert isinstance(mapped, np.memmap) and checksums is not None
-        self._shape, self._offset = mapped.shape[1:], mapped.offset
-        self._bytes = int(np.prod(self._shape))
-        self._checksums = checksums.frames
-        self._file = path.open("rb", buffering=0)
-
-    def read(self, rows: Sequence[int] | np.ndarray) -> tuple[np.ndarray, list[int]]:
-        """Frames of some rows, and the places among them of those that are damaged."""
-        frames, damaged = np.empty((len(rows), *self._shape), np.uint8), []
-        for place, (frame, row) in enumerate(zip(frames, rows, strict=True)):
-            count = os.preadv(
-                self._file.fileno(), [frame.data], self._offset + int(row) * self._bytes
-            )
-            if count != self._bytes or zlib.crc32(frame.data) != self._checksums[row]:
-                damaged.append(place)
-        return frames, damaged
-
-
-def _checksums_of(array: Path) -> Path:
-    return array.with_suffix(".json")
+        file = path.open("rb", buffering=0)
+        return cls(file, mapped.offset, mapped.shape[1:], checksums.frames)
 
 
 def damaged_prepared(array: Path, sample_seconds: float | None = None) -> bool:
@@ -136,7 +149,7 @@ def damaged_prepared(array: Path, sample_seconds: float | None = None) -> bool:
     Frames drawn at random are read for ``sample_seconds``; every frame is by default.
     """
     try:
-        checksums = load_checksums(_checksums_of(array))
+        checksums = load_checksums(array.with_suffix(".json"))
         if checksums is None:
             return True
         if sample_seconds is not None:
@@ -144,36 +157,3 @@ def damaged_prepared(array: Path, sample_seconds: float | None = None) -> bool:
         return next(checksums.damaged_rows(array), None) is not None
     except (OSError, ValueError):
         return True
-
-
-def _write_prepared(
-    cache: FrameCache,
-    camera: str,
-    count: int,
-    array: Path,
-    recipe: ImageRecipe,
-    config: ModalityConfig,
-) -> None:
-    shape = _prepared(cache, camera, np.arange(1), recipe, config).shape[1:]
-    head, sums = array_header("|u1", (count, *shape)), []
-    with array.open("wb") as output:
-        output.write(head)
-        for first in range(0, count, _AT_ONCE):
-            rows = np.arange(first, min(first + _AT_ONCE, count))
-            images = _prepared(cache, camera, rows, recipe, config)
-            sums += (zlib.crc32(image.data) for image in images)
-            output.write(images.data)
-    sums = FrameChecksums(frame_bytes=math.prod(shape), head=zlib.crc32(head), frames=tuple(sums))
-    write_bytes(_checksums_of(array), sums.model_dump_json().encode())
-
-
-def _prepared(
-    cache: FrameCache, camera: str, rows: np.ndarray, recipe: ImageRecipe, config: ModalityConfig
-) -> np.ndarray:
-    """Frames of some rows as the model sees them, ``(rows, height, width, 3)`` uint8."""
-    import torch
-
-    keys = tuple(key for key in config.video if key.original_key == camera)
-    one_camera = config.model_copy(update={"video": keys[:1]})
-    frames = torch.from_numpy(cache.frames(camera, rows))[:, None]
-    return camera_images(frames, recipe, one_camera)[:, 0].contiguous().numpy()

@@ -1,13 +1,13 @@
-"""The video backends of Isaac-GR00T, each as a function from a timestamp to a frame.
+"""The video backends of Isaac-GR00T, each a function from a timestamp to a frame, and their faults.
 
-As ``get_frames_by_timestamps`` in Isaac-GR00T's ``gr00t/utils/video.py`` uses them, so that what
-is measured here is what its trainer is fed; and the faults of them that are known, by the commit
-that trains.
+They do as ``get_frames_by_timestamps`` in Isaac-GR00T's ``gr00t/utils/video.py``, so that what is
+measured here is what its trainer is fed.
 """
 
 import importlib.util
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -96,12 +96,10 @@ def _first_line(error: Exception) -> str:
 class TorchvisionAv:
     """``torchvision_av`` before, or fixed since cdf6d6e of 2025-09-18, with PyAV alone.
 
-    ``torchvision.io.VideoReader`` is a thin layer over PyAV: it opens the file, ``seek`` goes to
-    the key frame before a time, and iteration gives frames as RGB with ``pts * time_base`` in
-    order. Before, it takes as many frames from the key frame on as there are timestamps: for one
-    timestamp, the key frame. Since, the last frame that is not after it.
-
-    The file of the last call stays open, which changes nothing but the speed.
+    ``torchvision.io.VideoReader`` is a thin layer over PyAV: ``seek`` goes to the key frame before
+    a time, and iteration gives frames as RGB in order. Before, it takes as many frames from the key
+    frame on as there are timestamps: for one timestamp, the key frame. Since, the last frame that
+    is not after it. The file of the last call stays open, which changes nothing but the speed.
     """
 
     def __init__(self, fixed: bool) -> None:
@@ -164,14 +162,11 @@ def known_revision(isaac_commit: str | None, checkout: Path | None = None) -> Re
     """
     if isaac_commit is None:
         return "unknown"
-    source = None if checkout is None else _source(checkout, isaac_commit)
-    if source is not None:
+    if checkout is not None and (source := _source(checkout, isaac_commit)) is not None:
         return "faulty" if _FAULT in source else "fixed"
-    if len(isaac_commit) >= _SHORTEST_HASH:
-        for commit, revision in _KNOWN.items():
-            if commit.startswith(isaac_commit.lower()):
-                return revision
-    return "unknown"
+    start = isaac_commit.lower()
+    known = (revision for commit, revision in _KNOWN.items() if commit.startswith(start))
+    return next(known, "unknown") if len(start) >= _SHORTEST_HASH else "unknown"
 
 
 def known_backend_fault(
@@ -203,10 +198,8 @@ def _source(checkout: Path, commit: str) -> str | None:
     command = ["git", "-C", str(checkout), "show", f"{commit}:{_FILE}"]
     if commit.startswith("-"):
         return None
-    try:
-        result = subprocess.run(
-            command, capture_output=True, text=True, timeout=30, encoding="utf-8", errors="replace"
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return result.stdout if result.returncode == 0 else None
+    with suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(
+            command, check=True, capture_output=True, timeout=30, encoding="utf-8", errors="replace"
+        ).stdout
+    return None

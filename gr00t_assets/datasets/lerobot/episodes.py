@@ -36,16 +36,17 @@ DAMAGED = (
     *("meta-missing", "parquet-unreadable"),
 )
 _SEGMENT = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
+_OPTIONAL = (
+    *("tasks", "dataset_from_index", "dataset_to_index"),
+    *("data/chunk_index", "data/file_index"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class VideoSegment:
-    """Where an episode lies in a video file.
+    """Where an episode lies in a video file, whose path is relative to the dataset.
 
-    Attributes:
-        file: The file, relative to the dataset.
-        start: Seconds in the file at which its first frame is shown.
-        end: Seconds at which the frame after its last would be shown.
+    From the second at which its first frame is shown to that at which one after its last would be.
     """
 
     file: str
@@ -57,10 +58,8 @@ class VideoSegment:
 class SharedFiles:
     """Where an episode lies in the files of v3.0, which hold many.
 
-    Attributes:
-        data_file: The file that its rows should be in, where that is given.
-        rows: First row in the dataset and one past the last, where they are given.
-        videos: By camera.
+    ``data_file`` should have its rows, which are numbered over the whole dataset in ``rows``, first
+    and one past the last, where they are given. ``videos`` are by camera.
     """
 
     data_file: str | None = None
@@ -70,13 +69,10 @@ class SharedFiles:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One demonstration.
+    """One demonstration, as the list of episodes has it.
 
-    Attributes:
-        index: Its number in the dataset.
-        length: Rows, one a frame; 0 where it could not be read.
-        tasks: What the list of episodes says was done.
-        shared: Where it lies in shared files; ``None`` in v2.x, where it has files of its own.
+    Its length is in rows, one a frame; 0 where it could not be read. ``shared`` is ``None`` in
+    v2.x, where it has files of its own.
     """
 
     index: int
@@ -96,21 +92,18 @@ def read_episodes(
     Returns:
         The episodes, and whether nothing of the list was damaged.
     """
-    collector = folder.collector
+    collector, file = folder.collector, info.episodes_file
     before = collector.count(*DAMAGED)
     if info.version == V30:
-        file, listed = V30_EPISODES, _v30_episodes(folder, info, cameras)
+        listed = _v30_episodes(folder, info, cameras)
+    elif (lines := read_lines(folder, file)) is not None:
+        listed = _v2_episodes(folder, lines)
     else:
-        lines = read_lines(folder, EPISODES)
-        if lines is None:
-            return None, False
-        file, listed = EPISODES, _v2_episodes(folder, lines)
+        return None, False
     episodes: dict[int, Episode] = {}
     for where, episode in listed:
-        if episode.index in episodes:
+        if episodes.setdefault(episode.index, episode) is not episode:
             collector.report("episode-duplicate", file, f"{where}: episode {episode.index} again")
-        else:
-            episodes[episode.index] = episode
     complete = collector.count(*DAMAGED) == before
     if not episodes and complete:
         collector.report("no-episodes", file, "no episode")
@@ -151,20 +144,17 @@ def _v30_episodes(
         folder.collector.report("meta-missing", file, "no such file")
     count, needed = 0, ["episode_index", "length"]
     needed += [f"videos/{camera}/{part}" for camera in cameras for part in _SEGMENT]
-    optional = ("tasks", "dataset_from_index", "dataset_to_index")
-    optional += ("data/chunk_index", "data/file_index")
     for path in paths:
         file = folder.relative(path)
         if folder.opened(file) is None:
             continue
         with report_unreadable(folder.collector, file):
             names = pq.read_schema(path).names
-            missing = [name for name in needed if name not in names]
-            if missing:
+            if missing := [name for name in needed if name not in names]:
                 found = f"no column {', '.join(missing)}"
                 folder.collector.report("field", file, found, expected="LeRobot's columns")
                 continue
-            columns = [*needed, *(name for name in optional if name in names)]
+            columns = [*needed, *(name for name in _OPTIONAL if name in names)]
             limits = {"most_rows": MOST_LINES - count, "most_bytes": LARGEST_META_BYTES}
             for batch in parquet_rows(path, columns, **limits):
                 count += batch.num_rows

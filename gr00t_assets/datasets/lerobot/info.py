@@ -35,11 +35,8 @@ _EXAMPLES = {
 }
 """By field and whether files are shared by episodes."""
 
-FASTEST = 1000.0
-"""Rows a second; no camera or robot of a demonstration is faster."""
-
-LARGEST_CHUNK = 1_000_000
-LONGEST_TEMPLATE = 500
+FASTEST, LARGEST_CHUNK, LONGEST_TEMPLATE = 1000.0, 1_000_000, 500
+"""Rows a second; episodes of a folder; characters."""
 
 _EPISODE_FIELDS = ("episode_chunk", "episode_index", "video_key")
 _SHARED_FIELDS = ("chunk_index", "file_index", "video_key")
@@ -152,11 +149,9 @@ def read_info(folder: Folder) -> Info:
 def _template_problem(
     template: str, needed: Collection[str], fields: Collection[str]
 ) -> str | None:
-    """What is wrong with a path template; ``None`` where it can be filled.
+    """What is wrong with a path template of some ``fields``; ``None`` where it can be filled.
 
-    Args:
-        needed: Fields without which two files would share a path.
-        fields: Those that the format knows.
+    Without the ``needed`` ones two files would share a path.
 
     Examples:
         >>> _template_problem("data/{episode}.parquet", ["episode_index"], ["episode_index"])
@@ -189,9 +184,8 @@ def _version(folder: Folder, raw: Mapping[str, Any]) -> str | None:
     if version not in FORMATS:
         folder.collector.report("format-unsupported", INFO, shown, formats=", ".join(FORMATS))
         return None
-    own, other, right = EPISODES, V30_EPISODES, V30
-    if version == V30:
-        own, other, right = V30_EPISODES, EPISODES, "v2.1"
+    layouts = (EPISODES, V30_EPISODES, V30), (V30_EPISODES, EPISODES, "v2.1")
+    own, other, right = layouts[version == V30]
     if folder.exists(other) and not folder.exists(own):
         found = f"{shown} over the layout of {right} (there is {other})"
         folder.collector.report("format-mislabelled", INFO, found, version=right)
@@ -201,13 +195,11 @@ def _version(folder: Folder, raw: Mapping[str, Any]) -> str | None:
 
 def _number(collector: Collector, raw: Mapping[str, Any], name: str, most: float) -> Any:
     """A number above 0 of the type of ``most``; ``None`` and a finding where it is none."""
-    value, is_whole = raw.get(name), isinstance(most, int)
-    kinds = int if is_whole else (int, float)
+    value, kinds, expected = raw.get(name), (int, float), f"a number above 0, at most {most:g}"
+    if isinstance(most, int):
+        kinds, expected = int, f"a whole number, 1 to {most:,}; usually 1000"
     if isinstance(value, kinds) and not isinstance(value, bool) and 0 < value <= most:
         return type(most)(value)
-    expected = f"a number above 0, at most {most:g}"
-    if is_whole:
-        expected = f"a whole number, 1 to {most:,}; usually 1000"
     _report_field(collector, raw, name, expected)
     return None
 
@@ -226,8 +218,7 @@ def _template(
     if leaves_folder(value):
         collector.report("path-escape", INFO, f"{name} leads to {value}", name=name)
         return None
-    problem = _template_problem(value, needed, fields)
-    if problem is None:
+    if (problem := _template_problem(value, needed, fields)) is None:
         return value
     also = " and video_key" if name == "video_path" else ""
     texts = {

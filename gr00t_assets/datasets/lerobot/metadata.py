@@ -37,7 +37,6 @@ class Metadata:
 
     Attributes:
         folder: The dataset, with the findings so far.
-        info: ``info.json``.
         tasks: Instruction by task index; ``None`` where the file cannot be had.
         listed: The episodes in the order of their list; ``None`` where there is no list.
         complete: Whether nothing of the list was damaged.
@@ -57,17 +56,15 @@ class Metadata:
     def data_files(self) -> list[str]:
         """Files of rows that the listed episodes name; in v3.0 also those that are there."""
         if self.info.version != V30:
-            files = [self.info.data_file(episode.index) for episode in self.episodes]
-            return [file for file in files if file is not None]
+            return [*filter(None, (self.info.data_file(item.index) for item in self.episodes))]
         named = {episode.shared.data_file for episode in self.episodes if episode.shared}
-        there = self.info.shared_files(self.folder)
-        return sorted({file for file in named if file is not None} | set(there))
+        return sorted({*filter(None, named), *self.info.shared_files(self.folder)})
 
     def video_files(self, camera: str) -> list[str]:
         """Files of a camera that the listed episodes name, each once."""
         if self.info.version != V30:
-            files = [self.info.video_file(episode.index, camera) for episode in self.episodes]
-            return [file for file in files if file is not None]
+            files = (self.info.video_file(episode.index, camera) for episode in self.episodes)
+            return [*filter(None, files)]
         shared = [episode.shared.videos for episode in self.episodes if episode.shared]
         return sorted({videos[camera].file for videos in shared if camera in videos})
 
@@ -92,10 +89,7 @@ def find_cameras(metadata: Metadata, needed: Collection[str] = ()) -> list[Featu
     """The cameras that have frames; what is missing or left out is a finding.
 
     A camera that is declared to be in the rows and lies in videos is taken out of the features,
-    or each file of rows would be said to lack its column.
-
-    Args:
-        needed: Features of cameras that cannot be left out.
+    or each file of rows would be said to lack its column. ``needed`` ones cannot be left out.
     """
     folder, info = metadata.folder, metadata.info
     for feature in info.features.values():
@@ -145,10 +139,9 @@ def _v30_cameras(folder: Folder, info: Info) -> Sequence[str]:
     for path in v30_episode_files(folder):
         with suppress(OSError, ValueError, pa.ArrowException):
             columns.update(pq.read_schema(path).names)
-    names = [camera.name for camera in info.video_cameras]
     return [
         name
-        for name in names
+        for name in (camera.name for camera in info.video_cameras)
         if f"videos/{name}/from_timestamp" in columns or info.shared_files(folder, name)
     ]
 
@@ -176,10 +169,9 @@ def _v2_tasks(folder: Folder) -> dict[int, str] | None:
 
 def _v30_tasks(folder: Folder) -> dict[int, str] | None:
     """pandas writes the instruction as the index: a column 'task' or '__index_level_0__'."""
-    path = folder.opened(V30_TASKS)
-    if path is None:
-        if not folder.exists(V30_TASKS):
-            folder.collector.report("meta-missing", V30_TASKS, "no such file")
+    if not folder.exists(V30_TASKS):
+        folder.collector.report("meta-missing", V30_TASKS, "no such file")
+    if (path := folder.opened(V30_TASKS)) is None:
         return None
     with report_unreadable(folder.collector, V30_TASKS):
         batches = parquet_rows(path, most_rows=MOST_LINES, most_bytes=LARGEST_META_BYTES)
@@ -187,14 +179,12 @@ def _v30_tasks(folder: Folder) -> dict[int, str] | None:
         kinds = (pa.string(), pa.large_string())
         texts = [column.name for column in table.schema if column.type in kinds]
         chosen = next((name for name in ("task", *texts) if name in texts), None)
-        if chosen is None or "task_index" not in table.column_names:
-            found = f"the columns {', '.join(table.column_names)}"
-            folder.collector.report("field", V30_TASKS, found, expected="task_index and the task")
-            return None
-        indices = table.column("task_index").to_pylist()
-        if len(set(indices)) == len(indices) and all(isinstance(item, int) for item in indices):
-            tasks = map(str, table.column(chosen).to_pylist())
-            return dict(sorted(zip(indices, tasks, strict=True)))
-        found = f"the task indices {indices[:8]}"
-        folder.collector.report("field", V30_TASKS, found, expected="each number once")
+        found, expected = f"the columns {', '.join(table.column_names)}", "task_index and the task"
+        if chosen is not None and "task_index" in table.column_names:
+            indices = table.column("task_index").to_pylist()
+            if len(set(indices)) == len(indices) and all(isinstance(n, int) for n in indices):
+                tasks = map(str, table.column(chosen).to_pylist())
+                return dict(sorted(zip(indices, tasks, strict=True)))
+            found, expected = f"the task indices {indices[:8]}", "each number once"
+        folder.collector.report("field", V30_TASKS, found, expected=expected)
     return None

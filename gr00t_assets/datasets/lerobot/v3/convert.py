@@ -1,7 +1,6 @@
 """The form in which datasets are trained on: LeRobot v2.1, one file for each episode.
 
-Made from v3.0, which has many episodes in a file, and from v2.x where something is to change. Rows
-are written as they are, frames are shown as they are, and the source is never written to.
+Made from v3.0, which has many episodes in a file, and from v2.x where something is to change.
 """
 
 import shutil
@@ -90,8 +89,7 @@ def convert_to_v21(
     if destination.is_dir() and not any(destination.iterdir()):
         destination.rmdir()
     elif destination.exists():
-        problem = f"{destination} is there already: name a new folder"
-        raise DatasetError(name, _PROBLEM, [problem])
+        raise DatasetError(name, _PROBLEM, [f"{destination} is there already: name a new folder"])
     folder = Folder(source, confined=False, leaves_out=changes.leaves_out)
     dataset = LeRobotDataset.read(folder, name)
     is_shared = dataset.info.version == V30
@@ -159,8 +157,7 @@ def _cut_rows(
 ) -> None:
     """Write the rows of each episode into a file of its own, in one pass.
 
-    Counting columns are left as they are where no episode is changed. The numbers of columns of
-    several axes are written one after another.
+    Counting columns are left as they are where no episode is changed.
     """
     flattened = flattened_columns(dataset)
     stored = {item.source.index: item for item in episodes}

@@ -58,14 +58,10 @@ class Changes:
 
 @dataclass(frozen=True)
 class StoredEpisode:
-    """An episode of the copy.
+    """An episode of the copy, with its number there, and the episode that it is made from.
 
-    Attributes:
-        index: Its number in the copy.
-        source: The episode that it is made from.
-        start: Rows that are cut off at its start.
-        length: Rows that it has.
-        first: Number of its first row in the copy.
+    ``start`` rows are cut off at its start and ``length`` are left; its first is row ``first`` of
+    the copy.
     """
 
     index: int
@@ -164,9 +160,9 @@ def write_meta(
 ) -> None:
     """Write ``meta`` of a v2.1 dataset.
 
-    ``modality.json`` is copied where the source has it. ``stats.json`` is left out, since LeRobot's
-    quantiles are not those of the rows: statistics are computed where there is none. Those of each
-    episode go to ``episodes_stats.jsonl`` where v3.0 has them and its episodes stay as they are.
+    ``stats.json`` is left out, since LeRobot's quantiles are not those of the rows: statistics are
+    computed where there is none. Those of each episode go to ``episodes_stats.jsonl`` where v3.0
+    has them and its episodes stay as they are.
     """
     meta = target / "meta"
     meta.mkdir(parents=True, exist_ok=True)
@@ -176,11 +172,11 @@ def write_meta(
     renamed = changes.renamed
     is_changed = folder.is_partial or any(item.is_changed for item in episodes)
     lines = {
-        "tasks.jsonl": (
+        "tasks": (
             {"task_index": index, "task": renamed.get(task, task)}
             for index, task in dataset.tasks.items()
         ),
-        "episodes.jsonl": (
+        "episodes": (
             {
                 "episode_index": item.index,
                 "tasks": list(dict.fromkeys(renamed.get(task, task) for task in item.source.tasks)),
@@ -188,13 +184,14 @@ def write_meta(
             }
             for item in episodes
         ),
-        "episodes_stats.jsonl": () if is_changed else _episode_statistics(folder),
+        "episodes_stats": () if is_changed else _episode_statistics(folder),
     }
     for name, items in lines.items():
-        with (meta / name).open("w", encoding="utf-8") as file:
+        path = meta / f"{name}.jsonl"
+        with path.open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(item, ensure_ascii=False) + "\n" for item in items)
-    if not (meta / "episodes_stats.jsonl").stat().st_size:
-        (meta / "episodes_stats.jsonl").unlink()
+        if name == "episodes_stats" and not path.stat().st_size:
+            path.unlink()
 
 
 def _v21_info(

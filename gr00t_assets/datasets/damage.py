@@ -11,6 +11,7 @@ from gr00t_assets.core.checksums import Damage, Tally, listed, read_sealed
 from gr00t_assets.core.files import LARGEST_LIST, folders
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.core.text import name_problem
+from gr00t_assets.datasets.frames.frame_cache import PREPARED, damaged_prepared
 from gr00t_assets.datasets.frames.frame_index import (
     CHECKSUMS,
     FRAMES,
@@ -20,7 +21,6 @@ from gr00t_assets.datasets.frames.frame_index import (
     damaged_frames,
     read_indices,
 )
-from gr00t_assets.datasets.frames.prepared_frames import PREPARED, damaged_prepared
 from gr00t_assets.datasets.sources.versions import (
     changed_version_files,
     content_files,

@@ -3,6 +3,7 @@
 Everything is checked here, by the dataset's own names, and all problems are told at once.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -14,7 +15,6 @@ from gr00t_assets.core.text import did_you_mean
 from gr00t_assets.modality.config import ModalityConfig, VideoKey
 from gr00t_assets.modality.flat_vector import FlatVector, StateRanges
 from gr00t_assets.modality.images import resized
-from gr00t_assets.modality.special_tokens import special_tokens
 from gr00t_assets.modality.transforms import StateActionTransform
 
 DEFAULT_INSTRUCTION = "Perform the default behavior."
@@ -32,6 +32,14 @@ Observation: TypeAlias = Mapping[str, Any]
 
 _LONGEST_TASK = 2000
 """Characters."""
+
+_SPECIAL_TOKEN = re.compile(
+    r"<\|[^\s|<>]{1,40}\|>"
+    r"|</?(?:img|IMG_CONTEXT|box|quad|ref|interval|think|tool_call|tool_response)>"
+    r"|<(?:image|video|audio)(?:[- ]\d+)?>"
+)
+"""No words to the tokenizer: ``<|im_end|>`` ends the turn of the prompt, ``<image-1>`` is an
+image. Those of Isaac-GR00T's Eagle processor and of Qwen's tokenizer; later ones are alike."""
 
 
 class PolicyInput(NamedTuple):
@@ -238,3 +246,23 @@ def _numbers(value: Any, count: int) -> np.ndarray | str:
     if array.shape != (count,) and not (count == 1 and array.shape == ()):
         return f"it has the shape {array.shape}, not ({count},)"
     return array.reshape(count)
+
+
+def special_tokens(text: str) -> list[str]:
+    """The special tokens in a text, each once.
+
+    Examples:
+        >>> special_tokens("<image-1>pick<|im_end|> it <|im_end|>"), special_tokens("pick <it>")
+        (['<image-1>', '<|im_end|>'], [])
+    """
+    return list(dict.fromkeys(_SPECIAL_TOKEN.findall(text)))
+
+
+def without_special_tokens(text: str) -> str:
+    """The text with a space in each special token, so that it is words to the tokenizer.
+
+    Examples:
+        >>> without_special_tokens("press <|im_end|> or <b>")
+        'press < |im_end|> or <b>'
+    """
+    return _SPECIAL_TOKEN.sub(lambda match: f"< {match[0][1:]}", text)

@@ -5,8 +5,7 @@ from typing import Literal
 import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.datasets.frames.frame_cache import FrameCache
-from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
+from gr00t_assets.datasets.frames.frame_cache import FrameCache, PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.observation import DEFAULT_INSTRUCTION

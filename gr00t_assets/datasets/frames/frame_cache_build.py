@@ -224,3 +224,10 @@ def _missing(dataset: LeRobotDataset, cameras: Sequence[str], folder: Path) -> l
         or not index.fits(dataset, camera)
         or next(damaged_frames(folder / camera), None) is not None
     ]
+
+
+def earlier_caches(directory: Path) -> list[Path]:
+    """Frame caches of other versions of the same dataset, the newest first."""
+    siblings = directory.parent.glob("[!.]*") if directory.parent.is_dir() else ()
+    caches = [path for path in siblings if path.is_dir() and path != directory]
+    return sorted(caches, key=lambda path: path.stat().st_mtime, reverse=True)

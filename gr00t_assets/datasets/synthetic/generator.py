@@ -109,10 +109,9 @@ def _write_meta(
     tasks: list[str],
     meta: Path,
 ) -> None:
-    width, height = spec.size
     video = {
         "dtype": "video",
-        "shape": [height, width, 3],
+        "shape": [spec.size[1], spec.size[0], 3],
         "names": ["height", "width", "channel"],
         "video_info": {
             "video.fps": spec.rate,

@@ -31,9 +31,8 @@ if TYPE_CHECKING:
 class ImageRecipe:
     """What a generation of GR00T makes of frames.
 
-    Attributes:
-        size: Pixels of the square; of the shorter edge where the aspect is kept.
-        keeps_aspect: As in N1.7, see ``edge_images``.
+    ``size`` is of the square in pixels, or of the shorter edge where the aspect is kept, as in
+    N1.7; see ``edge_images``.
     """
 
     size: int
@@ -66,12 +65,11 @@ def camera_images(
     config: ModalityConfig,
     drawn: Sequence[Augmentation] | None = None,
 ) -> "torch.Tensor":
-    """Frames of some samples as the model sees them.
+    """Frames of some samples as the model of a recipe sees them.
 
     Args:
-        frames: (samples, cameras, height, width, 3) uint8, on any device; cameras as in ``config``.
-        recipe: Of the model.
-        config: Says how each camera is cut and resized.
+        frames: (samples, cameras, height, width, 3) uint8, on any device; cameras as in ``config``,
+            which says how each is cut and resized.
         drawn: A random crop and colours for each sample, drawn for the recipe's ``crop_frame`` and
             the common crop; without it crops are in the centre.
 

@@ -118,8 +118,7 @@ def is_built_in(name: str) -> bool:
 class DataConfigs(dict[str, DataConfig]):
     """Data configs by name: a project's own and the built-in ones, each in alphabetical order.
 
-    Attributes:
-        errors: Why an own file cannot be used, by the name that it would have.
+    ``errors`` say why an own file cannot be used, by the name that it would have.
     """
 
     def __init__(
@@ -157,32 +156,29 @@ def data_configs() -> DataConfigs:
 
 def load_data_config(file: Path) -> DataConfig:
     """Read a data config; ``DataConfigError`` has every problem with its line and field."""
-    located = load_yaml(file, DataConfigError)
+    located, config = load_yaml(file, DataConfigError), None
     problems = [yaml_problem((), problem)] if (problem := name_problem(file.stem)) else []
     problems += _mismatches(located.data)
     try:
         config = DataConfig.model_validate(located.data, context=file.stem)
     except ValidationError as failure:
         problems += validation_problems(failure, DataConfig)
-        raise_problems(located, problems, DataConfigError)
-        raise
     raise_problems(located, problems, DataConfigError)
+    assert config is not None, "a failure has problems, which are raised"
     return config
 
 
 def _mismatches(data: Any) -> list[Finding]:
     """Names in one section of a file that another one lacks; wrong sections are passed over."""
-    sections = data if isinstance(data, dict) else {}
+    sections, problems = data if isinstance(data, dict) else {}, []
     video, cameras, state, action = (
         sections.get(name) or {} for name in ("video", "cameras", "state", "action")
     )
-    problems = []
     if isinstance(video, list) and isinstance(cameras, dict):
-        problems += [
-            yaml_problem(("cameras", key), "is no camera of video", did_you_mean(str(key), video))
-            for key in cameras
-            if key not in video
-        ]
+        for key in cameras:
+            if key not in video:
+                hint = did_you_mean(str(key), video)
+                problems.append(yaml_problem(("cameras", key), "is no camera of video", hint))
     relative = {
         key: transforms.get("state_key", key)
         for key, transforms in (action.items() if isinstance(action, dict) else ())
@@ -196,8 +192,8 @@ def _mismatches(data: Any) -> list[Finding]:
     observed, predicted = (
         sections.get(name, [0]) for name in ("observation_indices", "action_indices")
     )
-    indices = isinstance(observed, list) and isinstance(predicted, list)
-    if relative and indices and observed[-1:] != predicted[:1]:
+    are_lists = isinstance(observed, list) and isinstance(predicted, list)
+    if relative and are_lists and observed[-1:] != predicted[:1]:
         text = "relative actions begin at the row of the state that they are relative to"
         remedy = f"let them begin at {observed[-1] if observed else 0}"
         problems.append(yaml_problem(("action_indices",), text, remedy))

@@ -37,12 +37,9 @@ _CPU_BATCH = 8
 class Augmentation:
     """What one sample's images go through, drawn at random.
 
-    Attributes:
-        top: First row of the crop.
-        left: First column of the crop.
-        order: The four colour steps in the order of their use; 0 is brightness, 1 contrast,
-            2 saturation, 3 hue.
-        factors: Of brightness, contrast and saturation, and the hue's shift in turns.
+    The first row and column of the crop, the four colour steps in the order of their use, 0 is
+    brightness, 1 contrast, 2 saturation, 3 hue, and their factors by these numbers; the hue's is a
+    shift in turns.
     """
 
     top: int
@@ -116,14 +113,10 @@ def draw_augmentations(
     jitter: ColorJitter,
     generator: "torch.Generator",
 ) -> list[Augmentation]:
-    """Draw where to crop and how to change the colours of each of some samples.
+    """Draw where to crop and how to change the colours of each of some samples, by a CPU generator.
 
     The crop's corner is uniform over all places, the order over all 24; factors are uniform in
-    [max(0, 1 - x), 1 + x], the hue's shift in [-x, x] of the colour circle.
-
-    Args:
-        jitter: The half-widths x.
-        generator: A CPU generator; the only source of randomness.
+    [max(0, 1 - x), 1 + x], the hue's shift in [-x, x] of the colour circle, for the jitter's x.
     """
     import torch
 

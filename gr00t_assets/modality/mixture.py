@@ -29,10 +29,9 @@ _OWN = {"original_key", "start", "end", *_STATISTICS}
 def sampling_shares(
     weights: Sequence[float], rows: Sequence[int], balanced: bool
 ) -> tuple[float, ...]:
-    """The share of all samples that is drawn from each dataset.
+    """The share of all samples that is drawn from each dataset; weights as the sweep file has them.
 
     Args:
-        weights: Of each dataset, as the sweep file states them.
         rows: Rows of each that are trained on.
         balanced: NVIDIA's ``balance_dataset_weights``: weights count for each row, so that equal
             ones give every row the same chance, and not every dataset.
@@ -84,11 +83,7 @@ def mixed_configs(
     """The modality configs of datasets as they are trained on together, in their order.
 
     Datasets of one embodiment tag share its weights in the model, and so their statistics. States
-    and actions of all are padded to the width of the widest.
-
-    Args:
-        configs: Of each dataset alone.
-        shares: Share of all samples of each.
+    and actions of all are padded to the width of the widest. ``shares`` are of all samples.
 
     Raises:
         DatasetError: They cannot be trained on together; every reason is listed.
@@ -129,13 +124,12 @@ def _merged_keys(config: ModalityConfig, group: _Group) -> dict[str, tuple[Vecto
 
 
 def _refuse_unlike(configs: Sequence[ModalityConfig], groups: dict[str, _Group]) -> None:
-    first = configs[0]
+    first, count = configs[0], len(configs[0].action_indices)
     problems = [
-        f"{first.dataset} is trained on chunks of {len(first.action_indices)} actions, "
-        f"{config.dataset} of {len(config.action_indices)}: give their data configs as many "
-        "action_indices"
+        f"{first.dataset} is trained on chunks of {count} actions, {config.dataset} of "
+        f"{len(config.action_indices)}: give their data configs as many action_indices"
         for config in configs
-        if len(config.action_indices) != len(first.action_indices)
+        if len(config.action_indices) != count
     ]
     for tag, group in groups.items():
         for (a, _), (b, _) in pairwise(group):

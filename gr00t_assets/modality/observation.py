@@ -75,33 +75,25 @@ class ObservationReader:
 
     def read(self, observation: Observation) -> PolicyInput:
         """Check and convert one observation; ``ObservationError`` has every problem of it."""
-        reading = _Reading(dict(observation), [], [])
-        frames = [self._frame(camera, reading) for camera in self.config.video]
+        config, reading = self.config, _Reading(dict(observation), [], [])
+        frames = [self._frame(camera, reading) for camera in config.video]
         if len({frame.shape for frame in frames}) > 1 and not reading.problems:
             sizes = ", ".join(f"{frame.shape[1]} x {frame.shape[0]}" for frame in frames)
             reading.problems.append(f"the images are of different sizes, {sizes}; give all in one")
-        values = self._state(reading)
-        task = self._task(reading)
+        values, task = self._state(reading), self._task(reading)
         self._unused(reading)
         if reading.problems:
-            details = [*reading.problems, self._expected()]
-            problem = "this observation cannot be acted on."
-            raise ObservationError(self.config.dataset, problem, details)
+            parts = [f"video.{camera.key} (H, W, 3) uint8" for camera in config.video]
+            parts.append(f"state ({len(self.state)},): {', '.join(self.state.names)}")
+            expected = "; ".join(parts + (["task"] if config.language else []))
+            problem, details = "this observation cannot be acted on.", f"expected: {expected}"
+            raise ObservationError(config.dataset, problem, [*reading.problems, details])
         states = self._transform.states(self.state.columns(values)).astype(np.float32)
         by_key = self.state.by_key(values)
         anchors = {
-            key.key: by_key[self.config.state_of(key).key]
-            for key in self.config.action
-            if key.is_relative
+            key.key: by_key[config.state_of(key).key] for key in config.action if key.is_relative
         }
         return PolicyInput(np.stack(frames), states, anchors, task, tuple(reading.warnings))
-
-    def _expected(self) -> str:
-        """What an observation has, in one line."""
-        cameras = [f"video.{camera.key} (H, W, 3) uint8" for camera in self.config.video]
-        names = f"state ({len(self.state)},): {', '.join(self.state.names)}"
-        task = ["task"] if self.config.language else []
-        return f"expected: {'; '.join([*cameras, names, *task])}"
 
     def example(self, seed: int = 0) -> dict[str, Any]:
         """An observation that is taken: images of noise, and the mean state of the data."""
@@ -125,11 +117,9 @@ class ObservationReader:
         if not camera.width:
             size = width, height
         elif abs(width / height / (camera.width / camera.height) - 1) > 0.02:
-            trained = f"{camera.width} x {camera.height}"
-            reading.warnings.append(
-                f"camera {camera.key}: {width} x {height} has other proportions than {trained}, "
-                "which it was trained on"
-            )
+            trained = f"{camera.width} x {camera.height}, which it was trained on"
+            found = f"camera {camera.key}: {width} x {height} has other proportions than"
+            reading.warnings.append(f"{found} {trained}")
         if image.min() == image.max():
             reading.warnings.append(f"camera {camera.key}: the image is one colour all over")
         return image if (width, height) == size else resized(np.ascontiguousarray(image), size)
@@ -164,11 +154,13 @@ class ObservationReader:
                 numbers = np.zeros(len(places))
             values[places], given[way][places] = numbers, True
         ways = np.sum(list(given.values()), axis=0)
-        for what, wanted in (
-            ("is missing", ways == 0),
-            ("is given twice", ways > 1),
-            ("is NaN or infinite", ~np.isfinite(values) & (ways == 1)),
-        ):
+        infinite = ~np.isfinite(values) & (ways == 1)
+        faults = {
+            "is missing": ways == 0,
+            "is given twice": ways > 1,
+            "is NaN or infinite": infinite,
+        }
+        for what, wanted in faults.items():
             if wanted.any():
                 names = ", ".join(state.names[at] for at in np.flatnonzero(wanted))
                 reading.problems.append(f"state: {names} {what}")
@@ -181,10 +173,11 @@ class ObservationReader:
     def _check_order(self, names: Sequence[Any], reading: "_Reading") -> None:
         for at, (name, expected) in enumerate(zip(names, self.state.names, strict=False)):
             if self.state.place_of(str(name)) != at:
-                reading.problems.append(
+                problem = (
                     f"state: number {at} is {name}, and {expected} is expected there; give the "
-                    "numbers in the dataset's order, or as a mapping from names"
                 )
+                problem += "numbers in the dataset's order, or as a mapping from names"
+                reading.problems.append(problem)
                 return
 
     def _task(self, reading: "_Reading") -> str:
@@ -208,12 +201,11 @@ class ObservationReader:
         known = [f"video.{camera.key}" for camera in self.config.video]
         known += [f"state.{key.key}" for key in self.config.state]
         known += ["state", "task", *self.state.names]
-        missing = any("missing" in problem for problem in reading.problems)
-        for name in reading.left:
-            hint = f"; {did_you_mean(str(name), known)}" if missing else ""
-            (reading.problems if missing else reading.warnings).append(
-                f"{short(str(name))}: the model does not take this{hint}"
-            )
+        is_missing = any("missing" in problem for problem in reading.problems)
+        for name in map(str, reading.left):
+            hint = f"; {did_you_mean(name, known)}" if is_missing else ""
+            line = f"{short(name)}: the model does not take this{hint}"
+            (reading.problems if is_missing else reading.warnings).append(line)
 
 
 class _Reading(NamedTuple):

@@ -131,15 +131,15 @@ def _action_transforms(part: Call, keys: list[str]) -> Iterator[tuple[str, dict[
         if config is not None:
             if not _is_config(config, "ActionConfig"):
                 raise NotPlainError(part.node, f"the ActionConfig of '{key}' is expected")
-            given = config.arguments
-            for name, default in (("rep", "absolute"), ("type", "non_eef"), ("format", "default")):
-                member = given.get(name)
+            for name in ("rep", "type", "format"):
+                member = config.arguments.get(name)
                 if not isinstance(member, Member):
                     raise NotPlainError(config.node, f"{name} is no member of its enumeration")
-                if member.name.lower() != default:
-                    fields[name] = member.name.lower()
-            if fields.get("rep") == "relative" and given.get("state_key") not in (None, key):
-                fields["state_key"] = given["state_key"]
+                if (value := member.name.lower()) != ActionTransforms.model_fields[name].default:
+                    fields[name] = value
+            state_key = config.arguments.get("state_key")
+            if fields.get("rep") == "relative" and state_key not in (None, key):
+                fields["state_key"] = state_key
         kind = "min_max" if fields.get("rep") == "relative" else "percentiles"
         fields |= _transforms(part, key, kind)
         try:

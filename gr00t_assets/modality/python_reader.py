@@ -41,9 +41,7 @@ class Call(NamedTuple):
 class PlainReader:
     """Reads calls of one function with plain arguments.
 
-    Args:
-        constructors: Parameters in order by the name of each constructor that is understood.
-        enumerations: Names of the enumerations.
+    ``constructors`` that are understood have their parameters in order by name.
     """
 
     def __init__(

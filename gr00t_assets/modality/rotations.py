@@ -46,8 +46,7 @@ RotationName = Annotated[str | None, AfterValidator(_known)]
 def rotation_bounds(representation: str) -> tuple[np.ndarray, np.ndarray]:
     """Smallest and largest value of each number of a representation, each (ROTATION_DIMS,).
 
-    Min-max normalisation of a rotation in a new representation uses these, since the dataset's
-    statistics are of the old one.
+    The dataset's statistics are of the old one, when a rotation is in a new representation.
     """
     is_angle = representation in ("axis_angle", *_EULER_AXES)
     bound = np.full(ROTATION_DIMS[representation], np.pi if is_angle else 1.0)
@@ -55,13 +54,7 @@ def rotation_bounds(representation: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def convert_rotation(values: np.ndarray, source: str, target: str) -> np.ndarray:
-    """Turn rotations from one representation into another.
-
-    Args:
-        values: (..., ROTATION_DIMS[source]).
-
-    Returns:
-        (..., ROTATION_DIMS[target]); ``values`` itself where both are the same.
+    """Turn rotations (..., ROTATION_DIMS[source]) into another representation, (..., [target]).
 
     Raises:
         ValueError: A row is no rotation, such as a quaternion of length 0.

@@ -73,9 +73,7 @@ class StateActionTransform:
         self._pads_with_zero = ~np.isnan(self._padding)
 
     def states(self, columns: Columns) -> np.ndarray:
-        """Every row's state as the model is fed it, (N, max_state_dim) float64.
-
-        ``columns`` are of any number of rows N, such as a whole episode.
+        """Every row's state as the model is fed it, (N, max_state_dim) float64, of N rows' columns.
 
         Raises:
             DatasetError: A row holds no rotation where the key should.
@@ -95,18 +93,12 @@ class StateActionTransform:
         return np.concatenate(parts, axis=-1)
 
     def chunks(self, actions: np.ndarray, rows: Sequence[int] | np.ndarray) -> np.ndarray:
-        """The actions that follow each of some rows of an episode.
+        """The actions that follow each of some rows (R,): (R, horizon, max_action_dim).
 
-        Before the first and past the last row an absolute key repeats that row; a relative one
-        has the value that a zero is normalised to. (Absolute and relative are here what
-        modality.json calls the recorded values.)
-
-        Args:
-            actions: What ``actions`` made of the whole episode; its type is kept.
-            rows: Row indices, (R,).
-
-        Returns:
-            (R, horizon, max_action_dim).
+        ``actions`` are what ``actions`` made of the whole episode. Before the first and past the
+        last row an absolute key repeats that row; a relative one has the value that a zero is
+        normalised to. (Absolute and relative are here what modality.json calls the recorded
+        values.)
         """
         positions = np.asarray(rows)[:, None] + np.asarray(self.config.action_indices)
         inside = np.clip(positions, 0, len(actions) - 1)
@@ -136,14 +128,11 @@ class StateActionTransform:
     def invert_action(
         self, actions: np.ndarray, anchors: Mapping[str, np.ndarray] | None = None
     ) -> dict[str, np.ndarray]:
-        """Predicted actions in the data's units.
+        """Predicted actions in the data's units by key, (..., horizon, its numbers in the data).
 
         Args:
             actions: (..., horizon, max_action_dim), or any (..., at least action_dim).
             anchors: Of relative actions the states that they are against, (..., numbers) by key.
-
-        Returns:
-            By key, (..., horizon, numbers of the key in the data).
 
         Raises:
             ValueError: An action is relative, and its state is not given.

@@ -65,12 +65,9 @@ def reusable_episodes(directories: Sequence[Path], size: Size | None) -> dict[st
 class CameraBuild:
     """Fills the partial frames of one camera.
 
-    Args:
-        reusable: Frames of other caches, by the hash of what they were decoded from.
-        progress: Called with the frames done, from the thread that called ``run``.
-
-    Attributes:
-        methods: How many episodes were had by each method.
+    ``reusable`` are frames of other caches, by the hash of what they were decoded from.
+    ``progress`` is called with the frames done, from the thread that called ``run``. ``methods``
+    are how many episodes were had by each.
     """
 
     dataset: LeRobotDataset
@@ -85,8 +82,7 @@ class CameraBuild:
     def run(self, workers: int | None) -> list[str]:
         """Fill every episode, by default as many at once as there are cores, four at most.
 
-        Returns:
-            A line for each episode whose frames cannot be decoded, or do not fit its rows.
+        Returns a line for each episode whose frames cannot be decoded, or do not fit its rows.
         """
         problems: dict[int, str] = {}
         count = workers or min(len(os.sched_getaffinity(0)), MAX_WORKERS)

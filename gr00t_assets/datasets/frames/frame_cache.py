@@ -45,12 +45,7 @@ operating system still has the file in its cache."""
 
 
 class FrameCache:
-    """Decoded frames; made by ``open``.
-
-    Attributes:
-        cameras: Feature names of the cameras that it holds.
-        size: Width and height that frames were resized to; None where they are the video's own.
-    """
+    """Decoded frames of some cameras; made by ``open``. ``size`` is that of resized ones."""
 
     def __init__(self, directory: Path, indices: dict[str, FrameIndex], size: Size | None) -> None:
         self._folder = folder = cache_folder(directory, size)

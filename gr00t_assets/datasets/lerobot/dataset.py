@@ -38,13 +38,10 @@ from gr00t_assets.modality.modality_json import MODALITY
 class LeRobotDataset:
     """A dataset on disk whose meta files were read; made by ``open``, and never written to.
 
-    Attributes:
-        name: What errors call it.
-        modality: ``meta/modality.json`` as it is, or None.
-        tasks: Instruction by task index.
-        cameras: Those that have frames, in video files or as images in the rows.
-        warnings: Odd, and yet usable.
-        ranges: Of v3.0, where the rows of each episode are, in the order of files and rows.
+    ``modality`` is ``meta/modality.json`` as it is, or None, ``tasks`` are instructions by index,
+    ``cameras`` those that have frames, in video files or as images in the rows. ``warnings`` are
+    odd, and yet usable. ``ranges`` say of v3.0 where the rows of each episode are, in the order of
+    files and rows.
     """
 
     directory: Path
@@ -64,8 +61,7 @@ class LeRobotDataset:
         """Read a dataset's meta files and see that every episode's files are there.
 
         Raises:
-            DatasetError: All that is missing or unreadable, at once; or its format is not
-                supported.
+            DatasetError: All that is missing, unreadable or of another format, at once.
         """
         name = name or directory.name
         if not directory.is_dir():
@@ -74,11 +70,7 @@ class LeRobotDataset:
 
     @classmethod
     def read(cls, folder: Folder, name: str) -> "LeRobotDataset":
-        """The same, with the findings in the folder's collector.
-
-        Raises:
-            DatasetError: As ``open``.
-        """
+        """The same, with the findings in the folder's collector."""
         problem = "this is not a complete LeRobot dataset."
         metadata = read_metadata(folder)
         modality = read_object(folder, MODALITY, missing=None)
@@ -137,11 +129,7 @@ class LeRobotDataset:
         return sum(episode.length for episode in self.episodes)
 
     def episode(self, index: int) -> Episode:
-        """An episode by its index.
-
-        Raises:
-            DatasetError: There is none.
-        """
+        """An episode by its index; DatasetError where there is none."""
         if index not in self._by_index:
             raise DatasetError(self.name, f"there is no episode {index}.")
         return self._by_index[index]

@@ -84,13 +84,10 @@ class Episode:
 def read_episodes(
     folder: Folder, info: Info, cameras: Sequence[str]
 ) -> tuple[tuple[Episode, ...] | None, bool]:
-    """The episodes in the order of the list, each once; ``None`` where there is no list.
+    """The episodes in the order of the list, and whether nothing of the list was damaged.
 
-    An episode that cannot be read, or is listed twice, is a finding and is passed over. Cameras
-    are those that have files; they are read in v3.0 alone.
-
-    Returns:
-        The episodes, and whether nothing of the list was damaged.
+    ``None`` where there is no list. An episode that cannot be read, or is listed twice, is a
+    finding and is passed over. Cameras are those that have files; they are read in v3.0 alone.
     """
     collector, file = folder.collector, info.episodes_file
     before = collector.count(*DAMAGED)

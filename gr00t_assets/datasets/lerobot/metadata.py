@@ -35,11 +35,8 @@ from gr00t_assets.datasets.lerobot.info import TASKS, V30, V30_TASKS, Info, read
 class Metadata:
     """What could be read of a dataset's meta files, but for modality.json and statistics.
 
-    Attributes:
-        folder: The dataset, with the findings so far.
-        tasks: Instruction by task index; ``None`` where the file cannot be had.
-        listed: The episodes in the order of their list; ``None`` where there is no list.
-        complete: Whether nothing of the list was damaged.
+    Tasks, by index, are ``None`` where their file cannot be had, and so are ``listed``, the
+    episodes in the order of their list. ``complete`` says whether nothing of the list was damaged.
     """
 
     folder: Folder

@@ -62,16 +62,15 @@ def read_rows(
     only: Collection[str] = (),
     faults: FileFaults | None = None,
 ) -> Iterator[Rows]:
-    """Read a file once; whatever is wrong with it is a finding.
+    """The rows of a file, or of each episode in it, in order; nothing where it cannot be read.
+
+    It is read once; whatever is wrong with it is a finding.
 
     Args:
         features: Declared ones by name.
         shared: Whether it holds many episodes, as in v3.0.
         only: Columns to read, which are then all that is looked at; every declared one by default.
         faults: Takes what is wrong with a column, until all files were read.
-
-    Yields:
-        The rows of the file, or of each episode in it, in order; nothing where it cannot be read.
     """
     with report_unreadable(collector, file), pq.ParquetFile(path, pre_buffer=False) as parquet:
         columns = Columns(faults or collector, file, features)
@@ -190,18 +189,12 @@ def find_rows(
     visit: Callable[[str, Rows], None] | None = None,
     faults: FileFaults | None = None,
 ) -> dict[int, RowRange]:
-    """Where the rows of every episode are; each file is read once.
+    """Where the rows of every episode are that is listed and whole, in the order of files and rows.
 
-    The folder's collector takes: files that are missing or unreadable, rows missing or too many,
-    rows of an episode that is not listed or that lies in several places.
-
-    Args:
-        files: Those that there are, and those that ``meta/episodes`` names.
-        visit: Called with each file and the rows of each episode in it, of all columns. Without
-            it ``episode_index`` alone is read.
-
-    Returns:
-        By episode that is listed and whole, in the order of files and of rows in them.
+    Each file is read once, all columns of it where they are to be visited, with the rows of each
+    episode, else ``episode_index`` alone. ``files`` are those that there are, and those that
+    ``meta/episodes`` names. The folder's collector takes: files that are missing or unreadable,
+    rows missing or too many, rows of an episode that is not listed or that lies in several places.
     """
     collector, features = folder.collector, {EPISODE_INDEX: _NUMBERS, **features}
     only = () if visit else (EPISODE_INDEX,)

@@ -21,13 +21,10 @@ MOST_SAMPLE_BYTES = 32 * 2**20
 
 
 def array_statistics(values: np.ndarray) -> dict[str, np.ndarray]:
-    """Statistics of the rows of an array of shape ``(rows, numbers)``.
+    """The six statistics of an array's rows, ``(rows, numbers)``, each of shape ``(numbers,)``.
 
     As ``calculate_dataset_statistics`` in Isaac-GR00T's ``gr00t/data/dataset.py``: in float32,
     population standard deviation, linearly interpolated quantiles.
-
-    Returns:
-        ``min``, ``max``, ``mean``, ``std``, ``q01`` and ``q99``, each of shape ``(numbers,)``.
 
     Examples:
         >>> float(array_statistics(np.array([[0.0], [1.0]]))["q99"][0])

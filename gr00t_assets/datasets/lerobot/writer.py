@@ -51,14 +51,8 @@ class DatasetWriter:
     """A new dataset; its meta files are written where a ``with`` statement ends without an error.
 
     In v3.0 all episodes share one file of rows and one of video for each camera. ``stats.json`` is
-    written in v2.1 too: LeRobot does without, Isaac-GR00T reads it.
-
-    Args:
-        directory: Filled with ``meta``, ``data`` and ``videos``.
-        version: ``v2.1`` or ``v3.0``.
-        fps: Rows per second.
-        names: Of the numbers of each column.
-        modality: What ``modality.json`` is to hold.
+    written in v2.1 too: LeRobot does without, Isaac-GR00T reads it. ``names`` are of the numbers of
+    each column, ``modality`` is what ``modality.json`` is to hold.
     """
 
     directory: Path

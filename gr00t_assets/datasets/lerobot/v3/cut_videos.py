@@ -40,10 +40,7 @@ def cut_video(path: Path, table: VideoPackets, cuts: Sequence[Cut], path_of: Pat
     """Write the frames of each episode into a file of its own that begins at 0 seconds.
 
     Both are decoded and every frame is compared. A copy that is not equal, as of a video with
-    parameters that change inside it, is encoded anew.
-
-    Returns:
-        The episodes that were encoded anew.
+    parameters that change inside it, is encoded anew; the episodes that were so are returned.
 
     Raises:
         OSError: The disk is full.

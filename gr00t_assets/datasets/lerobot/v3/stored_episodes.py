@@ -42,13 +42,13 @@ _STATISTICS = "stats/"
 
 @dataclass(frozen=True)
 class Changes:
-    """What a copy is to differ in from its source, episodes by their numbers there.
+    """What a copy is to differ in from its source.
 
-    Attributes:
-        leaves_out: Whether an episode is left out.
-        trimmed: Rows to cut off at start and end. An episode begins with a key frame before where
-            one is near, so that its video need not be encoded anew.
-        renamed: New instruction by the old one.
+    Episodes are left out, rows are cut off at start and end, by the episodes' numbers in the
+    source, and instructions are replaced, new ones by the old ones.
+
+    An episode begins with a key frame before where one is near, so that its video need not be
+    encoded anew.
     """
 
     leaves_out: Callable[[int], bool] | None = None
@@ -88,9 +88,7 @@ def stored_episodes(
 ) -> tuple[StoredEpisode, ...]:
     """The episodes of a copy, numbered from 0.
 
-    Args:
-        trimmed: Rows to cut off at start and end, by number in the source.
-        videos: By camera, where the frames of the episodes are.
+    ``trimmed`` are rows to cut off at start and end, by number in the source.
     """
     places: dict[int, list[tuple[VideoPackets, Cut]]] = defaultdict(list)
     for files in videos.values():

@@ -83,12 +83,11 @@ def prepare_images(
         ValueError: The frames are of another type or shape.
     """
     import torch
+    from torch.nn.functional import interpolate
 
     if frames.dtype != torch.uint8 or frames.ndim != 5 or frames.shape[-1] != 3:
-        raise ValueError(
-            "frames are uint8 (samples, cameras, height, width, 3), "
-            f"not {frames.dtype} {tuple(frames.shape)}"
-        )
+        found = f"{frames.dtype} {tuple(frames.shape)}"
+        raise ValueError(f"frames are uint8 (samples, cameras, height, width, 3), not {found}")
     images = frames.new_empty((*frames.shape[:2], 3, size, size))
     height, width = crop_size(frames.shape[2], frames.shape[3], crop_scale)
     centre = round((frames.shape[2] - height) / 2), round((frames.shape[3] - width) / 2)
@@ -97,11 +96,19 @@ def prepare_images(
     for samples in batches if drawn is None else same_order(drawn):
         draws = [drawn[at] for at in samples] if drawn else []
         corners = [(draw.top, draw.left) for draw in draws] or [centre] * len(samples)
-        pixels = _resize(_crop([frames[at] for at in samples], corners, height, width), size)
+        shape = (len(samples), frames.shape[1], 3, height, width)
+        windows = torch.empty(shape, device=frames.device)
+        for window, at, (top, left) in zip(windows, samples, corners, strict=True):
+            cut = frames[at, :, top : top + height, left : left + width]
+            window.copy_(cut.permute(0, 3, 1, 2))
+        pixels = windows.flatten(0, 1).div_(255)
+        pixels = interpolate(
+            pixels, size=(size, size), mode="bilinear", antialias=True, align_corners=False
+        )
         pixels = change_colours(pixels, draws) if draws else pixels
-        levels = pixels.mul_(255).unflatten(0, (len(samples), frames.shape[1])).to(torch.uint8)
-        for sample, sample_images in zip(samples, levels, strict=True):
-            images[sample] = sample_images
+        levels = pixels.mul_(255).unflatten(0, shape[:2]).to(torch.uint8)
+        for at, sample_images in zip(samples, levels, strict=True):
+            images[at] = sample_images
     return images.permute(0, 1, 3, 4, 2)
 
 
@@ -166,28 +173,6 @@ def resized(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     from PIL import Image
 
     return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR))
-
-
-def _crop(
-    frames: "Sequence[torch.Tensor]", corners: Sequence[tuple[int, int]], height: int, width: int
-) -> "torch.Tensor":
-    """Windows of (cameras, height, width, 3) frames, as (samples x cameras, 3, h, w) float32."""
-    import torch
-
-    shape = (len(frames), frames[0].shape[0], 3, height, width)
-    windows = torch.empty(shape, device=frames[0].device)
-    for window, frame, (top, left) in zip(windows, frames, corners, strict=True):
-        window.copy_(frame[:, top : top + height, left : left + width].permute(0, 3, 1, 2))
-    return windows.flatten(0, 1)
-
-
-def _resize(pixels: "torch.Tensor", size: int) -> "torch.Tensor":
-    """(images, 3, height, width) of 0 to 255, which is changed, to (images, 3, size, size)."""
-    from torch.nn.functional import interpolate
-
-    return interpolate(
-        pixels.div_(255), size=(size, size), mode="bilinear", antialias=True, align_corners=False
-    )
 
 
 def _brightness(pixels: "torch.Tensor", factor: "torch.Tensor") -> "torch.Tensor":

@@ -28,6 +28,18 @@ DEFAULT_COLUMNS: dict[Modality, str] = {"state": "observation.state", "action": 
 class _OpenModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
+    def unknown_fields(self, prefix: str = "") -> Iterator[str]:
+        """Fields that nothing reads, each with the known one that is close to it."""
+        fields = type(self).model_fields
+        for name in self.model_extra or {}:
+            close = nearest(name, fields)
+            hint = f"; did you mean '{close}'?" if close else ""
+            yield f"{MODALITY}: {prefix}{name} is not read{hint}"
+        for section in fields:
+            entries = getattr(self, section)
+            for key, entry in entries.items() if isinstance(entries, dict) else ():
+                yield from entry.unknown_fields(f"{prefix}{section}.{key}.")
+
 
 class VectorSlice(_OpenModel):
     """A named slice of a state or action column."""
@@ -107,10 +119,6 @@ class ModalityFile(_OpenModel):
         """The annotations with their prefix, as data configs name them."""
         return tuple(f"annotation.{key}" for key in self.annotation or {})
 
-    def unknown_fields(self) -> tuple[str, ...]:
-        """Fields that nothing reads, each with the known one that is close to it."""
-        return tuple(_unknown_fields(self, ""))
-
 
 def parse_modality(raw: dict[str, Any] | None, dataset: str) -> ModalityFile:
     """Read the content of a dataset's ``meta/modality.json``, ``None`` where it is missing.
@@ -132,19 +140,6 @@ def parse_modality(raw: dict[str, Any] | None, dataset: str) -> ModalityFile:
         lines = [f"{MODALITY}: {item.subject or 'the file'}: {item.text}" for item in problems]
         problem = "one field is wrong" if len(lines) == 1 else f"{len(lines)} fields are wrong"
         raise DatasetError(dataset, f"{problem} in {MODALITY}.", lines) from error
-
-
-def _unknown_fields(model: BaseModel, prefix: str) -> Iterator[str]:
-    fields = type(model).model_fields
-    for name in model.model_extra or {}:
-        close = nearest(name, fields)
-        hint = f"; did you mean '{close}'?" if close else ""
-        yield f"{MODALITY}: {prefix}{name} is not read{hint}"
-    for section in fields:
-        entries = getattr(model, section)
-        if isinstance(entries, dict):
-            for key, entry in entries.items():
-                yield from _unknown_fields(entry, f"{prefix}{section}.{key}.")
 
 
 def preset_names() -> list[str]:

@@ -97,7 +97,15 @@ class PartialFrames:
         if begun != plan or not plan.has_files(folder):
             shutil.rmtree(folder, ignore_errors=True)
             try:
-                _create(folder, plan)
+                folder.mkdir(parents=True)
+                for name, header in plan.headers().items():
+                    with (folder / name).open("wb") as file:
+                        os.posix_fallocate(file.fileno(), 0, plan.file_bytes()[name])
+                        file.write(header)
+                        file.flush()
+                        os.fsync(file.fileno())
+                sync_directory(folder)
+                write_json(folder / PLAN, plan.model_dump(mode="json"))
             except OSError:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
@@ -195,19 +203,6 @@ def publish_complete(folder: Path, plan: FramePlan, target: Path) -> FrameIndex 
             path.unlink()
     publish_directory(folder, target)
     return index
-
-
-def _create(folder: Path, plan: FramePlan) -> None:
-    folder.mkdir(parents=True)
-    sizes = plan.file_bytes()
-    for name, header in plan.headers().items():
-        with (folder / name).open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, sizes[name])
-            file.write(header)
-            file.flush()
-            os.fsync(file.fileno())
-    sync_directory(folder)
-    write_json(folder / PLAN, plan.model_dump(mode="json"))
 
 
 def _complete_lines(path: Path) -> list[JournalLine]:

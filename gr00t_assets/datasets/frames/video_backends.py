@@ -6,17 +6,14 @@ measured here is what its trainer is fed.
 
 import importlib.util
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
 from gr00t_assets.datasets.videos import VideoError
-
-if TYPE_CHECKING:
-    from av import VideoFrame
 
 Revision = Literal["faulty", "fixed", "unknown"]
 
@@ -118,7 +115,14 @@ class TorchvisionAv:
         try:
             if self._path != path:
                 self._open(path)
-            for time, frame in self._frames_from(timestamp):
+            # ``VideoReader.seek(time, keyframes_only=True)`` and the iteration that follows.
+            assert self._stream.time_base is not None
+            offset = round(max(timestamp, 0.0) / self._stream.time_base)
+            self._container.seek(offset, backward=True, any_frame=False, stream=self._stream)
+            for frame in self._container.decode(self._stream):
+                if frame.pts is None or frame.time_base is None:
+                    raise VideoError("a frame has no presentation time")
+                time = float(frame.pts * frame.time_base)
                 if chosen is None or time <= timestamp:
                     chosen = frame
                 if not self._fixed or time >= timestamp:
@@ -143,16 +147,6 @@ class TorchvisionAv:
         self._stream.codec_context.thread_count = 1
         self._reformatter = VideoReformatter()
         self._path = path
-
-    def _frames_from(self, time: float) -> Iterator[tuple[float, "VideoFrame"]]:
-        """``VideoReader.seek(time, keyframes_only=True)`` and the iteration that follows."""
-        assert self._stream.time_base is not None
-        offset = round(max(time, 0.0) / self._stream.time_base)
-        self._container.seek(offset, backward=True, any_frame=False, stream=self._stream)
-        for frame in self._container.decode(self._stream):
-            if frame.pts is None or frame.time_base is None:
-                raise VideoError("a frame has no presentation time")
-            yield float(frame.pts * frame.time_base), frame
 
 
 def known_revision(isaac_commit: str | None, checkout: Path | None = None) -> Revision:

@@ -46,11 +46,7 @@ class FlatColumn(NamedTuple):
 
 def flatten_column(column: pa.ChunkedArray | pa.Array) -> FlatColumn:
     """Take the lists off a column."""
-    values = column
-    if isinstance(values, pa.ChunkedArray):
-        values = values.combine_chunks()
-    if isinstance(values, pa.ChunkedArray):
-        values = pa.concat_arrays(values.chunks) if values.num_chunks else values.chunk(0)
+    values: Any = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     lengths, nulls = [], 0
     while is_list(values.type):
         nulls += values.null_count
@@ -161,7 +157,8 @@ class Columns:
         """Columns of numbers that are there as they are declared, as far as the schema says."""
         kinds = dict(zip(schema.names, schema.types, strict=True))
         for name, feature in self._features.items():
-            if name not in kinds and feature.is_column and (not only or name in only):
+            is_column = feature.dtype not in ("video", "audio")
+            if name not in kinds and is_column and (not only or name in only):
                 self.report_missing(name)
         for name in kinds if not only else ():
             if name not in self._features:

@@ -57,11 +57,6 @@ class Feature:
         return self.kind == "video"
 
     @property
-    def is_column(self) -> bool:
-        """Whether it is in the rows, and not in files of its own."""
-        return self.dtype not in ("video", "audio")
-
-    @property
     def is_flattened(self) -> bool:
         """Whether its numbers have several axes in a row, and are read one after another."""
         return self.kind == "number" and len(self.shape) > 1

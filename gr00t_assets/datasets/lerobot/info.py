@@ -94,9 +94,8 @@ class Info:
     def shared_file(self, chunk: int, number: int, camera: str | None = None) -> str | None:
         """Path of a file of many episodes in v3.0: rows, or the videos of a camera."""
         template = self.data_path if camera is None else self.video_path
-        if template is None:
-            return None
-        return template.format(chunk_index=chunk, file_index=number, video_key=camera)
+        fields = {"chunk_index": chunk, "file_index": number, "video_key": camera}
+        return None if template is None else template.format(**fields)
 
     def _episode_file(self, template: str | None, episode: int, camera: str) -> str | None:
         if template is None or self.chunks_size is None:

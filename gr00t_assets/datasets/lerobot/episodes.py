@@ -37,8 +37,8 @@ DAMAGED = (
 )
 _SEGMENT = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
 _OPTIONAL = (
-    *("tasks", "dataset_from_index", "dataset_to_index"),
     *("data/chunk_index", "data/file_index"),
+    *("dataset_from_index", "dataset_to_index", "tasks"),
 )
 
 
@@ -172,9 +172,8 @@ def _v30_episode(
         return None
     if folder.leaves_out(index):
         collector = Collector(FAULTS)
-    where = f"episode {index}"
+    where, videos = f"episode {index}", {}
     length = whole_number(collector, file, where, row, "length", 1, LONGEST_EPISODE)
-    videos = {}
     for camera in cameras:
         chunk, number, start, end = (row[f"videos/{camera}/{part}"] for part in _SEGMENT)
         if not (_is_count(chunk) and _is_count(number)):
@@ -185,15 +184,13 @@ def _v30_episode(
             collector.report("field", file, found, expected="two finite times")
         elif (video := info.shared_file(chunk, number, camera)) is not None:
             videos[camera] = VideoSegment(video, float(start), float(end))
-    first, last = row.get("dataset_from_index"), row.get("dataset_to_index")
-    chunk, number = row.get("data/chunk_index"), row.get("data/file_index")
-    named = info.shared_file(chunk, number) if _is_count(chunk) and _is_count(number) else None
-    tasks = row.get("tasks") or ()
-    tasks = tuple(map(str, tasks)) if isinstance(tasks, list | tuple) else (str(tasks),)
     if length is None and not folder.leaves_out(index):
         return None
+    chunk, number, first, last, tasks = (row.get(name) for name in _OPTIONAL)
+    named = info.shared_file(chunk, number) if _is_count(chunk) and _is_count(number) else None
     rows = (first, last) if isinstance(first, int) and isinstance(last, int) else None
-    return Episode(index, length or 0, tasks, SharedFiles(named, rows, videos))
+    tasks = tasks if isinstance(tasks, list | tuple) else [tasks] if tasks else []
+    return Episode(index, length or 0, tuple(map(str, tasks)), SharedFiles(named, rows, videos))
 
 
 def _is_count(value: Any) -> TypeGuard[int]:

@@ -88,37 +88,34 @@ def find_cameras(metadata: Metadata, needed: Collection[str] = ()) -> list[Featu
     A camera that is declared to be in the rows and lies in videos is taken out of the features,
     or each file of rows would be said to lack its column. ``needed`` ones cannot be left out.
     """
-    folder, info = metadata.folder, metadata.info
+    folder, info, present = metadata.folder, metadata.info, []
     for feature in info.features.values():
         if feature.kind in ("depth", "audio"):
             found = f"{feature.name} is {'a depth camera' if feature.kind == 'depth' else 'audio'}"
             folder.collector.report("feature-left-out", INFO, found)
     numbered = info.version == V30 or info.chunks_size is not None
-    present = []
     for camera in info.cameras:
         if not camera.is_video:
             name = glob.escape(camera.name)
             patterns = (f"videos/*/{name}/*.mp4", f"videos/{name}/*/*.mp4")  # of v2.x and v3.0
             has_videos = any(any(folder.directory.glob(pattern)) for pattern in patterns)
-            if has_videos and not _is_in_rows(metadata, camera):
-                found = f"{camera.name} is of dtype image, and its frames are in videos"
-                folder.collector.report("camera-in-videos", INFO, found)
-                del info.features[camera.name]
-            else:
+            if not has_videos or _is_in_rows(metadata, camera):
                 present.append(camera)
-            continue
-        if info.video_path is None or not numbered:
-            continue
-        files = metadata.video_files(camera.name)
-        if any(folder.exists(file) for file in files):
-            present.append(camera)
-            report_missing_files(folder, files, "video-missing", camera=camera.name)
-            continue
-        fault = "camera-missing" if camera.name in needed else "camera-without-files"
-        found = f"camera {camera.name} is declared and has no video"
-        if _is_in_rows(metadata, camera):
-            fault, found = "camera-in-rows", f"images of camera {camera.name} are in the rows"
-        folder.collector.report(fault, INFO, found)
+                continue
+            found = f"{camera.name} is of dtype image, and its frames are in videos"
+            folder.collector.report("camera-in-videos", INFO, found)
+            del info.features[camera.name]
+        elif info.video_path is not None and numbered:
+            files = metadata.video_files(camera.name)
+            if any(folder.exists(file) for file in files):
+                present.append(camera)
+                report_missing_files(folder, files, "video-missing", camera=camera.name)
+                continue
+            fault = "camera-missing" if camera.name in needed else "camera-without-files"
+            found = f"camera {camera.name} is declared and has no video"
+            if _is_in_rows(metadata, camera):
+                fault, found = "camera-in-rows", f"images of camera {camera.name} are in the rows"
+            folder.collector.report(fault, INFO, found)
     return present
 
 

@@ -144,8 +144,7 @@ class FramePlan(FrozenModel):
 
     def has_files(self, folder: Path) -> bool:
         """Whether a folder has the arrays' files in their full size."""
-        files = ((folder / name, size) for name, size in self.file_bytes().items())
-        return all(path.is_file() and path.stat().st_size == size for path, size in files)
+        return _have_sizes((folder / name, size) for name, size in self.file_bytes().items())
 
 
 class Video(FrozenModel):
@@ -166,12 +165,8 @@ class FrameIndex(FrozenModel):
         cached = [(span.episode, span.frames) for span in self.plan.spans]
         if cached != [(episode.index, episode.length) for episode in dataset.episodes]:
             return False
-        episodes = [episode.index for episode in dataset.episodes]
-        paths = (recorded_frames(dataset, index, camera).path for index in episodes)
-        return all(
-            path.is_file() and path.stat().st_size == video.bytes
-            for path, video in zip(paths, self.videos, strict=True)
-        )
+        paths = (recorded_frames(dataset, episode, camera).path for episode, _ in cached)
+        return _have_sizes(zip(paths, (video.bytes for video in self.videos), strict=True))
 
 
 @dataclass(frozen=True)
@@ -230,6 +225,10 @@ def frame_cache_info(directory: Path, size: Size | None = None) -> FrameCacheInf
         size_bytes=sum(plan.frames * plan.frame_bytes for plan in plans.values()),
         cameras={name: (plan.frames, plan.height, plan.width) for name, plan in plans.items()},
     )
+
+
+def _have_sizes(files: Iterable[tuple[Path, int]]) -> bool:
+    return all(path.is_file() and path.stat().st_size == size for path, size in files)
 
 
 def array_header(descr: str, shape: tuple[int, ...]) -> bytes:

@@ -3,7 +3,7 @@
 import glob
 import re
 import string
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,8 +119,7 @@ def episode_path(
 
 def read_info(folder: Folder) -> Info:
     """Read ``info.json``; whatever is wrong with it is a finding."""
-    collector = folder.collector
-    raw = read_object(folder, INFO)
+    collector, raw = folder.collector, read_object(folder, INFO)
     if raw is None:
         return Info()
     info = Info(raw=raw, version=_version(folder, raw))
@@ -130,24 +129,19 @@ def read_info(folder: Folder) -> Info:
     info.fps = _number(collector, raw, "fps", FASTEST)
     info.chunks_size = None if shared else _number(collector, raw, "chunks_size", LARGEST_CHUNK)
     info.features = parse_features(collector, raw.get("features"))
-    fields = _SHARED_FIELDS if shared else _EPISODE_FIELDS
-    needed = {"file_index"} if shared else {"episode_index"}
-    info.data_path = _template(collector, raw, "data_path", fields, needed)
+    info.data_path = _template(collector, raw, "data_path", shared)
     for camera in info.cameras:
         if not camera.name or camera.name.startswith(".") or set(camera.name) & {"/", "\\", "\0"}:
             found = f"'{camera.name}' cannot be the name of a feature: it is a path"
             name = f"the name of camera {camera.name}"
             collector.report("path-escape", INFO, found, name=name)
             del info.features[camera.name]
-    if info.video_cameras:
-        needed = needed | ({"video_key"} if len(info.video_cameras) > 1 else set())
-        info.video_path = _template(collector, raw, "video_path", fields, needed)
+    if cameras := len(info.video_cameras):
+        info.video_path = _template(collector, raw, "video_path", shared, cameras)
     return info
 
 
-def _template_problem(
-    template: str, needed: Collection[str], fields: Collection[str]
-) -> str | None:
+def _template_problem(template: str, needed: Sequence[str], fields: Sequence[str]) -> str | None:
     """What is wrong with a path template of some ``fields``; ``None`` where it can be filled.
 
     Without the ``needed`` ones two files would share a path.
@@ -159,20 +153,16 @@ def _template_problem(
     if len(template) > LONGEST_TEMPLATE:
         return f"has {len(template):,} characters"
     try:
-        parts = list(string.Formatter().parse(template))
+        parts = [part for part in string.Formatter().parse(template) if part[1] is not None]
     except ValueError as error:
         return f"is no template: {error}"
-    used = set()
     for _, name, width, conversion in parts:
-        if name is None:
-            continue
         if name not in fields:
             return f"has the unknown field {{{name}}}"
         if conversion or not _WIDTH.fullmatch(width or "") or (width and name == "video_key"):
             return f"formats {{{name}}} in a way that no path needs"
-        used.add(name)
-    missing = sorted(set(needed) - used)
-    if missing:
+    used = [name for _, name, _, _ in parts]
+    if missing := [name for name in needed if name not in used]:
         return f"lacks {{{missing[0]}}}, so that different files have one path"
     return None
 
@@ -204,26 +194,21 @@ def _number(collector: Collector, raw: Mapping[str, Any], name: str, most: float
 
 
 def _template(
-    collector: Collector,
-    raw: Mapping[str, Any],
-    name: str,
-    fields: tuple[str, ...],
-    needed: Collection[str],
+    collector: Collector, raw: Mapping[str, Any], name: str, shared: bool, cameras: int = 0
 ) -> str | None:
-    value = raw.get(name)
+    """A path template; ``None`` and a finding where it cannot be filled."""
+    value, fields = raw.get(name), _SHARED_FIELDS if shared else _EPISODE_FIELDS
     if not isinstance(value, str):
         _report_field(collector, raw, name, f"a path with {{{fields[0]}}} and {{{fields[1]}}}")
         return None
     if leaves_folder(value):
         collector.report("path-escape", INFO, f"{name} leads to {value}", name=name)
         return None
+    needed = fields[1:] if cameras > 1 else fields[1:2]
     if (problem := _template_problem(value, needed, fields)) is None:
         return value
     also = " and video_key" if name == "video_path" else ""
-    texts = {
-        "fields": f"{', '.join(fields[:2])}{also}",
-        "example": _EXAMPLES[name, fields == _SHARED_FIELDS],
-    }
+    texts = {"fields": f"{', '.join(fields[:2])}{also}", "example": _EXAMPLES[name, shared]}
     collector.report("path-template", INFO, f"{name} {short(value)} {problem}", name=name, **texts)
     return None
 

@@ -8,7 +8,8 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.statistics import ColumnStatistics
 from gr00t_assets.datasets.source_kinds import SyntheticSource
 from gr00t_assets.datasets.sources.versions import content_hash
-from gr00t_assets.datasets.synthetic.motion import demonstrate, generate, shuffled_things
+from gr00t_assets.datasets.synthetic.generator import generate
+from gr00t_assets.datasets.synthetic.motion import demonstrate, shuffled_things
 from gr00t_assets.datasets.videos import decode
 from gr00t_assets.environments.synthetic.robots import ROBOTS
 from gr00t_assets_tests.datasets.conftest import SMALL

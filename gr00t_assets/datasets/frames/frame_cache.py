@@ -29,6 +29,7 @@ from gr00t_assets.datasets.frames.frame_index import (
     FrameChecksums,
     FrameIndex,
     Size,
+    Span,
     array_header,
     cache_folder,
     frame_cache_info,
@@ -44,27 +45,32 @@ MAPPED_BYTES = 96 << 20
 operating system still has the file in its cache."""
 
 
+class _CachedCamera(NamedTuple):
+    """A camera's arrays, the rows of each episode, and which frames were not checked yet."""
+
+    frames: np.ndarray
+    times: np.ndarray
+    spans: dict[int, Span]
+    checksums: FrameChecksums | None
+    unread: np.ndarray
+
+
 class FrameCache:
     """Decoded frames of some cameras; made by ``open``. ``size`` is that of resized ones."""
 
     def __init__(self, directory: Path, indices: dict[str, FrameIndex], size: Size | None) -> None:
-        self._folder = folder = cache_folder(directory, size)
+        self._folder = cache_folder(directory, size)
         self._name, self.cameras, self.size = directory.parent.name, tuple(indices), size
-        self._frames: dict[str, np.ndarray] = {}
-        self._start: dict[tuple[str, int], int] = {}
-        self._timestamps: dict[tuple[str, int], np.ndarray] = {}
-        self._checksums: dict[str, FrameChecksums] = {}
-        self._unread: dict[str, np.ndarray] = {}
+        self._cached: dict[str, _CachedCamera] = {}
         self._read_bytes = 0
         for camera, index in indices.items():
-            if (checksums := load_checksums(folder / camera / CHECKSUMS)) is not None:
-                self._checksums[camera] = checksums
-                self._unread[camera] = np.ones(len(checksums.frames), bool)
-            self._frames[camera] = np.load(folder / camera / FRAMES, mmap_mode="r")
-            times = np.load(folder / camera / TIMES)
-            for span in index.plan.spans:
-                self._start[camera, span.episode] = span.first_row
-                self._timestamps[camera, span.episode] = times[span.rows]
+            self._cached[camera] = _CachedCamera(
+                frames=np.load(self._folder / camera / FRAMES, mmap_mode="r"),
+                times=np.load(self._folder / camera / TIMES),
+                spans={span.episode: span for span in index.plan.spans},
+                checksums=load_checksums(self._folder / camera / CHECKSUMS),
+                unread=np.ones(index.plan.frames, bool),
+            )
 
     @classmethod
     def open(cls, directory: Path, size: Size | None = None) -> "FrameCache":
@@ -90,12 +96,11 @@ class FrameCache:
         Raises:
             DatasetError: The cache has no such camera or episode.
         """
-        try:
-            return self._timestamps[camera, episode]
-        except KeyError:
+        cached = self._cached.get(camera)
+        if cached is None or episode not in cached.spans:
             problem = f"its frame cache has no episode {episode} of camera {camera}."
-            details = [f"cameras in it: {', '.join(self.cameras)}"]
-            raise DatasetError(self._name, problem, details) from None
+            raise DatasetError(self._name, problem, [f"cameras in it: {', '.join(self.cameras)}"])
+        return cached.times[cached.spans[episode].rows]
 
     def rows(self, episode: int, camera: str, timestamps: np.ndarray) -> np.ndarray:
         """Row of the frame that is nearest to each timestamp, by NVIDIA's rule, for ``frames``.
@@ -103,7 +108,7 @@ class FrameCache:
         Timestamps are seconds, shape ``(n,)``; rows too, int64.
         """
         times = self.timestamps(episode, camera)
-        return self._start[camera, episode] + nearest_rows(times, timestamps)
+        return self._cached[camera].spans[episode].first_row + nearest_rows(times, timestamps)
 
     def frames(self, camera: str, rows: np.ndarray) -> np.ndarray:
         """Frames by row, shape ``(n, height, width, 3)``, uint8 RGB, copied out of the map.
@@ -111,19 +116,19 @@ class FrameCache:
         Raises:
             DatasetError: One is not as it was decoded.
         """
-        chosen = np.asarray(self._frames[camera])[rows]
-        if (unread := self._unread.get(camera)) is not None:
-            for place in np.flatnonzero(unread[rows]):
-                row = int(rows[place])
-                if zlib.crc32(chosen[place].data) != self._checksums[camera].frames[row]:
-                    raise self._damaged(camera, row)
-            unread[rows] = False
+        cached = self._cached[camera]
+        chosen = np.asarray(cached.frames)[rows]
+        if cached.checksums is not None:
+            for place in np.flatnonzero(cached.unread[rows]):
+                if zlib.crc32(chosen[place].data) != cached.checksums.frames[int(rows[place])]:
+                    raise self._damaged(camera, int(rows[place]))
+            cached.unread[rows] = False
         self._read_bytes += chosen.nbytes
         if self._read_bytes >= MAPPED_BYTES:
             self._read_bytes = 0
-            for frames in self._frames.values():
+            for other in self._cached.values():
                 # The map behind the frames, which NumPy keeps under a private name.
-                frames._mmap.madvise(mmap.MADV_DONTNEED)  # pyright: ignore[reportAttributeAccessIssue]
+                other.frames._mmap.madvise(mmap.MADV_DONTNEED)  # pyright: ignore[reportAttributeAccessIssue]
         return chosen
 
     def sample(self, seconds: float) -> list[str]:
@@ -134,20 +139,21 @@ class FrameCache:
         Raises:
             DatasetError: One is not as it was decoded.
         """
-        for camera, checksums in self._checksums.items():
-            array = self._folder / camera / FRAMES
-            row = checksums.sampled_damage(array, seconds / len(self._checksums))
+        known = {
+            camera: sums for camera in self.cameras if (sums := self._cached[camera].checksums)
+        }
+        for camera, sums in known.items():
+            row = sums.sampled_damage(self._folder / camera / FRAMES, seconds / len(known))
             if row is not None:
                 raise self._damaged(camera, row)
-        return [camera for camera in self.cameras if camera not in self._checksums]
+        return [camera for camera in self.cameras if camera not in known]
 
     def _damaged(self, camera: str, row: int) -> DatasetError:
         where = "the head of its array"
         if row != HEAD:
-            starts = self._start.items()
-            firsts = {start: episode for (name, episode), start in starts if name == camera}
-            first = max(start for start in firsts if start <= row)
-            where = f"frame {row - first} of episode {firsts[first]}"
+            spans = self._cached[camera].spans.values()
+            span = next(span for span in spans if row < span.rows.stop)
+            where = f"frame {row - span.first_row} of episode {span.episode}"
         found = f"{camera}: {where} is not as it was decoded"
         remedy = f"decode it anew: {materialize_command('frame_cache', self._name)}"
         return DatasetError(self._name, "its frame cache is damaged.", [found, remedy])

@@ -7,11 +7,13 @@ video file, as ``src/lerobot/datasets/utils.py`` in huggingface/lerobot writes i
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeGuard
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gr00t_assets.core.files import parquet_rows
@@ -81,18 +83,16 @@ class Episode:
     shared: SharedFiles | None = None
 
 
-def read_episodes(
-    folder: Folder, info: Info, cameras: Sequence[str]
-) -> tuple[tuple[Episode, ...] | None, bool]:
+def read_episodes(folder: Folder, info: Info) -> tuple[tuple[Episode, ...] | None, bool]:
     """The episodes in the order of the list, and whether nothing of the list was damaged.
 
     ``None`` where there is no list. An episode that cannot be read, or is listed twice, is a
-    finding and is passed over. Cameras are those that have files; they are read in v3.0 alone.
+    finding and is passed over.
     """
     collector, file = folder.collector, info.episodes_file
     before = collector.count(*DAMAGED)
     if info.version == V30:
-        listed = _v30_episodes(folder, info, cameras)
+        listed = _v30_episodes(folder, info)
     elif (lines := read_lines(folder, file)) is not None:
         listed = _v2_episodes(folder, lines)
     else:
@@ -132,13 +132,20 @@ def v30_episode_files(folder: Folder) -> list[Path]:
     return sorted((folder.directory / V30_EPISODES).glob("*/*.parquet"))
 
 
-def _v30_episodes(
-    folder: Folder, info: Info, cameras: Sequence[str]
-) -> Iterator[tuple[str, Episode]]:
-    paths = v30_episode_files(folder)
+def _v30_episodes(folder: Folder, info: Info) -> Iterator[tuple[str, Episode]]:
+    """Where they lie in the videos of cameras is read of those that are named or have files."""
+    paths, stored = v30_episode_files(folder), set[str]()
     if not paths:
         file = f"{V30_EPISODES}/chunk-000/file-000.parquet"
         folder.collector.report("meta-missing", file, "no such file")
+    for path in paths:
+        with suppress(OSError, ValueError, pa.ArrowException):
+            stored.update(pq.read_schema(path).names)
+    cameras = [
+        name
+        for name in (camera.name for camera in info.video_cameras)
+        if f"videos/{name}/from_timestamp" in stored or info.shared_files(folder, name)
+    ]
     count, needed = 0, ["episode_index", "length"]
     needed += [f"videos/{camera}/{part}" for camera in cameras for part in _SEGMENT]
     for path in paths:

@@ -1,7 +1,7 @@
 """What the meta files of a dataset say, and which of the files that they name are there."""
 
 import glob
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -17,7 +17,6 @@ from gr00t_assets.datasets.lerobot.episodes import (
     Episode,
     read_episodes,
     report_field,
-    v30_episode_files,
     whole_number,
 )
 from gr00t_assets.datasets.lerobot.features import INFO, Feature
@@ -77,8 +76,7 @@ def read_metadata(folder: Folder) -> Metadata:
     with collector.guard(info.tasks_file):
         tasks = _v30_tasks(folder) if info.version == V30 else _v2_tasks(folder)
     with collector.guard(info.episodes_file):
-        cameras = _v30_cameras(folder, info) if info.version == V30 else ()
-        listed, complete = read_episodes(folder, info, cameras)
+        listed, complete = read_episodes(folder, info)
     return Metadata(folder, info, tasks, listed, complete)
 
 
@@ -125,19 +123,6 @@ def _is_in_rows(metadata: Metadata, camera: Feature) -> bool:
         with suppress(OSError, ValueError, pa.ArrowException):
             return camera.name in pq.read_schema(metadata.folder.directory / file).names
     return False
-
-
-def _v30_cameras(folder: Folder, info: Info) -> Sequence[str]:
-    """Cameras that the list of episodes names, or that have files."""
-    columns: set[str] = set()
-    for path in v30_episode_files(folder):
-        with suppress(OSError, ValueError, pa.ArrowException):
-            columns.update(pq.read_schema(path).names)
-    return [
-        name
-        for name in (camera.name for camera in info.video_cameras)
-        if f"videos/{name}/from_timestamp" in columns or info.shared_files(folder, name)
-    ]
 
 
 def _v2_tasks(folder: Folder) -> dict[int, str] | None:

@@ -139,14 +139,13 @@ class FrameCache:
         Raises:
             DatasetError: One is not as it was decoded.
         """
-        known = {
-            camera: sums for camera in self.cameras if (sums := self._cached[camera].checksums)
-        }
-        for camera, sums in known.items():
-            row = sums.sampled_damage(self._folder / camera / FRAMES, seconds / len(known))
-            if row is not None:
+        without = [camera for camera in self.cameras if self._cached[camera].checksums is None]
+        each = seconds / max(len(self.cameras) - len(without), 1)
+        for camera, cached in self._cached.items():
+            array, sums = self._folder / camera / FRAMES, cached.checksums
+            if sums is not None and (row := sums.sampled_damage(array, each)) is not None:
                 raise self._damaged(camera, row)
-        return [camera for camera in self.cameras if camera not in known]
+        return without
 
     def _damaged(self, camera: str, row: int) -> DatasetError:
         where = "the head of its array"

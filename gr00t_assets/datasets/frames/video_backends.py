@@ -158,9 +158,10 @@ def known_revision(isaac_commit: str | None, checkout: Path | None = None) -> Re
         return "unknown"
     if checkout is not None and (source := _source(checkout, isaac_commit)) is not None:
         return "faulty" if _FAULT in source else "fixed"
-    start = isaac_commit.lower()
-    known = (revision for commit, revision in _KNOWN.items() if commit.startswith(start))
-    return next(known, "unknown") if len(start) >= _SHORTEST_HASH else "unknown"
+    for commit, revision in _KNOWN.items():
+        if len(isaac_commit) >= _SHORTEST_HASH and commit.startswith(isaac_commit.lower()):
+            return revision
+    return "unknown"
 
 
 def known_backend_fault(

@@ -180,11 +180,7 @@ def save_modality_config(config: ModalityConfig, store: Store) -> None:
 
 
 def load_modality_config(dataset: str, store: Store) -> ModalityConfig:
-    """The validated modality config of a dataset.
-
-    Raises:
-        DatasetError: It was never materialised, or cannot be read.
-    """
+    """The validated modality config of a dataset; DatasetError where it cannot be had or read."""
     command = f"run: {materialize_command('modality_config', dataset)}"
     path = store.modality_config(dataset)
     if not path.is_file():

@@ -122,11 +122,7 @@ def save_frame_check(result: FrameCheckResult, path: Path) -> None:
 
 
 def load_frame_check(path: Path) -> FrameCheckResult | None:
-    """The result of a check; None where there is none.
-
-    Raises:
-        DatasetError: The file is there and is not one.
-    """
+    """The result of a check; None where there is none, DatasetError where the file is not one."""
     if not path.is_file():
         return None
     command = f"run: {materialize_command('frame_cache', path.parent.name)}"
@@ -135,9 +131,5 @@ def load_frame_check(path: Path) -> FrameCheckResult | None:
 
 
 def frames_verified(path: Path) -> bool:
-    """Whether a check is kept there that found the right frames.
-
-    Raises:
-        DatasetError: The file is there and is not the result of a check.
-    """
+    """Whether a check is kept there that found the right frames; raises as the above."""
     return (result := load_frame_check(path)) is not None and result.verified

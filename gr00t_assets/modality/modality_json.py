@@ -121,11 +121,7 @@ class ModalityFile(_OpenModel):
 
 
 def parse_modality(raw: dict[str, Any] | None, dataset: str) -> ModalityFile:
-    """Read the content of a dataset's ``meta/modality.json``, ``None`` where it is missing.
-
-    Raises:
-        DatasetError: The file is missing or wrong; every wrong field is listed.
-    """
+    """The content of ``meta/modality.json``; DatasetError where it is missing or not right."""
     if raw is None:
         details = [
             "GR00T needs it to know which numbers of state and action are which part",

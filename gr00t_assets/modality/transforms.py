@@ -75,8 +75,7 @@ class StateActionTransform:
     def states(self, columns: Columns) -> np.ndarray:
         """Every row's state as the model is fed it, (N, max_state_dim) float64, of N rows' columns.
 
-        Raises:
-            DatasetError: A row holds no rotation where the key should.
+        A row that holds no rotation where the key should is a DatasetError.
         """
         return self._apply(self._state, columns, self.config.max_state_dim)
 

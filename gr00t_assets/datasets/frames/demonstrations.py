@@ -128,11 +128,7 @@ class Demonstrations:
 
 
 def chosen_episodes(dataset: LeRobotDataset, config: ModalityConfig, part: Part) -> list[int]:
-    """Indices of the episodes of a part.
-
-    Raises:
-        DatasetError: There are none.
-    """
+    """Indices of the episodes of a part; DatasetError where there are none."""
     held_out = set(config.held_out_episodes)
     indices = [
         episode.index

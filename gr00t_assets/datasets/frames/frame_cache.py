@@ -74,11 +74,7 @@ class FrameCache:
 
     @classmethod
     def open(cls, directory: Path, size: Size | None = None) -> "FrameCache":
-        """Map a frame cache into memory; no frame is read before it is asked for.
-
-        Raises:
-            DatasetError: There is no frame cache, or it is damaged.
-        """
+        """Map a frame cache into memory; DatasetError where there is none, or it is damaged."""
         name, indices = directory.parent.name, read_indices(cache_folder(directory, size))
         command = materialize_command("frame_cache", name)
         if not indices:
@@ -91,10 +87,8 @@ class FrameCache:
         return cls(directory, {name: index for name, index in indices.items() if index}, size)
 
     def timestamps(self, episode: int, camera: str) -> np.ndarray:
-        """Presentation times of an episode's frames in seconds, shape ``(frames,)``, float64.
-
-        Raises:
-            DatasetError: The cache has no such camera or episode.
+        """Seconds at which an episode's frames are shown, (frames,) float64; DatasetError without
+        any.
         """
         cached = self._cached.get(camera)
         if cached is None or episode not in cached.spans:
@@ -111,11 +105,7 @@ class FrameCache:
         return self._cached[camera].spans[episode].first_row + nearest_rows(times, timestamps)
 
     def frames(self, camera: str, rows: np.ndarray) -> np.ndarray:
-        """Frames by row, shape ``(n, height, width, 3)``, uint8 RGB, copied out of the map.
-
-        Raises:
-            DatasetError: One is not as it was decoded.
-        """
+        """Frames by row, (n, height, width, 3) uint8 RGB; DatasetError where one is damaged."""
         cached = self._cached[camera]
         chosen = np.asarray(cached.frames)[rows]
         if cached.checksums is not None:
@@ -132,12 +122,9 @@ class FrameCache:
         return chosen
 
     def sample(self, seconds: float) -> list[str]:
-        """Look at frames drawn at random for so many seconds, at others in every call.
+        """Look at frames drawn at random for so many seconds; DatasetError where one is damaged.
 
         Gives the cameras whose frames have no checksums, as in caches of versions 0.1 and 0.2.
-
-        Raises:
-            DatasetError: One is not as it was decoded.
         """
         without = [camera for camera in self.cameras if self._cached[camera].checksums is None]
         each = seconds / max(len(self.cameras) - len(without), 1)

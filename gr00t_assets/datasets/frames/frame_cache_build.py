@@ -43,8 +43,7 @@ def frame_cache_bytes(
 ) -> int:
     """Bytes that a frame cache will take, from one header a camera; nothing is decoded.
 
-    Raises:
-        DatasetError: A camera has no frames, or none that can be read.
+    A camera without frames, or without any that can be read, is a DatasetError.
     """
     plans, problems = _plan_cameras(dataset, cameras, size)
     if problems:

@@ -88,8 +88,7 @@ class PartialFrames:
     def open(cls, folder: Path, plan: FramePlan) -> "PartialFrames":
         """Continue what an interrupted build of the same plan left; else begin anew.
 
-        Raises:
-            OSError: The disk cannot hold the frames; what was written is removed again.
+        An OSError, as where the disk cannot hold the frames, leaves nothing of what was written.
         """
         begun = None
         with suppress(OSError, ValueError):

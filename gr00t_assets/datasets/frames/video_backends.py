@@ -50,10 +50,8 @@ def backend_missing(name: str) -> str | None:
 def video_backend(name: str, isaac_commit: str | None = None) -> Backend:
     """The backend of a name, as it behaves at a commit of Isaac-GR00T.
 
-    One that cannot be placed is taken to have the fault of June.
-
-    Raises:
-        KeyError: There is no such backend that reads video files.
+    One that cannot be placed is taken to have the fault of June. A name that is none which reads
+    video files is a KeyError.
     """
     if name == "torchvision_av":
         return TorchvisionAv(fixed=known_revision(isaac_commit) == "fixed")

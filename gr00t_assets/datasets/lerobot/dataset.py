@@ -144,11 +144,7 @@ class LeRobotDataset:
         return self.directory / self.video_segment(index, camera).file
 
     def video_segment(self, index: int, camera: str) -> VideoSegment:
-        """Where the frames of an episode are: a file, and from and to which second in it.
-
-        Raises:
-            DatasetError: The camera has no video of it.
-        """
+        """A file and from and to which second in it an episode is; DatasetError without a video."""
         shared = self.episode(index).shared
         if shared is None:
             return VideoSegment(str(self.info.video_file(index, camera)), 0.0, float("inf"))

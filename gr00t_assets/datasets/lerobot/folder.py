@@ -127,11 +127,7 @@ class Folder:
         return tuple(f"{item.subject}: {item.found}" for item in findings.warnings)
 
     def raise_errors(self, name: str, problem: str) -> None:
-        """Go no further where any finding so far is an error, which means ``problem``.
-
-        Raises:
-            DatasetError: Every error with what was found, what was expected and what to do.
-        """
+        """Raise all errors found so far as one DatasetError; ``problem`` is what they mean."""
         if not (findings := self.collector.findings()).ok:
             lines = [f"{item.subject or name}: {item.text}" for item in findings.errors]
             raise DatasetError(name, problem, lines)

@@ -144,8 +144,7 @@ def _decode_episodes(
 ) -> Iterator[tuple[Cut, "VideoFrame", int]]:
     """Each frame of some episodes with its time since the episode's first in units of the table.
 
-    Raises:
-        VideoError: The decoder gives other frames than there are packets for.
+    A decoder that gives other frames than there are packets for is a VideoError.
     """
     import av
 

@@ -47,17 +47,6 @@ class ImageRecipe:
         """Height and width that a random crop is drawn for."""
         return edge_size(height, width, self.size) if self.keeps_aspect else (height, width)
 
-    def room(self, height: int, width: int, scale: float) -> tuple[int, int]:
-        """Rows and columns that a crop of a share of the frame leaves out."""
-        return crop_room(*self.crop_frame(height, width), scale)
-
-    def images(
-        self, frames: "torch.Tensor", scale: float, drawn: Sequence[Augmentation] | None
-    ) -> "torch.Tensor":
-        """Frames of cameras that are cropped alike."""
-        make = edge_images if self.keeps_aspect else prepare_images
-        return make(frames, self.size, scale, drawn)
-
 
 def camera_images(
     frames: "torch.Tensor",
@@ -79,18 +68,19 @@ def camera_images(
     Raises:
         DatasetError: The aspect is kept, and the cameras' differ.
     """
+    make = edge_images if recipe.keeps_aspect else prepare_images
     if all(camera.transforms.is_default for camera in config.video):
-        return recipe.images(frames, config.crop_scale, drawn)
+        return make(frames, recipe.size, config.crop_scale, drawn)
     views = []
     for at, camera in enumerate(config.video):
         view, scale, crops = frames[:, [at]], config.crop_scale, drawn
         if not camera.transforms.is_default:
             view, scale = camera_view(view, camera), camera.transforms.crop_scale or scale
             if drawn is not None:
-                room = recipe.room(frames.shape[2], frames.shape[3], config.crop_scale)
-                own = recipe.room(view.shape[2], view.shape[3], scale)
+                room = crop_room(*recipe.crop_frame(*frames.shape[2:4]), config.crop_scale)
+                own = crop_room(*recipe.crop_frame(*view.shape[2:4]), scale)
                 crops = [_moved(draw, room, own) for draw in drawn]
-        views.append(recipe.images(view, scale, crops)[:, 0])
+        views.append(make(view, recipe.size, scale, crops)[:, 0])
     if len({view.shape for view in views}) > 1:
         sizes = [
             f"{camera.key}: {view.shape[1]} x {view.shape[2]} pixels"

@@ -182,11 +182,11 @@ def read_object(
         return None
     if not isinstance(value, dict):
         folder.collector.report("not-an-object", file, short(value))
-        return None
-    if "\\u" in text and has_lone_surrogate(value):
+    elif "\\u" in text and has_lone_surrogate(value):
         folder.collector.report("text-not-unicode", file, "half of a surrogate pair")
-        return None
-    return value
+    else:
+        return value
+    return None
 
 
 def read_lines(folder: Folder, file: str) -> Iterator[tuple[int, dict[str, Any]]] | None:
@@ -239,13 +239,13 @@ def _objects(collector: Collector, file: str, text: str) -> Iterator[tuple[int, 
                 problem = f"is {short(item)}"
             except (ValueError, RecursionError) as error:
                 problem = f"is not JSON: {_reason(error)}"
-        if isinstance(item, dict) and "\\u" in line and has_lone_surrogate(item):
+        if not isinstance(item, dict):
+            collector.report("line-not-json", file, f"line {number} {problem}")
+        elif "\\u" in line and has_lone_surrogate(item):
             found = f"line {number} has half of a surrogate pair"
             collector.report("text-not-unicode", file, found)
-        elif isinstance(item, dict):
-            yield number, item
         else:
-            collector.report("line-not-json", file, f"line {number} {problem}")
+            yield number, item
 
 
 def _read_text(folder: Folder, file: str, missing: str | None, most_bytes: int) -> str | None:

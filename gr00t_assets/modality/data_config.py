@@ -1,9 +1,8 @@
 """Data configs: the named choice of camera, state, action and language keys, read from YAML.
 
-The built-in ones are the twelve of GR00T N1.5, in ``data_configs/`` beside this module; a project
-has its own in ``data/data_configs/``. A file's name without ``.yaml`` is the data config's name.
-The facts are those of ``gr00t/experiment/data_config.py`` and ``gr00t/data/embodiment_tags.py`` in
-NVIDIA/Isaac-GR00T at a86e915, where each config is a class.
+The built-in ones are the twelve of GR00T N1.5, in ``data_configs/`` beside this module, as they are
+classes in ``gr00t/experiment/data_config.py`` of Isaac-GR00T at a86e915; a project has its own in
+``data/data_configs/``. A file's name without ``.yaml`` is the data config's name.
 """
 
 from collections.abc import Mapping

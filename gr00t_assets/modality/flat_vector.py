@@ -120,10 +120,9 @@ def _index(names: Iterable[str]) -> dict[str, int]:
 class StateRanges:
     """The ranges that a policy's states had in training.
 
-    Other units or another order are told where values as they are given do not fit the ranges and
-    converted ones all do: of units where two joints or more do not fit, or the converted ones are
-    far nearer to the mean in standard deviations, as those in another order have to be. Values
-    inside every range tell nothing.
+    Other units or another order are told where values as given do not fit the ranges and converted
+    ones all do: of units where two joints or more do not fit, or the converted ones are far nearer
+    to the mean in standard deviations, as those in another order have to be.
     """
 
     def __init__(self, vector: FlatVector) -> None:

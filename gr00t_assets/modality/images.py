@@ -2,10 +2,8 @@
 
 The chain is that of Isaac-GR00T's video transforms (``gr00t/data/transform/video.py`` at
 a86e915): to floats in [0, 1], crop of 95 % of height and width, bilinear resize with antialiasing,
-colour jitter in training, truncation to 8 bits. NVIDIA stacks the cameras of a sample before each
-step, so all cameras of one sample get the same crop and the same colour change; so do they here.
-
-The colour changes are torchvision's ``ColorJitter`` in formula and in the distribution of its
+colour jitter in training, truncation to 8 bits. All cameras of one sample get the same crop and the
+same colour change, which is torchvision's ``ColorJitter`` in formula and in the distribution of its
 factors. All randomness is drawn from the generator that is passed in, on the CPU.
 
 Samples whose colour steps come in the same order, of which there are 24, are worked on together.

@@ -1,8 +1,7 @@
 """Several datasets that are trained on as one: their shares, an epoch, and merged statistics.
 
 The rules are those of ``LeRobotMixtureDataset`` in ``gr00t/data/dataset.py`` of Isaac-GR00T at
-a86e915, with percentiles mixed as its fine-tuning script does. A single dataset is a mixture of
-one.
+a86e915, with percentiles mixed as its fine-tuning script does.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,6 @@
 """Reading a frame cache: decoded frames in a memory map, or prepared for a model, by timestamp.
 
-Each frame is held against its checksum: of the cache when a process reads it first, and a prepared
-one whenever it is read.
+Frames are held against their checksums when a process reads them first, prepared ones always.
 """
 
 import hashlib

@@ -1,8 +1,7 @@
 """Whether a video backend gives each row of a dataset the frame of its timestamp.
 
-The reference is every frame decoded in order and the nearest one to the timestamp: what the frame
-cache holds. The backend is asked for one timestamp at a time, as Isaac-GR00T's loader asks it.
-Images in the rows need no backend: each is the frame of its own row, and is only decoded.
+The reference is every frame decoded in order and the nearest one to the timestamp. The backend is
+asked for one timestamp at a time, as Isaac-GR00T's loader asks it.
 """
 
 from collections import Counter

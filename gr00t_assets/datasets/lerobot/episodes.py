@@ -1,9 +1,7 @@
 """The episodes of a dataset, as its meta files list them.
 
-v2.0 and v2.1 have ``meta/episodes.jsonl``. v3.0 has ``meta/episodes/chunk-*/file-*.parquet`` with a
-row for each episode, which says how long it is and from which second to which it lies in which
-video file, as ``src/lerobot/datasets/utils.py`` in huggingface/lerobot writes it, releases 0.4 to
-0.6.
+v2.x has ``meta/episodes.jsonl``, v3.0 ``meta/episodes/chunk-*/file-*.parquet`` with a row for each,
+as ``src/lerobot/datasets/utils.py`` in huggingface/lerobot writes it, releases 0.4 to 0.6.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

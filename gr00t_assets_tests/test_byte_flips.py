@@ -22,8 +22,7 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.checks.scan import stored_scan
 from gr00t_assets.datasets.damage import data_damage
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
-from gr00t_assets.datasets.frames.frame_cache import FrameCache
-from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
+from gr00t_assets.datasets.frames.frame_cache import FrameCache, PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.sources.origin import load_origin
 from gr00t_assets.datasets.sources.versions import (

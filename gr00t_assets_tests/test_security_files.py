@@ -68,7 +68,7 @@ from gr00t_assets.datasets.catalog import load_catalog
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.modality.frame_check_result import frames_verified
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
+from gr00t_assets.datasets.frames.frame_cache import PreparedFrames
 from gr00t_assets.datasets.sources.versions import load_record
 from gr00t_assets.datasets.sources.origin import load_origin
 from gr00t_assets.experiments.sweeps import load_sweep

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.datasets.lerobot.folder import episode_names
-from gr00t_assets.modality.special_tokens import without_special_tokens
+from gr00t_assets.modality.observation import without_special_tokens
 
 if TYPE_CHECKING:
     from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset

@@ -9,7 +9,7 @@ from gr00t_assets.core.files import LARGEST_LIST, folders
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.core.text import name_problem
 from gr00t_assets.datasets.frames import frame_index
-from gr00t_assets.datasets.frames.prepared_frames import PREPARED, damaged_prepared
+from gr00t_assets.datasets.frames.frame_cache import PREPARED, damaged_prepared
 from gr00t_assets.datasets.sources import versions
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.frame_check_result import load_frame_check

@@ -1,19 +1,27 @@
 """Images of all cameras of a dataset, each camera cut and resized as its data config says.
 
-Cameras without settings of their own go through ``images`` as one stack, as in Isaac-GR00T. One
-with settings goes through it by itself; of a sample's random draw it takes the same colours, and
-the crop at the same place of the room that it has.
+A camera with settings of its own takes the same colours of a sample's random draw as the others,
+and the crop at the same place of the room that it has.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.modality.config import ModalityConfig, VideoKey
-from gr00t_assets.modality.images import Augmentation, augment_images, crop_room, prepare_images
-from gr00t_assets.modality.shortest_edge import edge_images, edge_size
+from gr00t_assets.modality.images import (
+    Augmentation,
+    change_colours,
+    crop_room,
+    crop_size,
+    prepare_images,
+    same_order,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -23,9 +31,8 @@ if TYPE_CHECKING:
 class ImageRecipe:
     """What a generation of GR00T makes of frames.
 
-    Attributes:
-        size: Pixels of the square; of the shorter edge where the aspect is kept.
-        keeps_aspect: As in N1.7, see ``edge_images``.
+    ``size`` is of the square in pixels, or of the shorter edge where the aspect is kept, as in
+    N1.7; see ``edge_images``.
     """
 
     size: int
@@ -40,20 +47,6 @@ class ImageRecipe:
         """Height and width that a random crop is drawn for."""
         return edge_size(height, width, self.size) if self.keeps_aspect else (height, width)
 
-    def room(self, height: int, width: int, scale: float) -> tuple[int, int]:
-        """Rows and columns that a crop of a share of the frame leaves out."""
-        return crop_room(*self.crop_frame(height, width), scale)
-
-    def images(
-        self, frames: "torch.Tensor", scale: float, drawn: Sequence[Augmentation] | None
-    ) -> "torch.Tensor":
-        """Frames of cameras that are cropped alike."""
-        if self.keeps_aspect:
-            return edge_images(frames, self.size, scale, drawn)
-        if drawn is None:
-            return prepare_images(frames, self.size, scale)
-        return augment_images(frames, self.size, scale, drawn)
-
 
 def camera_images(
     frames: "torch.Tensor",
@@ -61,12 +54,11 @@ def camera_images(
     config: ModalityConfig,
     drawn: Sequence[Augmentation] | None = None,
 ) -> "torch.Tensor":
-    """Frames of some samples as the model sees them.
+    """Frames of some samples as the model of a recipe sees them.
 
     Args:
-        frames: (samples, cameras, height, width, 3) uint8, on any device; cameras as in ``config``.
-        recipe: Of the model.
-        config: Says how each camera is cut and resized.
+        frames: (samples, cameras, height, width, 3) uint8, on any device; cameras as in ``config``,
+            which says how each is cut and resized.
         drawn: A random crop and colours for each sample, drawn for the recipe's ``crop_frame`` and
             the common crop; without it crops are in the centre.
 
@@ -76,24 +68,19 @@ def camera_images(
     Raises:
         DatasetError: The aspect is kept, and the cameras' differ.
     """
+    make = edge_images if recipe.keeps_aspect else prepare_images
     if all(camera.transforms.is_default for camera in config.video):
-        return recipe.images(frames, config.crop_scale, drawn)
-    views = [frames] * len(config.video)
-    common = [at for at, key in enumerate(config.video) if key.transforms.is_default]
-    if common:
-        alike = recipe.images(frames[:, common], config.crop_scale, drawn)
-        for place, at in enumerate(common):
-            views[at] = alike[:, place]
+        return make(frames, recipe.size, config.crop_scale, drawn)
+    views = []
     for at, camera in enumerate(config.video):
-        if at not in common:
-            view = camera_view(frames[:, [at]], camera)
-            scale = camera.transforms.crop_scale or config.crop_scale
-            crops = None
+        view, scale, crops = frames[:, [at]], config.crop_scale, drawn
+        if not camera.transforms.is_default:
+            view, scale = camera_view(view, camera), camera.transforms.crop_scale or scale
             if drawn is not None:
-                room = recipe.room(frames.shape[2], frames.shape[3], config.crop_scale)
-                own = recipe.room(view.shape[2], view.shape[3], scale)
+                room = crop_room(*recipe.crop_frame(*frames.shape[2:4]), config.crop_scale)
+                own = crop_room(*recipe.crop_frame(*view.shape[2:4]), scale)
                 crops = [_moved(draw, room, own) for draw in drawn]
-            views[at] = recipe.images(view, scale, crops)[:, 0]
+        views.append(make(view, recipe.size, scale, crops)[:, 0])
     if len({view.shape for view in views}) > 1:
         sizes = [
             f"{camera.key}: {view.shape[1]} x {view.shape[2]} pixels"
@@ -149,3 +136,117 @@ def _moved(draw: Augmentation, room: Sequence[int], own: Sequence[int]) -> Augme
         for place, whole, space in zip((draw.top, draw.left), room, own, strict=True)
     )
     return replace(draw, top=top, left=left)
+
+
+def edge_size(height: int, width: int, edge: int) -> tuple[int, int]:
+    """Height and width once the shorter one is ``edge`` pixels.
+
+    Examples:
+        >>> edge_size(480, 640, 256)
+        (256, 341)
+    """
+    scale = edge / min(height, width)
+    return round(height * scale), round(width * scale)
+
+
+def edge_images(
+    frames: "torch.Tensor",
+    edge: int,
+    crop_scale: float,
+    drawn: Sequence[Augmentation] | None = None,
+) -> "torch.Tensor":
+    """Frames of some samples as N1.7 sees them: shorter edge, crop, shorter edge; the aspect kept.
+
+    The recipe is the one that the released checkpoint is written with, as Isaac-GR00T at 65cc4a1
+    applies it by albumentations and OpenCV. Resizing is OpenCV's ``INTER_AREA``, level by level:
+    means over areas where both edges shrink, else its fixed-point interpolation of two neighbours.
+
+    Args:
+        frames: (samples, cameras, height, width, 3) uint8, on any device.
+        edge: Pixels of the shorter edge.
+        crop_scale: Share of height and width that is kept.
+        drawn: A crop and colours for each sample, drawn for frames of ``edge_size``; without it
+            crops are in the centre and colours as they are.
+
+    Returns:
+        (samples, cameras, height, width, 3) uint8 on the same device.
+    """
+    samples, cameras = frames.shape[:2]
+    pixels = _to_edge(frames.permute(0, 1, 4, 2, 3).flatten(0, 1), edge)
+    outer = pixels.shape[2:]
+    height, width = crop_size(outer[0], outer[1], crop_scale)
+    corners = [((outer[0] - height) // 2, (outer[1] - width) // 2)] * len(pixels)
+    if drawn is not None:
+        corners = [(draw.top, draw.left) for draw in drawn for _ in range(cameras)]
+    windows = pixels.new_empty((len(pixels), 3, height, width))
+    for window, image, (top, left) in zip(windows, pixels, corners, strict=True):
+        window.copy_(image[:, top : top + height, left : left + width])
+    pixels = _to_edge(windows, edge).unflatten(0, (samples, cameras))
+    for group in same_order(drawn or ()):
+        floats = pixels[group].flatten(0, 1).float().div_(255)
+        changed = change_colours(floats, [drawn[at] for at in group] if drawn else ())
+        pixels[group] = changed.mul_(255).round_().to(pixels.dtype).unflatten(0, (-1, cameras))
+    return pixels.permute(0, 1, 3, 4, 2)
+
+
+def _to_edge(pixels: "torch.Tensor", edge: int) -> "torch.Tensor":
+    """(images, 3, height, width) uint8 to the same with the shorter edge ``edge``."""
+    height, width = pixels.shape[2:]
+    size = edge_size(height, width, edge)
+    if size == (height, width):
+        return pixels
+    if size[0] <= height and size[1] <= width:
+        rows, columns = (
+            _tensor(_areas(a, b), pixels) for a, b in zip((height, width), size, strict=True)
+        )
+        return (rows @ pixels.float() @ columns.T).round_().clamp_(0, 255).to(pixels.dtype)
+    values = pixels.int()
+    near, far, first, second = (_tensor(item, pixels) for item in _neighbours(width, size[1]))
+    values = values[..., near] * first + values[..., far] * second
+    values >>= 4
+    near, far, first, second = (_tensor(item, pixels) for item in _neighbours(height, size[0]))
+    above = values[..., near, :] * first[:, None] >> 16
+    below = values[..., far, :] * second[:, None] >> 16
+    return ((above + below + 2) >> 2).to(pixels.dtype)
+
+
+@lru_cache(maxsize=32)
+def _areas(source: int, target: int) -> np.ndarray:
+    """Shares of the source's pixels in each of the target's, (target, source) float32."""
+    edges, pixels = np.arange(target + 1) * (source / target), np.arange(source)
+    ends = np.minimum(edges[1:, None], pixels + 1)
+    shares = (ends - np.maximum(edges[:-1, None], pixels)).clip(min=0)
+    return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@lru_cache(maxsize=32)
+def _neighbours(source: int, target: int) -> tuple[np.ndarray, ...]:
+    """Of each target pixel the two of the source beside it, and OpenCV's weights in 1/2048."""
+    places = np.arange(target)
+    near = np.floor(places * (source / target)).astype(np.int64)
+    share = (places + 1) - (near + 1) * (target / source)
+    share = np.where(share <= 0, 0.0, share - np.floor(share)).astype(np.float32)
+    share[near >= source - 1] = 0
+    near = near.clip(max=source - 1)
+    weights = (np.rint((1 - share) * 2048), np.rint(share * 2048))
+    return near, (near + 1).clip(max=source - 1), *(item.astype(np.int32) for item in weights)
+
+
+def _tensor(values: np.ndarray, like: "torch.Tensor") -> "torch.Tensor":
+    import torch
+
+    return torch.from_numpy(values).to(like.device)
+
+
+def patch_size(height: int, width: int, multiple: int, least: int) -> tuple[int, int]:
+    """Height and width as Qwen's image processor has them: multiples, with at least some pixels.
+
+    Examples:
+        >>> patch_size(256, 341, 32, 65_536)
+        (256, 352)
+    """
+    sizes = [max(multiple, round(side / multiple) * multiple) for side in (height, width)]
+    if sizes[0] * sizes[1] < least:
+        scale = math.sqrt(least / (height * width))
+        sizes = [math.ceil(side * scale / multiple) * multiple for side in (height, width)]
+    return sizes[0], sizes[1]

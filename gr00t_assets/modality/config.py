@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Generic, TypeVar
 
 from pydantic import Field
@@ -157,9 +157,8 @@ class ModalityConfig(FrozenModel):
 
 @lru_cache(maxsize=256)
 def _content_hash(config: ModalityConfig) -> str:
-    names = {"__all__": {"names"}}
     exclude = dict.fromkeys(("warnings", "dataset", "frames", "language_key"), True)
-    exclude |= {"state": names, "action": names}
+    exclude |= {part: {"__all__": {"names"}} for part in ("state", "action")}
     content = config.model_dump(mode="json", exclude_defaults=True, exclude=exclude)
     content |= {name: getattr(config, name) for name in _HASHED_DEFAULTS["config"]}
     for part, keys in (("state", config.state), ("action", config.action)):
@@ -181,16 +180,10 @@ def save_modality_config(config: ModalityConfig, store: Store) -> None:
 
 
 def load_modality_config(dataset: str, store: Store) -> ModalityConfig:
-    """The validated modality config of a dataset.
-
-    Raises:
-        DatasetError: It was never materialised, or cannot be read.
-    """
+    """The validated modality config of a dataset; DatasetError where it cannot be had or read."""
     command = f"run: {materialize_command('modality_config', dataset)}"
     path = store.modality_config(dataset)
     if not path.is_file():
         raise DatasetError(dataset, "this dataset has no validated modality config.", [command])
-    problem = f"{path} cannot be read."
-    return load_sealed(
-        path, ModalityConfig, lambda why: DatasetError(dataset, problem, [why, command])
-    )
+    refuse = partial(DatasetError, dataset, f"{path} cannot be read.")
+    return load_sealed(path, ModalityConfig, lambda why: refuse([why, command]))

@@ -1,9 +1,8 @@
 """Data configs: the named choice of camera, state, action and language keys, read from YAML.
 
-The built-in ones are the twelve of GR00T N1.5, in ``data_configs/`` beside this module; a project
-has its own in ``data/data_configs/``. A file's name without ``.yaml`` is the data config's name.
-The facts are those of ``gr00t/experiment/data_config.py`` and ``gr00t/data/embodiment_tags.py`` in
-NVIDIA/Isaac-GR00T at a86e915, where each config is a class.
+The built-in ones are the twelve of GR00T N1.5, in ``data_configs/`` beside this module, as they are
+classes in ``gr00t/experiment/data_config.py`` of Isaac-GR00T at a86e915; a project has its own in
+``data/data_configs/``. A file's name without ``.yaml`` is the data config's name.
 """
 
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from typing import Any
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from gr00t_assets.core.errors import DataConfigError
-from gr00t_assets.core.files import FrozenModel, file_stamp
+from gr00t_assets.core.files import FileStamp, FrozenModel, file_stamp
 from gr00t_assets.core.finding import Finding
 from gr00t_assets.core.project import project_root
 from gr00t_assets.core.text import did_you_mean, name_problem
@@ -44,8 +43,7 @@ class ColorJitter(FrozenModel):
 class DataConfig(FrozenModel):
     """GR00T's named choice of camera, state, action and language keys and their transforms.
 
-    Keys have the names of ``modality.json`` without their modality: ``left_arm``. The context of
-    validation is the data config's name.
+    Keys have the names of ``modality.json`` without their modality: ``left_arm``.
     """
 
     video: tuple[str, ...] = Field(
@@ -119,8 +117,7 @@ def is_built_in(name: str) -> bool:
 class DataConfigs(dict[str, DataConfig]):
     """Data configs by name: a project's own and the built-in ones, each in alphabetical order.
 
-    Attributes:
-        errors: Why an own file cannot be used, by the name that it would have.
+    ``errors`` say why an own file cannot be used, by the name that it would have.
     """
 
     def __init__(
@@ -145,50 +142,42 @@ def data_configs() -> DataConfigs:
         >>> data_configs()["so100_dualcam"].video
         ('front', 'wrist')
     """
-    built_in = _read(_files(BUILT_IN))
     folder = project_root() / "data" / "data_configs"
-    own = _read(_files(folder))
-    errors = dict(own.errors)
-    for name in built_in:
-        if name in own or name in errors:
-            problem = "a built-in data config has this name; give the file another."
-            errors[name] = DataConfigError(shown_path(folder / f"{name}.yaml"), problem)
-    return DataConfigs({**own, **built_in}, errors)
+    built_in, own = (_read(file_stamp(files.glob(VISIBLE_YAML))) for files in (BUILT_IN, folder))
+    problem = "a built-in data config has this name; give the file another."
+    taken = {
+        name: DataConfigError(shown_path(folder / f"{name}.yaml"), problem)
+        for name in built_in
+        if name in own or name in own.errors
+    }
+    return DataConfigs({**own, **built_in}, {**own.errors, **taken})
 
 
 def load_data_config(file: Path) -> DataConfig:
-    """Read a data config.
-
-    Raises:
-        DataConfigError: Every problem of the file with its line and field, and the nearest valid
-            name.
-    """
-    located = load_yaml(file, DataConfigError)
+    """Read a data config; ``DataConfigError`` has every problem with its line and field."""
+    located, config = load_yaml(file, DataConfigError), None
     problems = [yaml_problem((), problem)] if (problem := name_problem(file.stem)) else []
     problems += _mismatches(located.data)
     try:
         config = DataConfig.model_validate(located.data, context=file.stem)
     except ValidationError as failure:
         problems += validation_problems(failure, DataConfig)
-        raise_problems(located, problems, DataConfigError)
-        raise
     raise_problems(located, problems, DataConfigError)
+    assert config is not None, "a failure has problems, which are raised"
     return config
 
 
 def _mismatches(data: Any) -> list[Finding]:
     """Names in one section of a file that another one lacks; wrong sections are passed over."""
-    sections = data if isinstance(data, dict) else {}
+    sections, problems = data if isinstance(data, dict) else {}, []
     video, cameras, state, action = (
         sections.get(name) or {} for name in ("video", "cameras", "state", "action")
     )
-    problems = []
     if isinstance(video, list) and isinstance(cameras, dict):
-        problems += [
-            yaml_problem(("cameras", key), "is no camera of video", did_you_mean(str(key), video))
-            for key in cameras
-            if key not in video
-        ]
+        for key in cameras:
+            if key not in video:
+                hint = did_you_mean(str(key), video)
+                problems.append(yaml_problem(("cameras", key), "is no camera of video", hint))
     relative = {
         key: transforms.get("state_key", key)
         for key, transforms in (action.items() if isinstance(action, dict) else ())
@@ -202,21 +191,16 @@ def _mismatches(data: Any) -> list[Finding]:
     observed, predicted = (
         sections.get(name, [0]) for name in ("observation_indices", "action_indices")
     )
-    indices = isinstance(observed, list) and isinstance(predicted, list)
-    if relative and indices and observed[-1:] != predicted[:1]:
+    are_lists = isinstance(observed, list) and isinstance(predicted, list)
+    if relative and are_lists and observed[-1:] != predicted[:1]:
         text = "relative actions begin at the row of the state that they are relative to"
         remedy = f"let them begin at {observed[-1] if observed else 0}"
         problems.append(yaml_problem(("action_indices",), text, remedy))
     return problems
 
 
-def _files(folder: Path) -> tuple[tuple[Path, int, int], ...]:
-    """The YAML files of a folder, each with the time of its last change and its size."""
-    return file_stamp(folder.glob(VISIBLE_YAML))
-
-
 @lru_cache(maxsize=8)
-def _read(files: tuple[tuple[Path, int, int], ...]) -> DataConfigs:
+def _read(files: FileStamp) -> DataConfigs:
     """The data configs of some files, which are read again when one of them has changed."""
     configs: dict[str, DataConfig] = {}
     errors: dict[str, DataConfigError] = {}

@@ -1,11 +1,35 @@
-"""The robot's flat vector: the numbers of all state or action keys in the dataset's order."""
+"""The robot's flat vector: the numbers of all state or action keys in the dataset's order.
 
-from collections.abc import Iterable, Mapping, Sequence
+``StateRanges`` holds a state against the ranges of the data: other units, another order, or never
+seen. A wrong unit or order gives plausible actions without an error, and moves a real arm.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from gr00t_assets.modality.config import VectorKey
 from gr00t_assets.modality.vector_names import plain_name
+
+MARGIN, FAR = 0.1, 3.0
+"""Beyond the trained range by more than this share of its width: a warning; an error."""
+
+LEAST_SHARE = 0.1
+"""Of the widest range of a key: that of a joint which hardly moved counts as so wide."""
+
+BETTER, LEAST_NUMBERS = 4.0, 3
+"""How many times nearer to the data, in squared standard deviations, a conversion has to be; fewer
+joints do not tell units or an order."""
+
+UNITS = {
+    "radians to degrees": 180 / math.pi,
+    "degrees to radians": math.pi / 180,
+    "millimetres to metres": 1e-3,
+    "metres to millimetres": 1e3,
+    "a share to percent": 100.0,
+    "percent to a share": 0.01,
+}
 
 
 class FlatVector:
@@ -91,3 +115,92 @@ def _index(names: Iterable[str]) -> dict[str, int]:
     """Places by name, of names that are there once."""
     listed = list(names)
     return {name: at for at, name in enumerate(listed) if listed.count(name) == 1}
+
+
+class StateRanges:
+    """The ranges that a policy's states had in training.
+
+    Other units or another order are told where values as given do not fit the ranges and converted
+    ones all do: of units where two joints or more do not fit, or the converted ones are far nearer
+    to the mean in standard deviations, as those in another order have to be.
+    """
+
+    def __init__(self, vector: FlatVector) -> None:
+        self._vector = vector
+        self.low, self.high = vector.statistic("min"), vector.statistic("max")
+        self._mean, self._width = vector.statistic("mean"), np.zeros(len(vector))
+        for places in vector.places.values():
+            widths = (self.high - self.low)[places]
+            widest = widths.max(initial=0) or np.abs(self._mean[places]).max() or 1.0
+            self._width[places] = np.maximum(widths, LEAST_SHARE * widest)
+        self._std = np.maximum(vector.statistic("std"), LEAST_SHARE * self._width)
+
+    def check(self, values: np.ndarray) -> tuple[list[str], list[str]]:
+        """Problems and warnings about one state, (numbers,), in the dataset's order."""
+        beyond = self._beyond(values)
+        if explained := [*self._other_units(values, beyond), *self._other_order(values, beyond)]:
+            return explained, []
+        lines = {at: self._line(at, values[at]) for at in np.flatnonzero(beyond > MARGIN).tolist()}
+        return (
+            [line for at, line in lines.items() if beyond[at] > FAR],
+            [line for at, line in lines.items() if beyond[at] <= FAR],
+        )
+
+    def _line(self, at: int, value: float) -> str:
+        trained = f"the trained range {self.low[at]:.4g} to {self.high[at]:.4g}"
+        return f"{self._vector.names[at]} is {value:.4g}, outside {trained}"
+
+    def _beyond(self, values: np.ndarray) -> np.ndarray:
+        """How far values are outside, in widths of the range."""
+        outside = np.maximum(self.low - values, values - self.high)
+        return np.maximum(0, outside) / self._width
+
+    def _squares(self, values: np.ndarray) -> np.ndarray:
+        """Squared distances to the data's mean in standard deviations."""
+        return ((values - self._mean) / self._std) ** 2
+
+    def _other_units(self, values: np.ndarray, beyond: np.ndarray) -> Iterator[str]:
+        for key, places in self._vector.places.items():
+            outside = (beyond[places] > MARGIN).sum()
+            if len(places) < LEAST_NUMBERS or not outside:
+                continue
+            nearest = np.inf if outside > 1 else self._squares(values)[places].mean() / BETTER
+            fitting = {
+                self._squares(values * factor)[places].mean(): name
+                for name, factor in UNITS.items()
+                if (self._beyond(values * factor)[places] <= MARGIN).all()
+            }
+            if fitting and min(fitting) < nearest:
+                worst = places[int(np.argmax(beyond[places]))]
+                yield (
+                    f"{key} is not in the units of the training data: "
+                    f"{self._line(worst, values[worst])}; converted from "
+                    f"{fitting[min(fitting)]} all of its numbers would fit"
+                )
+
+    def _other_order(self, values: np.ndarray, beyond: np.ndarray) -> Iterator[str]:
+        if len(values) < LEAST_NUMBERS or not (beyond > MARGIN).any():
+            return
+        nearest, names = self._squares(values).mean() / BETTER, self._vector.names
+        for name, order in _orders(names):
+            moved = np.empty_like(values)
+            moved[order] = values
+            fits = (self._beyond(moved) <= MARGIN).all()
+            if fits and self._squares(moved).mean() < nearest:
+                worst = int(np.argmax(beyond))
+                yield (
+                    f"the numbers are in another order than the dataset's: "
+                    f"{self._line(worst, values[worst])}; {name} they would fit. "
+                    f"The order is: {', '.join(names)}"
+                )
+                return
+
+
+def _orders(names: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Orders that people mix up: for each given place the place in the dataset's order."""
+    every = np.arange(len(names))
+    yield "taken from the last to the first", every[::-1]
+    yield "taken in the alphabetical order of their names", np.argsort(names)
+    yield "with the first one taken for the last", np.roll(every, 1)
+    yield "with the last one taken for the first", np.roll(every, -1)
+    yield "with their halves changed over", np.roll(every, len(names) // 2)

@@ -1,5 +1,6 @@
 """What a check of a video backend found: figures by camera, a verdict, what to do."""
 
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -72,30 +73,6 @@ class FrameCheckResult(FrozenModel):
         """Rows compared, over all cameras."""
         return sum(camera.rows for camera in self.cameras)
 
-    @property
-    def wrong_by_timestamp(self) -> int:
-        """Rows with a wrong frame by timestamp, over all cameras."""
-        return sum(camera.wrong_by_timestamp for camera in self.cameras)
-
-    @property
-    def wrong_by_index(self) -> int:
-        """Rows with a wrong frame by number, over all cameras."""
-        return sum(camera.wrong_by_index for camera in self.cameras)
-
-    @property
-    def mean_lateness(self) -> float:
-        """Mean distance in frames over the wrong rows of all cameras."""
-        identified = [
-            (c.wrong_by_timestamp - c.unidentified, c.mean_lateness) for c in self.cameras
-        ]
-        rows = sum(count for count, _ in identified)
-        return sum(count * mean for count, mean in identified) / rows if rows else 0.0
-
-    @property
-    def max_lateness(self) -> int:
-        """Largest distance in frames, over all cameras."""
-        return max((camera.max_lateness for camera in self.cameras), default=0)
-
     def sentence(self) -> str:
         """The verdict with its figures, for a log or a page."""
         commit = f" at {self.isaac_commit[:7]}" if self.isaac_commit else ""
@@ -112,12 +89,18 @@ class FrameCheckResult(FrozenModel):
                 return f"{each}, which no video backend reads; {self.rows} rows decoded{sample}"
             more = f"; {each}" if images else ""
             return f"{subject} is exact on {self.rows} rows{sample}{more}"
-        text = (
-            f"{subject} gives {self.wrong_by_timestamp} of {self.rows} rows a wrong frame "
-            f"by timestamp ({self.wrong_by_index} by frame index), "
-            f"{self.mean_lateness:.0f} frames away on average, {self.max_lateness} at most"
-        )
+        wrong = sum(camera.wrong_by_timestamp for camera in self.cameras)
         unidentified = sum(camera.unidentified for camera in self.cameras)
+        distances = sum(
+            (camera.wrong_by_timestamp - camera.unidentified) * camera.mean_lateness
+            for camera in self.cameras
+        )
+        text = (
+            f"{subject} gives {wrong} of {self.rows} rows a wrong frame by timestamp "
+            f"({sum(camera.wrong_by_index for camera in self.cameras)} by frame index), "
+            f"{distances / max(wrong - unidentified, 1):.0f} frames away on average, "
+            f"{max(camera.max_lateness for camera in self.cameras)} at most"
+        )
         return f"{text}; {unidentified} are no frame of their episode" if unidentified else text
 
     def warnings(self) -> list[str]:
@@ -139,24 +122,14 @@ def save_frame_check(result: FrameCheckResult, path: Path) -> None:
 
 
 def load_frame_check(path: Path) -> FrameCheckResult | None:
-    """The result of a check; None where there is none.
-
-    Raises:
-        DatasetError: The file is there and is not one.
-    """
+    """The result of a check; None where there is none, DatasetError where the file is not one."""
     if not path.is_file():
         return None
     command = f"run: {materialize_command('frame_cache', path.parent.name)}"
-    problem = "this is not the result of a frame check."
-    return load_sealed(
-        path, FrameCheckResult, lambda why: DatasetError(str(path), problem, [why, command])
-    )
+    refuse = partial(DatasetError, str(path), "this is not the result of a frame check.")
+    return load_sealed(path, FrameCheckResult, lambda why: refuse([why, command]))
 
 
 def frames_verified(path: Path) -> bool:
-    """Whether a check is kept there that found the right frames.
-
-    Raises:
-        DatasetError: The file is there and is not the result of a check.
-    """
+    """Whether a check is kept there that found the right frames; raises as the above."""
     return (result := load_frame_check(path)) is not None and result.verified

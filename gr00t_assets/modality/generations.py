@@ -15,9 +15,7 @@ class Generation:
     """A generation of GR00T.
 
     Attributes:
-        title: For people.
-        max_state_dim: Numbers of state that its models take.
-        max_action_dim: Numbers of action that they give.
+        max_state_dim: Numbers of state that its models take; of action that they give likewise.
         horizon: Actions that they predict at once, unless asked for others.
         image_size: Pixels of an image: of a square, or of the shorter edge.
         embodiment_ids: Embodiment tag to the row of the per-embodiment weights.

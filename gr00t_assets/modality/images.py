@@ -2,16 +2,12 @@
 
 The chain is that of Isaac-GR00T's video transforms (``gr00t/data/transform/video.py`` at
 a86e915): to floats in [0, 1], crop of 95 % of height and width, bilinear resize with antialiasing,
-colour jitter in training, truncation to 8 bits. NVIDIA stacks the cameras of a sample before each
-step, so all cameras of one sample get the same crop and the same colour change; so do they here.
-
-The colour changes are torchvision's ``ColorJitter`` in formula and in the distribution of its
+colour jitter in training, truncation to 8 bits. All cameras of one sample get the same crop and the
+same colour change, which is torchvision's ``ColorJitter`` in formula and in the distribution of its
 factors. All randomness is drawn from the generator that is passed in, on the CPU.
 
-Frames come as a batch on any device; one image is a batch of one. Samples whose colour steps come
-in the same order, of which there are 24, are worked on together, with a factor for each. On a CPU
-those groups are small enough to stay in its cache; on a GPU the number of kernels does not grow
-with the batch.
+Samples whose colour steps come in the same order, of which there are 24, are worked on together.
+On a CPU those groups are small enough to stay in its cache; on a GPU they keep the kernels few.
 """
 
 from collections.abc import Iterable, Sequence
@@ -39,12 +35,9 @@ _CPU_BATCH = 8
 class Augmentation:
     """What one sample's images go through, drawn at random.
 
-    Attributes:
-        top: First row of the crop.
-        left: First column of the crop.
-        order: The four colour steps in the order of their use; 0 is brightness, 1 contrast,
-            2 saturation, 3 hue.
-        factors: Of brightness, contrast and saturation, and the hue's shift in turns.
+    The first row and column of the crop, the four colour steps in the order of their use, 0 is
+    brightness, 1 contrast, 2 saturation, 3 hue, and their factors by these numbers; the hue's is a
+    shift in turns.
     """
 
     top: int
@@ -64,31 +57,56 @@ def crop_room(height: int, width: int, scale: float) -> tuple[int, int]:
     return height - rows, width - columns
 
 
-def prepare_images(frames: "torch.Tensor", size: int, crop_scale: float) -> "torch.Tensor":
-    """Centre crop and resize of any number of frames, as in evaluation.
+def prepare_images(
+    frames: "torch.Tensor",
+    size: int,
+    crop_scale: float,
+    drawn: Sequence[Augmentation] | None = None,
+) -> "torch.Tensor":
+    """Crop and resize of any number of frames, and colours where they were drawn.
 
     Args:
-        frames: (samples, cameras, height, width, 3) uint8, on any device.
+        frames: (samples, cameras, height, width, 3) uint8, on any device. Cameras of one sample
+            share its crop and its colours.
         size: Pixels of the square wanted.
         crop_scale: Share of height and width that is kept.
+        drawn: A crop and colours for each sample; without it crops are in the centre and colours
+            as they are, as in evaluation.
 
     Returns:
-        (samples, cameras, size, size, 3) uint8 on the same device; equal to the last level to
-        Isaac-GR00T's.
+        (samples, cameras, size, size, 3) uint8 on the same device; without ``drawn`` equal to the
+        last level to Isaac-GR00T's.
 
     Raises:
         ValueError: The frames are of another type or shape.
     """
-    images = _images_of(frames, size)
-    height, width = frames.shape[2:4]
-    inner_height, inner_width = crop_size(height, width, crop_scale)
-    top, left = round((height - inner_height) / 2), round((width - inner_width) / 2)
+    import torch
+    from torch.nn.functional import interpolate
+
+    if frames.dtype != torch.uint8 or frames.ndim != 5 or frames.shape[-1] != 3:
+        found = f"{frames.dtype} {tuple(frames.shape)}"
+        raise ValueError(f"frames are uint8 (samples, cameras, height, width, 3), not {found}")
+    images = frames.new_empty((*frames.shape[:2], 3, size, size))
+    height, width = crop_size(frames.shape[2], frames.shape[3], crop_scale)
+    centre = round((frames.shape[2] - height) / 2), round((frames.shape[3] - width) / 2)
     step = _CPU_BATCH if frames.device.type == "cpu" else max(1, len(frames))
-    for first in range(0, len(frames), step):
-        batch = frames[first : first + step]
-        corners = [(top, left)] * len(batch)
-        pixels = _resize(_crop(batch, corners, inner_height, inner_width), size)
-        images[first : first + step] = pixels.mul_(255).unflatten(0, batch.shape[:2])
+    batches = [range(len(frames))[first : first + step] for first in range(0, len(frames), step)]
+    for samples in batches if drawn is None else same_order(drawn):
+        draws = [drawn[at] for at in samples] if drawn else []
+        corners = [(draw.top, draw.left) for draw in draws] or [centre] * len(samples)
+        shape = (len(samples), frames.shape[1], 3, height, width)
+        windows = torch.empty(shape, device=frames.device)
+        for window, at, (top, left) in zip(windows, samples, corners, strict=True):
+            cut = frames[at, :, top : top + height, left : left + width]
+            window.copy_(cut.permute(0, 3, 1, 2))
+        pixels = windows.flatten(0, 1).div_(255)
+        pixels = interpolate(
+            pixels, size=(size, size), mode="bilinear", antialias=True, align_corners=False
+        )
+        pixels = change_colours(pixels, draws) if draws else pixels
+        levels = pixels.mul_(255).unflatten(0, shape[:2]).to(torch.uint8)
+        for at, sample_images in zip(samples, levels, strict=True):
+            images[at] = sample_images
     return images.permute(0, 1, 3, 4, 2)
 
 
@@ -100,14 +118,10 @@ def draw_augmentations(
     jitter: ColorJitter,
     generator: "torch.Generator",
 ) -> list[Augmentation]:
-    """Draw where to crop and how to change the colours of each of some samples.
+    """Draw where to crop and how to change the colours of each of some samples, by a CPU generator.
 
     The crop's corner is uniform over all places, the order over all 24; factors are uniform in
-    [max(0, 1 - x), 1 + x], the hue's shift in [-x, x] of the colour circle.
-
-    Args:
-        jitter: The half-widths x.
-        generator: A CPU generator; the only source of randomness.
+    [max(0, 1 - x), 1 + x], the hue's shift in [-x, x] of the colour circle, for the jitter's x.
     """
     import torch
 
@@ -123,38 +137,6 @@ def draw_augmentations(
         ]
         drawn.append(Augmentation(top, left, order, (*factors, (2 * turn - 1) * jitter.hue)))
     return drawn
-
-
-def augment_images(
-    frames: "torch.Tensor", size: int, crop_scale: float, drawn: Sequence[Augmentation]
-) -> "torch.Tensor":
-    """Crop, resize and colours of many samples, each as it was drawn for it.
-
-    Args:
-        frames: (samples, cameras, height, width, 3) uint8, on any device. Cameras of one sample
-            share its crop and its colours.
-        size: Pixels of the square wanted.
-        crop_scale: Share of height and width that is kept.
-
-    Returns:
-        (samples, cameras, size, size, 3) uint8 on the same device.
-
-    Raises:
-        ValueError: The frames are of another type or shape.
-    """
-    import torch
-
-    images = _images_of(frames, size)
-    height, width = crop_size(frames.shape[2], frames.shape[3], crop_scale)
-    for samples in same_order(drawn):
-        chosen, draws = [frames[at] for at in samples], [drawn[at] for at in samples]
-        corners = [(draw.top, draw.left) for draw in draws]
-        pixels = _resize(_crop(chosen, corners, height, width), size)
-        pixels = change_colours(pixels, draws).mul_(255)
-        levels = pixels.unflatten(0, (len(samples), frames.shape[1])).to(torch.uint8)
-        for sample, sample_images in zip(samples, levels, strict=True):
-            images[sample] = sample_images
-    return images.permute(0, 1, 3, 4, 2)
 
 
 def same_order(drawn: Sequence[Augmentation]) -> Iterable[list[int]]:
@@ -189,44 +171,6 @@ def resized(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     from PIL import Image
 
     return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR))
-
-
-def _images_of(frames: "torch.Tensor", size: int) -> "torch.Tensor":
-    """Check frames, and make room for their images, (samples, cameras, 3, size, size)."""
-    import torch
-
-    if frames.dtype != torch.uint8 or frames.ndim != 5 or frames.shape[-1] != 3:
-        raise ValueError(
-            "frames are uint8 (samples, cameras, height, width, 3), "
-            f"not {frames.dtype} {tuple(frames.shape)}"
-        )
-    return frames.new_empty((*frames.shape[:2], 3, size, size))
-
-
-def _crop(
-    frames: "Sequence[torch.Tensor] | torch.Tensor",
-    corners: Sequence[tuple[int, int]],
-    height: int,
-    width: int,
-) -> "torch.Tensor":
-    """Windows of (cameras, height, width, 3) frames, as (samples x cameras, 3, h, w) float32."""
-    import torch
-
-    windows = torch.empty(
-        (len(frames), frames[0].shape[0], 3, height, width), device=frames[0].device
-    )
-    for window, frame, (top, left) in zip(windows, frames, corners, strict=True):
-        window.copy_(frame[:, top : top + height, left : left + width].permute(0, 3, 1, 2))
-    return windows.flatten(0, 1)
-
-
-def _resize(pixels: "torch.Tensor", size: int) -> "torch.Tensor":
-    """(images, 3, height, width) of 0 to 255, which is changed, to (images, 3, size, size)."""
-    from torch.nn.functional import interpolate
-
-    return interpolate(
-        pixels.div_(255), size=(size, size), mode="bilinear", antialias=True, align_corners=False
-    )
 
 
 def _brightness(pixels: "torch.Tensor", factor: "torch.Tensor") -> "torch.Tensor":

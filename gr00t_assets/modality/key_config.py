@@ -117,10 +117,9 @@ class CameraTransforms(FrozenModel):
     @field_validator("region")
     @classmethod
     def _inside(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
-        if value is not None:
-            left, top, right, bottom = value
-            if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-                raise ValueError("left < right and top < bottom, all of them from 0 to 1")
+        left, top, right, bottom = value or (0, 0, 1, 1)
+        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+            raise ValueError("left < right and top < bottom, all of them from 0 to 1")
         return value
 
     @property

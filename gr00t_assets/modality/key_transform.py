@@ -69,8 +69,8 @@ class KeyTransform:
             ValueError: A row holds no rotation where the key should, or the state is not given.
 
         Examples:
-            >>> once = {"mean": [0], "std": [0], "q01": [0], "q99": [0]}
-            >>> statistics = {"min": [0], "max": [4], **once}
+            >>> names = ("min", "mean", "std", "q01", "q99")
+            >>> statistics = dict.fromkeys(names, [0]) | {"max": [4]}
             >>> place = {"key": "grip", "original_key": "action", "start": 0, "end": 1}
             >>> key = VectorKey(**place, normalization="min_max", statistics=statistics)
             >>> KeyTransform(key).forward(np.array([[3.0], [4.0]])).ravel()
@@ -108,17 +108,14 @@ class KeyTransform:
             return np.arctan2(sines, cosines)
         if self._mode == "binary":
             values = (values > 0.5).astype(values.dtype)
-        elif self._clips:
-            values = (values.clip(-1, 1) + 1) / 2 * (self._high - self._low) + self._low
         elif self._mode == "mean_std":
             values = values * self._high + self._low
         elif self._mode is not None:
+            values = values.clip(-1, 1) if self._clips else values
             values = (values + 1) / 2 * (self._high - self._low) + self._low
         if self.key.is_relative:
             return _absolute(values, self._required(state), self.key)
-        if self._rotations is not None:
-            values = convert_rotation(values, *reversed(self._rotations))
-        return values
+        return convert_rotation(values, *reversed(self._rotations)) if self._rotations else values
 
     def padding(self) -> np.ndarray:
         """What stands past the end of an episode: a row of zeros, transformed; NaN if absolute.

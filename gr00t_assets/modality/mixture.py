@@ -1,13 +1,12 @@
 """Several datasets that are trained on as one: their shares, an epoch, and merged statistics.
 
 The rules are those of ``LeRobotMixtureDataset`` in ``gr00t/data/dataset.py`` of Isaac-GR00T at
-a86e915, with percentiles mixed as its fine-tuning script does. A single dataset is a mixture of
-one.
+a86e915, with percentiles mixed as its fine-tuning script does.
 """
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,7 +19,6 @@ _Group = list[tuple[ModalityConfig, float]]
 """Modality configs of one embodiment tag, each with its share of all samples."""
 
 _PARTS = ("state", "action")
-_WIDTHS = ("max_state_dim", "max_action_dim")
 
 _STATISTICS = ("statistics", "chunk_statistics")
 _OWN = {"original_key", "start", "end", *_STATISTICS}
@@ -30,10 +28,9 @@ _OWN = {"original_key", "start", "end", *_STATISTICS}
 def sampling_shares(
     weights: Sequence[float], rows: Sequence[int], balanced: bool
 ) -> tuple[float, ...]:
-    """The share of all samples that is drawn from each dataset.
+    """The share of all samples that is drawn from each dataset; weights as the sweep file has them.
 
     Args:
-        weights: Of each dataset, as the sweep file states them.
         rows: Rows of each that are trained on.
         balanced: NVIDIA's ``balance_dataset_weights``: weights count for each row, so that equal
             ones give every row the same chance, and not every dataset.
@@ -85,11 +82,7 @@ def mixed_configs(
     """The modality configs of datasets as they are trained on together, in their order.
 
     Datasets of one embodiment tag share its weights in the model, and so their statistics. States
-    and actions of all are padded to the width of the widest.
-
-    Args:
-        configs: Of each dataset alone.
-        shares: Share of all samples of each.
+    and actions of all are padded to the width of the widest. ``shares`` are of all samples.
 
     Raises:
         DatasetError: They cannot be trained on together; every reason is listed.
@@ -98,9 +91,12 @@ def mixed_configs(
     for config, share in zip(configs, shares, strict=True):
         groups.setdefault(config.embodiment_tag, []).append((config, share))
     _refuse_unlike(configs, groups)
-    widths = {name: max(getattr(config, name) for config in configs) for name in _WIDTHS}
+    widths = {
+        "max_state_dim": max(config.max_state_dim for config in configs),
+        "max_action_dim": max(config.max_action_dim for config in configs),
+    }
     return tuple(
-        config.model_copy(update={**widths, **_merged_keys(config, groups[config.embodiment_tag])})
+        config.model_copy(update=widths | _merged_keys(config, groups[config.embodiment_tag]))
         for config in configs
     )
 
@@ -110,34 +106,29 @@ def _merged_keys(config: ModalityConfig, group: _Group) -> dict[str, tuple[Vecto
     if len(group) == 1:
         return {}
     configs, shares = zip(*group, strict=True)
-
-    def merged(key: VectorKey, keys: Sequence[VectorKey]) -> VectorKey:
-        together = {
-            field: merged_statistics([getattr(item, field) for item in keys], shares)
-            for field in _STATISTICS
-            if getattr(key, field) is not None
-        }
-        return key.model_copy(update=together)
-
-    return {
-        part: tuple(
-            merged(key, keys)
-            for key, *keys in zip(
-                *(getattr(item, part) for item in (config, *configs)), strict=True
+    merged: dict[str, tuple[VectorKey, ...]] = {}
+    for part in _PARTS:
+        keys = zip(*(getattr(item, part) for item in (config, *configs)), strict=True)
+        merged[part] = tuple(
+            key.model_copy(
+                update={
+                    field: merged_statistics([getattr(item, field) for item in alike], shares)
+                    for field in _STATISTICS
+                    if getattr(key, field) is not None
+                }
             )
+            for key, *alike in keys
         )
-        for part in _PARTS
-    }
+    return merged
 
 
 def _refuse_unlike(configs: Sequence[ModalityConfig], groups: dict[str, _Group]) -> None:
-    first = configs[0]
+    first, count = configs[0], len(configs[0].action_indices)
     problems = [
-        f"{first.dataset} is trained on chunks of {len(first.action_indices)} actions, "
-        f"{config.dataset} of {len(config.action_indices)}: give their data configs as many "
-        "action_indices"
+        f"{first.dataset} is trained on chunks of {count} actions, {config.dataset} of "
+        f"{len(config.action_indices)}: give their data configs as many action_indices"
         for config in configs
-        if len(config.action_indices) != len(first.action_indices)
+        if len(config.action_indices) != count
     ]
     for tag, group in groups.items():
         for (a, _), (b, _) in pairwise(group):
@@ -157,15 +148,12 @@ def _difference(keys: Sequence[VectorKey], others: Sequence[VectorKey]) -> str |
     names, other_names = (", ".join(key.key for key in part) for part in (keys, others))
     if names != other_names:
         return f"keys {names}, not {other_names}"
-    differences = (
-        f"{field} of {key.key} {here}, not {there}"
-        for key, other in zip(keys, others, strict=True)
-        for (field, here), there in zip(_layout(key).items(), _layout(other).values(), strict=True)
-        if here != there
-    )
-    return next(differences, None)
-
-
-def _layout(key: VectorKey) -> dict[str, Any]:
-    """What datasets of one embodiment have in common of a key."""
-    return {"numbers": key.end - key.start, **key.model_dump(exclude=_OWN)}
+    for key, other in zip(keys, others, strict=True):
+        here, there = (
+            {"numbers": item.end - item.start, **item.model_dump(exclude=_OWN)}
+            for item in (key, other)
+        )
+        for field in here:
+            if here[field] != there[field]:
+                return f"{field} of {key.key} {here[field]}, not {there[field]}"
+    return None

@@ -25,10 +25,24 @@ Modality = Literal["state", "action"]
 DEFAULT_COLUMNS: dict[Modality, str] = {"state": "observation.state", "action": "action"}
 
 
-class VectorSlice(BaseModel):
-    """A named slice of a state or action column."""
-
+class _OpenModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
+
+    def unknown_fields(self, prefix: str = "") -> Iterator[str]:
+        """Fields that nothing reads, each with the known one that is close to it."""
+        fields = type(self).model_fields
+        for name in self.model_extra or {}:
+            close = nearest(name, fields)
+            hint = f"; did you mean '{close}'?" if close else ""
+            yield f"{MODALITY}: {prefix}{name} is not read{hint}"
+        for section in fields:
+            entries = getattr(self, section)
+            for key, entry in entries.items() if isinstance(entries, dict) else ():
+                yield from entry.unknown_fields(f"{prefix}{section}.{key}.")
+
+
+class VectorSlice(_OpenModel):
+    """A named slice of a state or action column."""
 
     start: int = Field(ge=0, description="First number of the slice")
     end: int = Field(description="One past the last number of the slice")
@@ -54,29 +68,23 @@ class VectorSlice(BaseModel):
 
     @model_validator(mode="after")
     def _slice_fits_its_rotation(self) -> "VectorSlice":
-        size = self.end - self.start
+        size, rotation = self.end - self.start, self.rotation_type
         if size <= 0:
             raise ValueError(f"the slice {self.start}:{self.end} is empty")
-        if self.rotation_type is not None and size != ROTATION_DIMS[self.rotation_type]:
-            raise ValueError(
-                f"the slice {self.start}:{self.end} has {size} numbers; "
-                f"{self.rotation_type} takes {ROTATION_DIMS[self.rotation_type]}"
-            )
+        if rotation is not None and size != ROTATION_DIMS[rotation]:
+            found = f"the slice {self.start}:{self.end} has {size} numbers"
+            raise ValueError(f"{found}; {rotation} takes {ROTATION_DIMS[rotation]}")
         return self
 
 
-class KeyName(BaseModel):
+class KeyName(_OpenModel):
     """A camera or an annotation under another name than its column's."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
 
     original_key: str | None = None
 
 
-class ModalityFile(BaseModel):
+class ModalityFile(_OpenModel):
     """The whole of ``meta/modality.json``."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
 
     state: dict[str, VectorSlice]
     action: dict[str, VectorSlice]
@@ -103,11 +111,7 @@ class ModalityFile(BaseModel):
         return self.video[key].original_key or key
 
     def annotation_column(self, key: str) -> str | None:
-        """The column of task indices of an annotation such as ``annotation.human.validity``.
-
-        Returns:
-            ``None`` where the file has no such annotation.
-        """
+        """The column of task indices of ``annotation.human.validity``; None where there is none."""
         entry = (self.annotation or {}).get(key.removeprefix("annotation."))
         return None if entry is None else entry.original_key or key
 
@@ -115,31 +119,16 @@ class ModalityFile(BaseModel):
         """The annotations with their prefix, as data configs name them."""
         return tuple(f"annotation.{key}" for key in self.annotation or {})
 
-    def unknown_fields(self) -> tuple[str, ...]:
-        """Fields that nothing reads, each with the known one that is close to it."""
-        return tuple(_unknown_fields(self, ""))
-
 
 def parse_modality(raw: dict[str, Any] | None, dataset: str) -> ModalityFile:
-    """Read the content of ``meta/modality.json``.
-
-    Args:
-        raw: The parsed JSON; ``None`` where the file is missing.
-        dataset: Name for the message.
-
-    Raises:
-        DatasetError: The file is missing or wrong; every wrong field is listed.
-    """
+    """The content of ``meta/modality.json``; DatasetError where it is missing or not right."""
     if raw is None:
-        raise DatasetError(
-            dataset,
-            f"{MODALITY} is missing.",
-            [
-                "GR00T needs it to know which numbers of state and action are which part",
-                "write it with the sections state, action, video and annotation, as in "
-                '{"state": {"single_arm": {"start": 0, "end": 5}}, ...}',
-            ],
-        )
+        details = [
+            "GR00T needs it to know which numbers of state and action are which part",
+            "write it with the sections state, action, video and annotation, as in "
+            '{"state": {"single_arm": {"start": 0, "end": 5}}, ...}',
+        ]
+        raise DatasetError(dataset, f"{MODALITY} is missing.", details)
     try:
         return ModalityFile.model_validate(raw)
     except ValidationError as error:
@@ -149,21 +138,11 @@ def parse_modality(raw: dict[str, Any] | None, dataset: str) -> ModalityFile:
         raise DatasetError(dataset, f"{problem} in {MODALITY}.", lines) from error
 
 
-def _unknown_fields(model: BaseModel, prefix: str) -> Iterator[str]:
-    fields = type(model).model_fields
-    for name in model.model_extra or {}:
-        close = nearest(name, fields)
-        hint = f"; did you mean '{close}'?" if close else ""
-        yield f"{MODALITY}: {prefix}{name} is not read{hint}"
-    for section in fields:
-        entries = getattr(model, section)
-        if isinstance(entries, dict):
-            for key, entry in entries.items():
-                yield from _unknown_fields(entry, f"{prefix}{section}.{key}.")
-
-
 def preset_names() -> list[str]:
     """Names of the packaged ``modality.json`` files, for datasets that were recorded without one.
+
+    ``so100_dualcam`` has the slices and cameras of the file that Isaac-GR00T gives for the SO-100
+    and SO-101 arms; ``gr1_arms`` those of its demonstration ``robot_sim.PickNPlace``.
 
     Examples:
         >>> preset_names()
@@ -173,15 +152,7 @@ def preset_names() -> list[str]:
 
 
 def preset_path(name: str) -> Path:
-    """The packaged file of a name.
-
-    ``so100_dualcam`` has the slices and cameras of the file that Isaac-GR00T gives for the SO-100
-    and SO-101 arms; ``gr1_arms`` those of its demonstration ``robot_sim.PickNPlace``.
-
-    Raises:
-        KeyError: There is none.
-    """
-    path = _PRESETS / f"{name}.json"
+    """The packaged file of a name; raises KeyError where there is none."""
     if name not in preset_names():
         raise KeyError(name)
-    return path
+    return _PRESETS / f"{name}.json"

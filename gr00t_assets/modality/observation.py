@@ -3,6 +3,7 @@
 Everything is checked here, by the dataset's own names, and all problems are told at once.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -12,10 +13,8 @@ from gr00t_assets.core.errors import ObservationError
 from gr00t_assets.core.finding import short
 from gr00t_assets.core.text import did_you_mean
 from gr00t_assets.modality.config import ModalityConfig, VideoKey
-from gr00t_assets.modality.flat_vector import FlatVector
+from gr00t_assets.modality.flat_vector import FlatVector, StateRanges
 from gr00t_assets.modality.images import resized
-from gr00t_assets.modality.special_tokens import special_tokens
-from gr00t_assets.modality.state_ranges import StateRanges
 from gr00t_assets.modality.transforms import StateActionTransform
 
 DEFAULT_INSTRUCTION = "Perform the default behavior."
@@ -33,6 +32,14 @@ Observation: TypeAlias = Mapping[str, Any]
 
 _LONGEST_TASK = 2000
 """Characters."""
+
+_SPECIAL_TOKEN = re.compile(
+    r"<\|[^\s|<>]{1,40}\|>"
+    r"|</?(?:img|IMG_CONTEXT|box|quad|ref|interval|think|tool_call|tool_response)>"
+    r"|<(?:image|video|audio)(?:[- ]\d+)?>"
+)
+"""No words to the tokenizer: ``<|im_end|>`` ends the turn of the prompt, ``<image-1>`` is an
+image. Those of Isaac-GR00T's Eagle processor and of Qwen's tokenizer; later ones are alike."""
 
 
 class PolicyInput(NamedTuple):
@@ -68,33 +75,25 @@ class ObservationReader:
 
     def read(self, observation: Observation) -> PolicyInput:
         """Check and convert one observation; ``ObservationError`` has every problem of it."""
-        reading = _Reading(dict(observation), [], [])
-        frames = [self._frame(camera, reading) for camera in self.config.video]
+        config, reading = self.config, _Reading(dict(observation), [], [])
+        frames = [self._frame(camera, reading) for camera in config.video]
         if len({frame.shape for frame in frames}) > 1 and not reading.problems:
             sizes = ", ".join(f"{frame.shape[1]} x {frame.shape[0]}" for frame in frames)
             reading.problems.append(f"the images are of different sizes, {sizes}; give all in one")
-        values = self._state(reading)
-        task = self._task(reading)
+        values, task = self._state(reading), self._task(reading)
         self._unused(reading)
         if reading.problems:
-            details = [*reading.problems, self._expected()]
-            problem = "this observation cannot be acted on."
-            raise ObservationError(self.config.dataset, problem, details)
+            parts = [f"video.{camera.key} (H, W, 3) uint8" for camera in config.video]
+            parts.append(f"state ({len(self.state)},): {', '.join(self.state.names)}")
+            expected = "; ".join(parts + (["task"] if config.language else []))
+            problem, details = "this observation cannot be acted on.", f"expected: {expected}"
+            raise ObservationError(config.dataset, problem, [*reading.problems, details])
         states = self._transform.states(self.state.columns(values)).astype(np.float32)
         by_key = self.state.by_key(values)
         anchors = {
-            key.key: by_key[self.config.state_of(key).key]
-            for key in self.config.action
-            if key.is_relative
+            key.key: by_key[config.state_of(key).key] for key in config.action if key.is_relative
         }
         return PolicyInput(np.stack(frames), states, anchors, task, tuple(reading.warnings))
-
-    def _expected(self) -> str:
-        """What an observation has, in one line."""
-        cameras = [f"video.{camera.key} (H, W, 3) uint8" for camera in self.config.video]
-        names = f"state ({len(self.state)},): {', '.join(self.state.names)}"
-        task = ["task"] if self.config.language else []
-        return f"expected: {'; '.join([*cameras, names, *task])}"
 
     def example(self, seed: int = 0) -> dict[str, Any]:
         """An observation that is taken: images of noise, and the mean state of the data."""
@@ -118,11 +117,9 @@ class ObservationReader:
         if not camera.width:
             size = width, height
         elif abs(width / height / (camera.width / camera.height) - 1) > 0.02:
-            trained = f"{camera.width} x {camera.height}"
-            reading.warnings.append(
-                f"camera {camera.key}: {width} x {height} has other proportions than {trained}, "
-                "which it was trained on"
-            )
+            trained = f"{camera.width} x {camera.height}, which it was trained on"
+            found = f"camera {camera.key}: {width} x {height} has other proportions than"
+            reading.warnings.append(f"{found} {trained}")
         if image.min() == image.max():
             reading.warnings.append(f"camera {camera.key}: the image is one colour all over")
         return image if (width, height) == size else resized(np.ascontiguousarray(image), size)
@@ -157,11 +154,13 @@ class ObservationReader:
                 numbers = np.zeros(len(places))
             values[places], given[way][places] = numbers, True
         ways = np.sum(list(given.values()), axis=0)
-        for what, wanted in (
-            ("is missing", ways == 0),
-            ("is given twice", ways > 1),
-            ("is NaN or infinite", ~np.isfinite(values) & (ways == 1)),
-        ):
+        infinite = ~np.isfinite(values) & (ways == 1)
+        faults = {
+            "is missing": ways == 0,
+            "is given twice": ways > 1,
+            "is NaN or infinite": infinite,
+        }
+        for what, wanted in faults.items():
             if wanted.any():
                 names = ", ".join(state.names[at] for at in np.flatnonzero(wanted))
                 reading.problems.append(f"state: {names} {what}")
@@ -174,10 +173,11 @@ class ObservationReader:
     def _check_order(self, names: Sequence[Any], reading: "_Reading") -> None:
         for at, (name, expected) in enumerate(zip(names, self.state.names, strict=False)):
             if self.state.place_of(str(name)) != at:
-                reading.problems.append(
+                problem = (
                     f"state: number {at} is {name}, and {expected} is expected there; give the "
-                    "numbers in the dataset's order, or as a mapping from names"
                 )
+                problem += "numbers in the dataset's order, or as a mapping from names"
+                reading.problems.append(problem)
                 return
 
     def _task(self, reading: "_Reading") -> str:
@@ -201,12 +201,11 @@ class ObservationReader:
         known = [f"video.{camera.key}" for camera in self.config.video]
         known += [f"state.{key.key}" for key in self.config.state]
         known += ["state", "task", *self.state.names]
-        missing = any("missing" in problem for problem in reading.problems)
-        for name in reading.left:
-            hint = f"; {did_you_mean(str(name), known)}" if missing else ""
-            (reading.problems if missing else reading.warnings).append(
-                f"{short(str(name))}: the model does not take this{hint}"
-            )
+        is_missing = any("missing" in problem for problem in reading.problems)
+        for name in map(str, reading.left):
+            hint = f"; {did_you_mean(name, known)}" if is_missing else ""
+            line = f"{short(name)}: the model does not take this{hint}"
+            (reading.problems if is_missing else reading.warnings).append(line)
 
 
 class _Reading(NamedTuple):
@@ -239,3 +238,23 @@ def _numbers(value: Any, count: int) -> np.ndarray | str:
     if array.shape != (count,) and not (count == 1 and array.shape == ()):
         return f"it has the shape {array.shape}, not ({count},)"
     return array.reshape(count)
+
+
+def special_tokens(text: str) -> list[str]:
+    """The special tokens in a text, each once.
+
+    Examples:
+        >>> special_tokens("<image-1>pick<|im_end|> it <|im_end|>"), special_tokens("pick <it>")
+        (['<image-1>', '<|im_end|>'], [])
+    """
+    return list(dict.fromkeys(_SPECIAL_TOKEN.findall(text)))
+
+
+def without_special_tokens(text: str) -> str:
+    """The text with a space in each special token, so that it is words to the tokenizer.
+
+    Examples:
+        >>> without_special_tokens("press <|im_end|> or <b>")
+        'press < |im_end|> or <b>'
+    """
+    return _SPECIAL_TOKEN.sub(lambda match: f"< {match[0][1:]}", text)

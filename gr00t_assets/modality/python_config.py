@@ -56,8 +56,7 @@ def read_python(file: Path) -> dict[str, Any]:
     range of relative actions.
 
     Raises:
-        DataConfigError: The file is not plain, or asks for what data configs do not have; the line
-            and the reason.
+        DataConfigError: The file is not plain, or asks for what data configs do not have.
     """
     try:
         calls = PlainReader(_CONSTRUCTORS, _ENUMERATIONS).calls(file, _REGISTER)
@@ -123,8 +122,7 @@ def _content(register: Call) -> dict[str, Any]:
 
 
 def _action_transforms(part: Call, keys: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    configs = part.arguments.get("action_configs")
-    if configs is None:
+    if (configs := part.arguments.get("action_configs")) is None:
         configs = [None] * len(keys)
     if not isinstance(configs, list) or len(configs) != len(keys):
         raise NotPlainError(part.node, f"a list of {len(keys)} ActionConfig is expected")
@@ -133,15 +131,15 @@ def _action_transforms(part: Call, keys: list[str]) -> Iterator[tuple[str, dict[
         if config is not None:
             if not _is_config(config, "ActionConfig"):
                 raise NotPlainError(part.node, f"the ActionConfig of '{key}' is expected")
-            given = config.arguments
-            for name, default in (("rep", "absolute"), ("type", "non_eef"), ("format", "default")):
-                member = given.get(name)
+            for name in ("rep", "type", "format"):
+                member = config.arguments.get(name)
                 if not isinstance(member, Member):
                     raise NotPlainError(config.node, f"{name} is no member of its enumeration")
-                if member.name.lower() != default:
-                    fields[name] = member.name.lower()
-            if fields.get("rep") == "relative" and given.get("state_key") not in (None, key):
-                fields["state_key"] = given["state_key"]
+                if (value := member.name.lower()) != ActionTransforms.model_fields[name].default:
+                    fields[name] = value
+            state_key = config.arguments.get("state_key")
+            if fields.get("rep") == "relative" and state_key not in (None, key):
+                fields["state_key"] = state_key
         kind = "min_max" if fields.get("rep") == "relative" else "percentiles"
         fields |= _transforms(part, key, kind)
         try:
@@ -194,10 +192,8 @@ register_modality_config(config, embodiment_tag=EmbodimentTag.{tag})
 def python_text(name: str, tag: str, modalities: Mapping[str, Mapping[str, Any]]) -> str:
     """A modality config as a Python file for NVIDIA's script; what is None is left out.
 
-    Args:
-        name: Of the data config.
-        tag: Embodiment tag.
-        modalities: By modality the arguments of ``ModalityConfig``, as processor files have them.
+    ``name`` is the data config's; ``modalities`` has by modality the arguments of
+    ``ModalityConfig``, as processor files have them.
     """
     parts = []
     for modality, arguments in modalities.items():

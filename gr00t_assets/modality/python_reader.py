@@ -5,10 +5,9 @@ Plain are texts, numbers, lists, dicts, members of some enumerations, calls of s
 """
 
 import ast
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gr00t_assets.core.errors import DataConfigError
 from gr00t_assets.core.yaml_files import shown_path
@@ -21,40 +20,34 @@ class NotPlainError(Exception):
     """A part of the file is no plain value; the line, and why."""
 
     def __init__(self, node: ast.AST, problem: str) -> None:
-        self.line = getattr(node, "lineno", 1)
-        super().__init__(f"line {self.line}: {problem}")
+        super().__init__(f"line {getattr(node, 'lineno', 1)}: {problem}")
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(NamedTuple):
     """A member of an enumeration: ``ActionType.EEF``."""
 
     enumeration: str
     name: str
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """A call with its arguments by the name of each."""
 
     function: str
     node: ast.Call
-    arguments: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, Any]
 
 
 class PlainReader:
     """Reads calls of one function with plain arguments.
 
-    Args:
-        constructors: Parameters in order by the name of each constructor that is understood.
-        enumerations: Names of the enumerations.
+    ``constructors`` that are understood have their parameters in order by name.
     """
 
     def __init__(
         self, constructors: Mapping[str, tuple[str, ...]], enumerations: frozenset[str]
     ) -> None:
-        self._constructors = constructors
-        self._enumerations = enumerations
+        self._constructors, self._enumerations = constructors, enumerations
         self._values: dict[str, Any] = {}
 
     def calls(self, file: Path, function: str) -> list[Call]:
@@ -67,51 +60,40 @@ class PlainReader:
         try:
             tree = ast.parse(file.read_text(encoding="utf-8"))
         except (OSError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
-            raise DataConfigError(
-                shown_path(file), "this is no Python file.", [str(error)]
-            ) from error
-        return list(self._calls(tree, function))
-
-    def _calls(self, tree: ast.Module, function: str) -> Iterator[Call]:
+            problem = "this is no Python file."
+            raise DataConfigError(shown_path(file), problem, [str(error)]) from error
+        calls = []
         for statement in tree.body:
             match statement:
-                case ast.Import() | ast.ImportFrom() | ast.Pass():
-                    continue
-                case ast.Expr(value=ast.Constant()):
+                case ast.Import() | ast.ImportFrom() | ast.Pass() | ast.Expr(value=ast.Constant()):
                     continue
                 case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
                     self._values[name] = NotPlainError(statement, f"{name} is defined by code")
-                case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                    self._assign(name, value)
-                case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                    self._assign(name, value)
+                case (
+                    ast.Assign(targets=[ast.Name(id=name)], value=value)
+                    | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+                ):
+                    try:
+                        self._values[name] = self._value(value)
+                    except NotPlainError as error:  # Told where the name is used.
+                        self._values[name] = error
                 case ast.Expr(value=ast.Call(func=ast.Name(id=name)) as call) if name == function:
-                    yield self._call(call, function)
+                    calls.append(self._call(call, function))
                 case _:
                     raise NotPlainError(statement, f"this is run as code: {_shown(statement)}")
+        return calls
 
-    def _assign(self, name: str, value: ast.expr) -> None:
-        try:
-            self._values[name] = self.value(value)
-        except NotPlainError as error:  # Told where the name is used.
-            self._values[name] = error
-
-    def value(self, node: ast.expr) -> Any:
-        """The value of an expression.
-
-        Raises:
-            NotPlainError: It is not plain.
-        """
+    def _value(self, node: ast.expr) -> Any:
         match node:
             case ast.Constant(value=str() | int() | float() | None as value):
                 return value
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
                 return -value
             case ast.List(elts=elements) | ast.Tuple(elts=elements):
-                return [self.value(element) for element in elements]
+                return [self._value(element) for element in elements]
             case ast.Dict(keys=keys, values=values) if None not in keys:
                 pairs = zip(keys, values, strict=True)
-                return {self.value(key): self.value(value) for key, value in pairs if key}
+                return {self._value(key): self._value(value) for key, value in pairs if key}
             case ast.Name(id=name) if name in self._values:
                 if isinstance(known := self._values[name], NotPlainError):
                     raise known
@@ -127,13 +109,13 @@ class PlainReader:
     def _list(self, node: ast.expr) -> list[Any]:
         match node:
             case ast.Call(func=ast.Name(id="range"), args=[_, *_] as arguments, keywords=[]):
-                numbers = [self.value(argument) for argument in arguments]
+                numbers = [self._value(argument) for argument in arguments]
                 if all(isinstance(number, int) for number in numbers) and len(numbers) <= 3:
                     span = range(*numbers) if 0 not in numbers[2:] else range(0)
                     if len(span) <= _MOST_NUMBERS:
                         return list(span)
             case ast.List() | ast.Tuple():
-                return self.value(node)
+                return self._value(node)
         raise NotPlainError(node, f"this is not written out as a value: {_shown(node)}")
 
     def _call(self, node: ast.Call, function: str) -> Call:
@@ -146,7 +128,7 @@ class PlainReader:
                 known = ", ".join(names)
                 raise NotPlainError(node, f"{function} takes {known}, not {keyword.arg or '**'}")
             given[keyword.arg] = keyword.value
-        return Call(function, node, {name: self.value(value) for name, value in given.items()})
+        return Call(function, node, {name: self._value(value) for name, value in given.items()})
 
 
 def _shown(node: ast.AST) -> str:

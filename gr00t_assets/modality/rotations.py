@@ -20,14 +20,15 @@ from gr00t_assets.core.text import did_you_mean
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
 
-EULER_ORDERS = ("rpy", "ryp", "pry", "pyr", "yrp", "ypr")
+_EULER_AXES = {
+    f"euler_angles_{order}": order.translate(str.maketrans("rpy", "XYZ"))
+    for order in ("rpy", "ryp", "pry", "pyr", "yrp", "ypr")
+}
+"""SciPy's axes of each order."""
 
 ROTATION_DIMS = {
-    "axis_angle": 3,
-    "quaternion": 4,
-    "rotation_6d": 6,
-    "matrix": 9,
-    **{f"euler_angles_{order}": 3 for order in EULER_ORDERS},
+    **{"axis_angle": 3, "quaternion": 4, "rotation_6d": 6, "matrix": 9},
+    **dict.fromkeys(_EULER_AXES, 3),
 }
 """How many numbers each representation takes."""
 
@@ -41,29 +42,19 @@ def _known(name: str | None) -> str | None:
 RotationName = Annotated[str | None, AfterValidator(_known)]
 """A field with the name of a representation, or none."""
 
-_EULER_AXES = str.maketrans("rpy", "XYZ")
-
 
 def rotation_bounds(representation: str) -> tuple[np.ndarray, np.ndarray]:
     """Smallest and largest value of each number of a representation, each (ROTATION_DIMS,).
 
-    Min-max normalisation of a rotation in a new representation uses these, since the dataset's
-    statistics are of the old one.
+    The dataset's statistics are of the old one, when a rotation is in a new representation.
     """
-    size = ROTATION_DIMS[representation]
-    is_angle = representation == "axis_angle" or representation.startswith("euler_angles")
-    bound = np.full(size, np.pi if is_angle else 1.0)
+    is_angle = representation in ("axis_angle", *_EULER_AXES)
+    bound = np.full(ROTATION_DIMS[representation], np.pi if is_angle else 1.0)
     return -bound, bound
 
 
 def convert_rotation(values: np.ndarray, source: str, target: str) -> np.ndarray:
-    """Turn rotations from one representation into another.
-
-    Args:
-        values: (..., ROTATION_DIMS[source]).
-
-    Returns:
-        (..., ROTATION_DIMS[target]); ``values`` itself where both are the same.
+    """Turn rotations (..., ROTATION_DIMS[source]) into another representation, (..., [target]).
 
     Raises:
         ValueError: A row is no rotation, such as a quaternion of length 0.
@@ -93,8 +84,13 @@ def _to_rotation(values: np.ndarray, source: str) -> "Rotation":
     if source == "matrix":
         return Rotation.from_matrix(values.reshape(-1, 3, 3))
     if source == "rotation_6d":
-        return Rotation.from_matrix(_matrix_of_rows(values[:, :3], values[:, 3:]))
-    return Rotation.from_euler(_euler_axes(source), values)
+        # Gram-Schmidt: the matrices whose first rows are nearest to those given.
+        first, second = values[:, :3], values[:, 3:]
+        x = _unit(first, "a rotation_6d has a first row of length 0")
+        along = (x * second).sum(-1, keepdims=True) * x
+        y = _unit(second - along, "the two rows of a rotation_6d are parallel")
+        return Rotation.from_matrix(np.stack([x, y, np.cross(x, y)], axis=-2))
+    return Rotation.from_euler(_EULER_AXES[source], values)
 
 
 def _from_rotation(rotation: "Rotation", target: str) -> np.ndarray:
@@ -106,15 +102,7 @@ def _from_rotation(rotation: "Rotation", target: str) -> np.ndarray:
         return rotation.as_matrix().reshape(-1, 9)
     if target == "rotation_6d":
         return rotation.as_matrix()[:, :2, :].reshape(-1, 6)
-    return rotation.as_euler(_euler_axes(target))
-
-
-def _matrix_of_rows(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Gram-Schmidt: the rotation matrices (N, 3, 3) whose first rows are nearest to those given."""
-    x = _unit(first, "a rotation_6d has a first row of length 0")
-    y = second - (x * second).sum(-1, keepdims=True) * x
-    y = _unit(y, "the two rows of a rotation_6d are parallel")
-    return np.stack([x, y, np.cross(x, y)], axis=-2)
+    return rotation.as_euler(_EULER_AXES[target])
 
 
 def _unit(vectors: np.ndarray, problem: str) -> np.ndarray:
@@ -122,7 +110,3 @@ def _unit(vectors: np.ndarray, problem: str) -> np.ndarray:
     if not length.all():
         raise ValueError(problem)
     return vectors / length
-
-
-def _euler_axes(representation: str) -> str:
-    return representation.removeprefix("euler_angles_").translate(_EULER_AXES)

@@ -19,13 +19,10 @@ Columns: TypeAlias = Mapping[str, np.ndarray] | np.ndarray
 
 
 class _RelativeKey(NamedTuple):
-    """A relative action key, and where its numbers are.
+    """A relative action key, the state key that it is against, and where its numbers are.
 
-    Attributes:
-        transform: Of the key.
-        state: State key that it is against.
-        place: Its numbers in the normalised action.
-        columns: In ``actions``, the action in units and then the state.
+    ``place`` is in the normalised action; ``columns`` in ``actions`` have the action in units and
+    then the state.
     """
 
     transform: KeyTransform
@@ -76,30 +73,18 @@ class StateActionTransform:
         self._pads_with_zero = ~np.isnan(self._padding)
 
     def states(self, columns: Columns) -> np.ndarray:
-        """Every row's state as the model is fed it.
+        """Every row's state as the model is fed it, (N, max_state_dim) float64, of N rows' columns.
 
-        Args:
-            columns: The state column(s) of any number of rows N, such as a whole episode.
-
-        Returns:
-            (N, max_state_dim) float64.
-
-        Raises:
-            DatasetError: A row holds no rotation where the key should.
+        A row that holds no rotation where the key should is a DatasetError.
         """
         return self._apply(self._state, columns, self.config.max_state_dim)
 
     def actions(self, columns: Columns) -> np.ndarray:
         """Every row's own action, normalised and padded, for ``chunks`` to cut targets from.
 
-        A relative action is not known before its chunk is: its numbers are zeros here, and what it
-        is made of, action and state in units, stands behind the padding.
-
-        Returns:
-            (N, max_action_dim) float64, or more columns with relative actions.
-
-        Raises:
-            DatasetError: A row holds no rotation where the key should.
+        (N, max_action_dim) float64. A relative action is not known before its chunk is: its numbers
+        are zeros here, and what it is made of, action and state in units, is in further columns
+        behind the padding. Raises as ``states`` does.
         """
         parts = [self._apply(self._action, columns, self.config.max_action_dim)]
         for relative in self._relative:
@@ -107,18 +92,12 @@ class StateActionTransform:
         return np.concatenate(parts, axis=-1)
 
     def chunks(self, actions: np.ndarray, rows: Sequence[int] | np.ndarray) -> np.ndarray:
-        """The actions that follow each of some rows of an episode.
+        """The actions that follow each of some rows (R,): (R, horizon, max_action_dim).
 
-        Before the first and past the last row an absolute key repeats that row; a relative one
-        has the value that a zero is normalised to. (Absolute and relative are here what
-        modality.json calls the recorded values.)
-
-        Args:
-            actions: What ``actions`` made of the whole episode.
-            rows: Row indices, (R,).
-
-        Returns:
-            (R, horizon, max_action_dim), of the type of ``actions``.
+        ``actions`` are what ``actions`` made of the whole episode. Before the first and past the
+        last row an absolute key repeats that row; a relative one has the value that a zero is
+        normalised to. (Absolute and relative are here what modality.json calls the recorded
+        values.)
         """
         positions = np.asarray(rows)[:, None] + np.asarray(self.config.action_indices)
         inside = np.clip(positions, 0, len(actions) - 1)
@@ -129,10 +108,8 @@ class StateActionTransform:
         for relative in self._relative:
             values, _ = relative.in_units(actions, inside)
             _, state = relative.in_units(actions, rows)
-            made = relative.transform.forward(
-                values.astype(np.float64), state[:, None].astype(np.float64)
-            )
-            chunks[..., relative.place] = made
+            units = values.astype(np.float64), state[:, None].astype(np.float64)
+            chunks[..., relative.place] = relative.transform.forward(*units)
         return chunks
 
     def anchors(
@@ -140,12 +117,7 @@ class StateActionTransform:
     ) -> dict[str, np.ndarray]:
         """The states that relative actions are against, in units, by action key.
 
-        Args:
-            actions: What ``actions`` made of the whole episode.
-            rows: Row indices, (R,).
-
-        Returns:
-            (R, numbers of the key in the data) for each relative action key.
+        ``actions`` and ``rows`` (R,) as in ``chunks``; each (R, numbers of the key in the data).
         """
         return {
             relative.transform.key.key: relative.in_units(actions, rows)[1]
@@ -155,14 +127,11 @@ class StateActionTransform:
     def invert_action(
         self, actions: np.ndarray, anchors: Mapping[str, np.ndarray] | None = None
     ) -> dict[str, np.ndarray]:
-        """Predicted actions in the data's units.
+        """Predicted actions in the data's units by key, (..., horizon, its numbers in the data).
 
         Args:
             actions: (..., horizon, max_action_dim), or any (..., at least action_dim).
             anchors: Of relative actions the states that they are against, (..., numbers) by key.
-
-        Returns:
-            By key, (..., horizon, numbers of the key in the data).
 
         Raises:
             ValueError: An action is relative, and its state is not given.

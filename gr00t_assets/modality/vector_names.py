@@ -25,16 +25,16 @@ _JOINTS = {"", "joint", "motor", "dof", "j", "axis"}
 _SIDES = {"left": "left", "right": "right", "l": "left", "r": "right"}
 _QUANTITIES = {"vel": "velocity", "velocity": "velocity", "torque": "torque", "effort": "torque"}
 _NUMBERED = re.compile(r"^(?P<part>.*?)_?\d+$")
-_JOINT = "joint"
-"""Of a number that is called after its place alone; an arm's, where another name says so."""
-
-_OTHER = "other"
-"""Of numbers among known parts whose names say nothing."""
+_JOINT, _OTHER = "joint", "other"
+"""Of a number that is called after its place alone, an arm's where another name says so; and of
+numbers among known parts whose names say nothing."""
 
 _PREFIXES = ("left_", "right_")
-_ARM_7, _ARM_6 = (("single_arm", 7), ("gripper", 1)), (("single_arm", 6), ("gripper", 1))
-_SO_PARTS = (("single_arm", 5), ("gripper", 1))
 _TWO_ARMS = (("left_arm", 7), ("right_arm", 7))
+_GR1_PARTS = (
+    *(("left_arm", 7), ("left_hand", 6), ("left_leg", 6), ("neck", 3)),
+    *(("right_arm", 7), ("right_hand", 6), ("right_leg", 6), ("waist", 3)),
+)
 
 
 def _sides(*parts: tuple[str, int]) -> tuple[tuple[str, int], ...]:
@@ -43,33 +43,24 @@ def _sides(*parts: tuple[str, int]) -> tuple[tuple[str, int], ...]:
 
 
 _USUAL = (
-    (r"so-?10[01]|koch", _SO_PARTS),
+    (r"so-?10[01]|koch", (("single_arm", 5), ("gripper", 1))),
     (r"so-?10[01]|koch", _sides(("arm", 5), ("gripper", 1))),
     (r"aloha|trossen", _sides(("arm", 6), ("gripper", 1))),
-    (r"panda|franka|fr3|droid|xarm_?7", _ARM_7),
+    (r"panda|franka|fr3|droid|xarm_?7", (("single_arm", 7), ("gripper", 1))),
     (r"panda|franka|fr3", (("single_arm", 7), ("gripper", 2))),
-    (r"xarm_?6|widowx|vx300", _ARM_6),
+    (r"xarm_?6|widowx|vx300", (("single_arm", 6), ("gripper", 1))),
     (r"g1", _TWO_ARMS),
     (r"g1", (*_TWO_ARMS, ("left_gripper", 1), ("right_gripper", 1))),
     (r"g1", (*_TWO_ARMS, ("left_hand", 7), ("right_hand", 7))),
-    (
-        r"gr1",
-        (
-            *(("left_arm", 7), ("left_hand", 6), ("left_leg", 6), ("neck", 3)),
-            *(("right_arm", 7), ("right_hand", 6), ("right_leg", 6), ("waist", 3)),
-        ),
-    ),
+    (r"gr1", _GR1_PARTS),
 )
 """Parts of robots whose numbers often have no names, by a pattern of the robot's type."""
 
 
 def number_names(names: Any, size: int) -> list[str] | None:
-    """The names of a vector's numbers, in any form that ``info.json`` gives them.
+    """A name of each of a vector's numbers, in any form that ``info.json`` gives them, or None.
 
     LeRobot writes a list, a list in a list, ``{"motors": [...]}`` or positions by name.
-
-    Returns:
-        One for each number; None where not every number has a name.
 
     Examples:
         >>> number_names({"motors": ["main_shoulder_pan", "main_gripper"]}, 2)
@@ -101,8 +92,7 @@ def is_so_arm(names: Sequence[str]) -> bool:
 def named_parts(names: Sequence[str]) -> list[tuple[str, int, int]] | None:
     """Parts that follow each other in a vector: name, first number, one past the last.
 
-    Returns:
-        None where half of the numbers or more belong to no known part of a robot.
+    None where half of the numbers or more belong to no known part of a robot.
 
     Examples:
         >>> named_parts(["left_waist", "left_elbow", "left_gripper", "right_waist"])

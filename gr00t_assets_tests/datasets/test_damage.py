@@ -10,8 +10,8 @@ from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.damage import data_damage
 from gr00t_assets.datasets.fit.modality_configs import build_modality_config
+from gr00t_assets.datasets.frames.frame_cache import PreparedFrames
 from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
-from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets.datasets.sources.versions import DatasetRecord

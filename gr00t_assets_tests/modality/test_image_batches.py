@@ -7,12 +7,7 @@ import pytest
 import torch
 
 from gr00t_assets.modality.data_config import ColorJitter
-from gr00t_assets.modality.images import (
-    Augmentation,
-    augment_images,
-    draw_augmentations,
-    prepare_images,
-)
+from gr00t_assets.modality.images import Augmentation, draw_augmentations, prepare_images
 from gr00t_assets_tests.modality import image_reference
 from gr00t_assets_tests.modality.image_reference import augment_image, prepare_image
 
@@ -63,7 +58,7 @@ def test_a_batch_is_its_samples_one_by_one(
     frames = _frames(samples, samples, cameras, height, width)
     before = frames.clone()
     drawn = draw_augmentations(samples, height, width, scale, jitter, _generator(3))
-    made = augment_images(frames, size, scale, drawn)
+    made = prepare_images(frames, size, scale, drawn)
     assert made.shape == (samples, cameras, size, size, 3)
     assert made.dtype == torch.uint8
     generator = _generator(3)
@@ -86,7 +81,7 @@ def test_each_step_alone_and_each_order() -> None:
         for place, order in enumerate(sorted(orders))
         for factors in (strong, mild)
     ]
-    made = augment_images(frames, 32, 0.95, drawn)
+    made = prepare_images(frames, 32, 0.95, drawn)
     expected = []
     for one, frame in zip(drawn, frames, strict=True):
         window = frame[:, one.top : one.top + 38, one.left : one.left + 38].numpy()
@@ -98,9 +93,9 @@ def test_each_step_alone_and_each_order() -> None:
 def test_a_sample_is_the_same_in_any_batch() -> None:
     frames = _frames(1, 12, 2, 64, 64)
     drawn = draw_augmentations(12, 64, 64, 0.95, ColorJitter(), _generator())
-    whole = augment_images(frames, 56, 0.95, drawn)
+    whole = prepare_images(frames, 56, 0.95, drawn)
     for sample in range(12):
-        alone = augment_images(frames[sample : sample + 1], 56, 0.95, drawn[sample : sample + 1])
+        alone = prepare_images(frames[sample : sample + 1], 56, 0.95, drawn[sample : sample + 1])
         assert torch.equal(alone[0], whole[sample])
 
 

@@ -5,13 +5,7 @@ import pytest
 import torch
 
 from gr00t_assets.modality.data_config import ColorJitter
-from gr00t_assets.modality.images import (
-    Augmentation,
-    augment_images,
-    crop_size,
-    draw_augmentations,
-    prepare_images,
-)
+from gr00t_assets.modality.images import Augmentation, crop_size, draw_augmentations, prepare_images
 from gr00t_assets_tests.modality.image_reference import (
     adjust_brightness,
     adjust_colors,
@@ -44,7 +38,7 @@ def augment_image(
     batch = torch.from_numpy(frame.reshape(1, -1, *frame.shape[-3:]))
     height, width = frame.shape[-3:-1]
     drawn = draw_augmentations(1, height, width, scale, jitter, generator)
-    images = augment_images(batch, size, scale, drawn).numpy()
+    images = prepare_images(batch, size, scale, drawn).numpy()
     return images.reshape(*frame.shape[:-3], size, size, 3)
 
 
@@ -74,7 +68,7 @@ def test_other_than_uint8_frames_are_refused() -> None:
     with pytest.raises(ValueError, match="uint8"):
         prepare_images(torch.zeros(1, 1, 8, 8, 3), 8, 0.95)
     with pytest.raises(ValueError, match="height, width, 3"):
-        augment_images(torch.zeros(8, 8, 3, dtype=torch.uint8), 8, 0.95, [])
+        prepare_images(torch.zeros(8, 8, 3, dtype=torch.uint8), 8, 0.95, [])
 
 
 def test_augmentation_comes_from_the_generator_alone() -> None:

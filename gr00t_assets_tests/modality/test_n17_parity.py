@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from gr00t_assets.modality.camera_images import edge_images
 from gr00t_assets.modality.config import ChunkStatistics, ModalityConfig, Statistics, VectorKey
 from gr00t_assets.modality.generations import GENERATIONS
-from gr00t_assets.modality.shortest_edge import edge_images
 from gr00t_assets.modality.transforms import StateActionTransform
 from gr00t_assets_tests.parity_cut import N17_CUT
 

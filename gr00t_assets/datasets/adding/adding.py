@@ -34,7 +34,7 @@ from gr00t_assets.datasets.lerobot.metadata import read_metadata
 from gr00t_assets.datasets.source_kinds import FolderSource, Source
 from gr00t_assets.datasets.sources.fetch import drop_download, name_of_source, no_log, taken_source
 from gr00t_assets.datasets.sources.versions import load_record
-from gr00t_assets.modality.special_tokens import special_tokens
+from gr00t_assets.modality.observation import special_tokens
 
 HELD_OUT_FROM = 10  # episodes from which on the last tenth is kept from training
 

@@ -17,7 +17,7 @@ from gr00t_assets.datasets.lerobot.folder import Folder, first_few, read_object
 from gr00t_assets.datasets.lerobot.info import V30, Info
 from gr00t_assets.datasets.lerobot.metadata import Metadata
 from gr00t_assets.modality.modality_json import DEFAULT_COLUMNS, Modality, ModalityFile
-from gr00t_assets.modality.special_tokens import special_tokens
+from gr00t_assets.modality.observation import special_tokens
 
 _SPLIT = re.compile(r"(\d{1,9}):(\d{1,9})")
 

@@ -1,8 +1,8 @@
 """The frames of one camera put in their places, several episodes at once.
 
 The decoders are threads, since PyAV releases Python's lock while FFmpeg works: a kill ends them
-all, and no orphan writes on. Each uses one core, has one frame in memory, and writes it at its own
-place, so the order in which they finish changes nothing in the files.
+all. Each uses one core, has one frame in memory, and writes it at its own place, so the order in
+which they finish changes nothing in the files.
 """
 
 import os
@@ -37,10 +37,7 @@ from gr00t_assets.modality.images import resized
 Method = Literal["kept", "reused", "decoded"]
 """How an episode's frames were had: from an interrupted build, another cache, or the dataset."""
 
-MAX_WORKERS = 4
-
-_FLUSH_BYTES = 64 << 20
-_PROGRESS_SECONDS = 0.5
+MAX_WORKERS, _FLUSH_BYTES, _PROGRESS_SECONDS = 4, 64 << 20, 0.5
 
 
 class ReusableEpisode(NamedTuple):
@@ -68,12 +65,9 @@ def reusable_episodes(directories: Sequence[Path], size: Size | None) -> dict[st
 class CameraBuild:
     """Fills the partial frames of one camera.
 
-    Args:
-        reusable: Frames of other caches, by the hash of what they were decoded from.
-        progress: Called with the frames done, from the thread that called ``run``.
-
-    Attributes:
-        methods: How many episodes were had by each method.
+    ``reusable`` are frames of other caches, by the hash of what they were decoded from.
+    ``progress`` is called with the frames done, from the thread that called ``run``. ``methods``
+    are how many episodes were had by each.
     """
 
     dataset: LeRobotDataset
@@ -88,8 +82,7 @@ class CameraBuild:
     def run(self, workers: int | None) -> list[str]:
         """Fill every episode, by default as many at once as there are cores, four at most.
 
-        Returns:
-            A line for each episode whose frames cannot be decoded, or do not fit its rows.
+        Returns a line for each episode whose frames cannot be decoded, or do not fit its rows.
         """
         problems: dict[int, str] = {}
         count = workers or min(len(os.sched_getaffinity(0)), MAX_WORKERS)
@@ -161,9 +154,8 @@ class CameraBuild:
             if frame is None:
                 continue
             if frame.shape != shape:
-                found = f"frame {position} is {frame.shape[1]} x {frame.shape[0]}"
-                others = f"others of this camera are {shape[1]} x {shape[0]}"
-                raise VideoError(f"{found}, {others}")
+                found = f"frame {position} is {frame.shape[1]} x {frame.shape[0]}, "
+                raise VideoError(f"{found}others of this camera are {shape[1]} x {shape[0]}")
             if plan.resized:
                 frame = resized(frame, (plan.width, plan.height))
             partial.write_frame(span, position, frame)
@@ -171,6 +163,6 @@ class CameraBuild:
             if (position + 1) % flush_every == 0:
                 partial.flush()
         if len(times) != span.frames:
-            rows = f"episode {span.episode} has {span.frames} rows"
-            raise VideoError(f"has {len(times)} frames, {rows}")
+            found = f"has {len(times)} frames, "
+            raise VideoError(f"{found}episode {span.episode} has {span.frames} rows")
         partial.write_times(span, np.asarray(times))

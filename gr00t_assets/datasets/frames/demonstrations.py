@@ -5,8 +5,7 @@ from typing import Literal
 import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.datasets.frames.frame_cache import FrameCache
-from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
+from gr00t_assets.datasets.frames.frame_cache import FrameCache, PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.observation import DEFAULT_INSTRUCTION
@@ -41,8 +40,7 @@ class Demonstrations:
         config: ModalityConfig,
         part: Part = "all",
     ) -> None:
-        self.config = config
-        self._source = source
+        self.config, self._source = config, source
         self._transform = StateActionTransform(config)
         if len({(camera.height, camera.width) for camera in config.video}) > 1:
             problem = "its cameras have different resolutions; one crop cannot serve them."
@@ -130,11 +128,7 @@ class Demonstrations:
 
 
 def chosen_episodes(dataset: LeRobotDataset, config: ModalityConfig, part: Part) -> list[int]:
-    """Indices of the episodes of a part.
-
-    Raises:
-        DatasetError: There are none.
-    """
+    """Indices of the episodes of a part; DatasetError where there are none."""
     held_out = set(config.held_out_episodes)
     indices = [
         episode.index

@@ -1,154 +1,144 @@
-"""Reading a frame cache: decoded frames in a memory map, found by their timestamps.
+"""Reading a frame cache: decoded frames in a memory map, or prepared for a model, by timestamp.
 
-Each frame is held against its checksum when a process reads it first.
+Frames are held against their checksums when a process reads them first, prepared ones always.
 """
 
+import hashlib
+import io
+import json
+import math
 import mmap
+import os
+import shutil
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.files import partial_name, published_directory, write_bytes
 from gr00t_assets.core.project import materialize_command
 from gr00t_assets.datasets.frames.frame_index import (
     CHECKSUMS,
     FRAMES,
     HEAD,
+    INDEX,
     TIMES,
     FrameChecksums,
     FrameIndex,
     Size,
+    Span,
+    array_header,
     cache_folder,
+    frame_cache_info,
     load_checksums,
     read_indices,
 )
 from gr00t_assets.datasets.videos import nearest_rows
+from gr00t_assets.modality.camera_images import ImageRecipe, camera_images
+from gr00t_assets.modality.config import ModalityConfig
 
 MAPPED_BYTES = 96 << 20
 """Bytes of frames that are read before their pages are released: a process stays small, and the
 operating system still has the file in its cache."""
 
 
-class FrameCache:
-    """Decoded frames; made by ``open``.
+class _CachedCamera(NamedTuple):
+    """A camera's arrays, the rows of each episode, and which frames were not checked yet."""
 
-    Attributes:
-        cameras: Feature names of the cameras that it holds.
-        size: Width and height that frames were resized to; None where they are the video's own.
-    """
+    frames: np.ndarray
+    times: np.ndarray
+    spans: dict[int, Span]
+    checksums: FrameChecksums | None
+    unread: np.ndarray
+
+
+class FrameCache:
+    """Decoded frames of some cameras; made by ``open``. ``size`` is that of resized ones."""
 
     def __init__(self, directory: Path, indices: dict[str, FrameIndex], size: Size | None) -> None:
-        self._folder = folder = cache_folder(directory, size)
-        self._name = directory.parent.name
-        self._frames: dict[str, np.ndarray] = {}
-        self._start: dict[tuple[str, int], int] = {}
-        self._timestamps: dict[tuple[str, int], np.ndarray] = {}
-        self._checksums: dict[str, FrameChecksums] = {}
-        self._unread: dict[str, np.ndarray] = {}
+        self._folder = cache_folder(directory, size)
+        self._name, self.cameras, self.size = directory.parent.name, tuple(indices), size
+        self._cached: dict[str, _CachedCamera] = {}
         self._read_bytes = 0
         for camera, index in indices.items():
-            if (checksums := load_checksums(folder / camera / CHECKSUMS)) is not None:
-                self._checksums[camera] = checksums
-                self._unread[camera] = np.ones(len(checksums.frames), bool)
-            self._frames[camera] = np.load(folder / camera / FRAMES, mmap_mode="r")
-            times = np.load(folder / camera / TIMES)
-            for span in index.plan.spans:
-                key = camera, span.episode
-                self._start[key] = span.first_row
-                self._timestamps[key] = times[span.rows]
-        self.cameras = tuple(indices)
-        self.size = size
+            self._cached[camera] = _CachedCamera(
+                frames=np.load(self._folder / camera / FRAMES, mmap_mode="r"),
+                times=np.load(self._folder / camera / TIMES),
+                spans={span.episode: span for span in index.plan.spans},
+                checksums=load_checksums(self._folder / camera / CHECKSUMS),
+                unread=np.ones(index.plan.frames, bool),
+            )
 
     @classmethod
     def open(cls, directory: Path, size: Size | None = None) -> "FrameCache":
-        """Map a frame cache into memory; no frame is read before it is asked for.
-
-        Raises:
-            DatasetError: There is no frame cache, or it is damaged.
-        """
-        name = directory.parent.name
+        """Map a frame cache into memory; DatasetError where there is none, or it is damaged."""
+        name, indices = directory.parent.name, read_indices(cache_folder(directory, size))
         command = materialize_command("frame_cache", name)
-        indices = read_indices(cache_folder(directory, size))
         if not indices:
             of_size = f" of {size[0]} x {size[1]}" if size else ""
             problem = f"this dataset version has no frame cache{of_size}."
             raise DatasetError(name, problem, [f"run: {command}"])
-        damaged = [camera for camera, index in indices.items() if index is None]
-        if damaged:
+        if damaged := [camera for camera, index in indices.items() if index is None]:
             details = [*damaged, f"decode it anew: {command}"]
             raise DatasetError(name, "its frame cache is damaged, or of an older form.", details)
         return cls(directory, {name: index for name, index in indices.items() if index}, size)
 
     def timestamps(self, episode: int, camera: str) -> np.ndarray:
-        """Presentation times of an episode's frames in seconds, shape ``(frames,)``, float64.
-
-        Raises:
-            DatasetError: The cache has no such camera or episode.
+        """Seconds at which an episode's frames are shown, (frames,) float64; DatasetError without
+        any.
         """
-        try:
-            return self._timestamps[camera, episode]
-        except KeyError:
+        cached = self._cached.get(camera)
+        if cached is None or episode not in cached.spans:
             problem = f"its frame cache has no episode {episode} of camera {camera}."
-            details = [f"cameras in it: {', '.join(self.cameras)}"]
-            raise DatasetError(self._name, problem, details) from None
+            raise DatasetError(self._name, problem, [f"cameras in it: {', '.join(self.cameras)}"])
+        return cached.times[cached.spans[episode].rows]
 
     def rows(self, episode: int, camera: str, timestamps: np.ndarray) -> np.ndarray:
-        """Row of the frame that is nearest to each timestamp, by NVIDIA's rule.
+        """Row of the frame that is nearest to each timestamp, by NVIDIA's rule, for ``frames``.
 
-        Args:
-            timestamps: Seconds, shape ``(n,)``.
-
-        Returns:
-            Rows for ``frames``, shape ``(n,)``, int64.
+        Timestamps are seconds, shape ``(n,)``; rows too, int64.
         """
         times = self.timestamps(episode, camera)
-        return self._start[camera, episode] + nearest_rows(times, timestamps)
+        return self._cached[camera].spans[episode].first_row + nearest_rows(times, timestamps)
 
     def frames(self, camera: str, rows: np.ndarray) -> np.ndarray:
-        """Frames by row, shape ``(n, height, width, 3)``, uint8 RGB, copied out of the map.
-
-        Raises:
-            DatasetError: One is not as it was decoded.
-        """
-        chosen = np.asarray(self._frames[camera])[rows]
-        if (unread := self._unread.get(camera)) is not None:
-            for place in np.flatnonzero(unread[rows]):
-                row = int(rows[place])
-                if zlib.crc32(chosen[place].data) != self._checksums[camera].frames[row]:
-                    raise self._damaged(camera, row)
-            unread[rows] = False
+        """Frames by row, (n, height, width, 3) uint8 RGB; DatasetError where one is damaged."""
+        cached = self._cached[camera]
+        chosen = np.asarray(cached.frames)[rows]
+        if cached.checksums is not None:
+            for place in np.flatnonzero(cached.unread[rows]):
+                if zlib.crc32(chosen[place].data) != cached.checksums.frames[int(rows[place])]:
+                    raise self._damaged(camera, int(rows[place]))
+            cached.unread[rows] = False
         self._read_bytes += chosen.nbytes
         if self._read_bytes >= MAPPED_BYTES:
             self._read_bytes = 0
-            for frames in self._frames.values():
+            for other in self._cached.values():
                 # The map behind the frames, which NumPy keeps under a private name.
-                frames._mmap.madvise(mmap.MADV_DONTNEED)  # pyright: ignore[reportAttributeAccessIssue]
+                other.frames._mmap.madvise(mmap.MADV_DONTNEED)  # pyright: ignore[reportAttributeAccessIssue]
         return chosen
 
     def sample(self, seconds: float) -> list[str]:
-        """Look at frames drawn at random for so many seconds, at others in every call.
+        """Look at frames drawn at random for so many seconds; DatasetError where one is damaged.
 
-        Returns:
-            Cameras whose frames have no checksums, as in caches of versions 0.1 and 0.2.
-
-        Raises:
-            DatasetError: One is not as it was decoded.
+        Gives the cameras whose frames have no checksums, as in caches of versions 0.1 and 0.2.
         """
-        for camera, checksums in self._checksums.items():
-            array = self._folder / camera / FRAMES
-            row = checksums.sampled_damage(array, seconds / len(self._checksums))
-            if row is not None:
+        without = [camera for camera in self.cameras if self._cached[camera].checksums is None]
+        each = seconds / max(len(self.cameras) - len(without), 1)
+        for camera, cached in self._cached.items():
+            array, sums = self._folder / camera / FRAMES, cached.checksums
+            if sums is not None and (row := sums.sampled_damage(array, each)) is not None:
                 raise self._damaged(camera, row)
-        return [camera for camera in self.cameras if camera not in self._checksums]
+        return without
 
     def _damaged(self, camera: str, row: int) -> DatasetError:
         where = "the head of its array"
         if row != HEAD:
-            starts = self._start.items()
-            firsts = {start: episode for (name, episode), start in starts if name == camera}
-            first = max(start for start in firsts if start <= row)
-            where = f"frame {row - first} of episode {firsts[first]}"
+            spans = self._cached[camera].spans.values()
+            span = next(span for span in spans if row < span.rows.stop)
+            where = f"frame {row - span.first_row} of episode {span.episode}"
         found = f"{camera}: {where} is not as it was decoded"
         remedy = f"decode it anew: {materialize_command('frame_cache', self._name)}"
         return DatasetError(self._name, "its frame cache is damaged.", [found, remedy])
@@ -158,8 +148,133 @@ class FrameCache:
         return self.frames(camera, self.rows(episode, camera, np.array([timestamp])))[0]
 
 
-def earlier_caches(directory: Path) -> list[Path]:
-    """Frame caches of other versions of the same dataset, the newest first."""
-    siblings = directory.parent.glob("[!.]*") if directory.parent.is_dir() else ()
-    caches = [path for path in siblings if path.is_dir() and path != directory]
-    return sorted(caches, key=lambda path: path.stat().st_mtime, reverse=True)
+PREPARED = ".prepared-"
+"""How the names of their folders begin."""
+
+_AT_ONCE = 64
+"""Frames that are read, prepared and written at once."""
+
+_SAMPLE_SECONDS = 0.3
+"""How long frames drawn at random are held against their checksums when they are opened."""
+
+
+class PreparedFrames:
+    """Frames as a model sees them without augmentation, by the rows of their frame cache.
+
+    Training without augmentation on a CPU is fed from here by bare reads. A GPU crops and resizes
+    faster than a disk reads, and augmented images differ at every draw: neither needs this.
+
+    They are in a hidden folder of the frame cache, one file a camera. Its name is made of all that
+    decides their content, so a frame cache that is built anew is prepared anew. They are read, not
+    mapped: a process does not grow by what it has read. One that is damaged is prepared again.
+    """
+
+    def __init__(self, cache: FrameCache, recipe: ImageRecipe, config: ModalityConfig) -> None:
+        self._cache, self._recipe, self._config = cache, recipe, config
+        self._arrays: dict[str, _Array] = {}
+
+    @classmethod
+    def open(cls, directory: Path, config: ModalityConfig, recipe: ImageRecipe) -> "PreparedFrames":
+        """Open the prepared frames of a frame cache; at the first time, or damaged, they are made.
+
+        Raises:
+            DatasetError: There is no frame cache, or it is damaged.
+            StoreError: The disk is full.
+        """
+        prepared = cls(FrameCache.open(directory, config.frame_size), recipe, config)
+        directory = cache_folder(directory, config.frame_size)
+        cameras = sorted({camera.original_key for camera in config.video})
+        indices = [hashlib.sha256((directory / name / INDEX).read_bytes()) for name in cameras]
+        contents = [
+            *([name, index.hexdigest()] for name, index in zip(cameras, indices, strict=True)),
+            [*recipe.content, config.crop_scale],
+            *(
+                [camera.original_key, camera.transforms.model_dump()]
+                for camera in config.video
+                if not camera.transforms.is_default
+            ),
+        ]
+        key = hashlib.sha256(json.dumps(contents).encode()).hexdigest()[:16]
+        folder = directory / f"{PREPARED}{key}"
+        arrays = {camera: folder / f"{camera}.npy" for camera in cameras}
+        seconds = _SAMPLE_SECONDS / len(cameras)
+        if folder.is_dir() and any(damaged_prepared(path, seconds) for path in arrays.values()):
+            aside = folder.with_name(partial_name(folder.name))
+            folder.rename(aside)
+            shutil.rmtree(aside)
+        if not folder.is_dir():
+            shapes = frame_cache_info(directory).cameras
+            with published_directory(folder) as partial:
+                for camera in cameras:
+                    prepared._write(camera, shapes[camera][0], partial / f"{camera}.npy")
+        prepared._arrays = {camera: _Array.open(path) for camera, path in arrays.items()}
+        return prepared
+
+    def rows(self, episode: int, camera: str, timestamps: np.ndarray) -> np.ndarray:
+        """As ``FrameCache.rows``."""
+        return self._cache.rows(episode, camera, timestamps)
+
+    def frames(self, camera: str, rows: np.ndarray) -> np.ndarray:
+        """Prepared frames by row, shape ``(n, height, width, 3)``, uint8 RGB."""
+        array = self._arrays[camera]
+        frames, size = np.empty((len(rows), *array.shape), np.uint8), math.prod(array.shape)
+        for place, (frame, row) in enumerate(zip(frames, rows, strict=True)):
+            read = os.preadv(array.file.fileno(), [frame.data], array.offset + int(row) * size)
+            if read != size or zlib.crc32(frame.data) != array.checksums[row]:
+                frame[:] = self._prepare(camera, rows[place : place + 1])[0]
+        return frames
+
+    def _write(self, camera: str, count: int, array: Path) -> None:
+        shape = self._prepare(camera, np.arange(1)).shape[1:]
+        head, sums = array_header("|u1", (count, *shape)), []
+        with array.open("wb") as output:
+            output.write(head)
+            for first in range(0, count, _AT_ONCE):
+                images = self._prepare(camera, np.arange(first, min(first + _AT_ONCE, count)))
+                sums += (zlib.crc32(image.data) for image in images)
+                output.write(images.data)
+        checksums = FrameChecksums(
+            frame_bytes=math.prod(shape), head=zlib.crc32(head), frames=tuple(sums)
+        )
+        write_bytes(array.with_suffix(".json"), checksums.model_dump_json().encode())
+
+    def _prepare(self, camera: str, rows: np.ndarray) -> np.ndarray:
+        """Frames of some rows as the model sees them, ``(rows, height, width, 3)`` uint8."""
+        import torch
+
+        key = next(key for key in self._config.video if key.original_key == camera)
+        one_camera = self._config.model_copy(update={"video": (key,)})
+        frames = torch.from_numpy(self._cache.frames(camera, rows))[:, None]
+        return camera_images(frames, self._recipe, one_camera)[:, 0].contiguous().numpy()
+
+
+class _Array(NamedTuple):
+    """An open ``.npy`` file of frames: where the first begins, their shape and their checksums."""
+
+    file: io.FileIO
+    offset: int
+    shape: tuple[int, ...]
+    checksums: tuple[int, ...]
+
+    @classmethod
+    def open(cls, path: Path) -> "_Array":
+        mapped, checksums = np.load(path, mmap_mode="r"), load_checksums(path.with_suffix(".json"))
+        assert isinstance(mapped, np.memmap) and checksums is not None
+        file = path.open("rb", buffering=0)
+        return cls(file, mapped.offset, mapped.shape[1:], checksums.frames)
+
+
+def damaged_prepared(array: Path, sample_seconds: float | None = None) -> bool:
+    """Whether an array of prepared frames is damaged, or of a version without checksums.
+
+    Frames drawn at random are read for ``sample_seconds``; every frame is by default.
+    """
+    try:
+        checksums = load_checksums(array.with_suffix(".json"))
+        if checksums is None:
+            return True
+        if sample_seconds is not None:
+            return checksums.sampled_damage(array, sample_seconds) is not None
+        return next(checksums.damaged_rows(array), None) is not None
+    except (OSError, ValueError):
+        return True

@@ -41,12 +41,9 @@ _META_BYTES = 1 << 20
 def frame_cache_bytes(
     dataset: LeRobotDataset, cameras: Sequence[str], size: Size | None = None
 ) -> int:
-    """Bytes that a frame cache will take: rows times pixels times 3, and a little for its index.
+    """Bytes that a frame cache will take, from one header a camera; nothing is decoded.
 
-    One header a camera is read, nothing is decoded.
-
-    Raises:
-        DatasetError: A camera has no frames, or none that can be read.
+    A camera without frames, or without any that can be read, is a DatasetError.
     """
     plans, problems = _plan_cameras(dataset, cameras, size)
     if problems:
@@ -59,8 +56,7 @@ def _plan_cameras(
 ) -> tuple[dict[str, FramePlan], list[str]]:
     """Where each frame of some cameras goes, from the rows and the first header of each camera.
 
-    Returns:
-        Plans by camera, and a line for each episode of those of which no header can be read.
+    And a line for each episode of those of which no header can be read.
     """
     if unknown := [camera for camera in cameras if camera not in dataset.cameras]:
         has = f"it has: {', '.join(dataset.cameras) or 'none'}"
@@ -85,13 +81,13 @@ def _plan_cameras(
         if video_size is None:
             problems += unreadable
             continue
-        (video_width, video_height), (width, height) = video_size, size or video_size
+        width, height = size or video_size
         plans[camera] = FramePlan(
             frames=sum(lengths),
             height=height,
             width=width,
-            video_height=video_height,
-            video_width=video_width,
+            video_height=video_size[1],
+            video_width=video_size[0],
             decoder=_decoder_versions(camera in in_videos, (width, height) != video_size),
             spans=spans,
         )
@@ -104,7 +100,6 @@ def _needed_bytes(plan: FramePlan) -> int:
 
 def _require_room(name: str, plans: dict[str, FramePlan], folder: Path) -> None:
     """Check that the disk can hold the frames; what an interrupted build wrote is counted."""
-    needed = sum(map(_needed_bytes, plans.values()))
     written = sum(
         file.stat().st_blocks * 512
         for camera in plans
@@ -112,18 +107,17 @@ def _require_room(name: str, plans: dict[str, FramePlan], folder: Path) -> None:
         for file in path.glob("*")
         if file.is_file()
     )
-    free = free_bytes(folder)
-    if needed - written <= free:
-        return
-    sizes = [
-        f"{camera}: {plan.frames} frames of {plan.width} x {plan.height} x 3 bytes, "
-        f"{format_bytes(_needed_bytes(plan))}"
-        for camera, plan in plans.items()
-    ]
-    problem = f"its frame cache needs {format_bytes(needed - written)} more, and the disk of "
-    problem += f"{folder} has {format_bytes(free)} free; nothing was written."
-    remedy = "free some space, or move the store to a larger disk with GR00T_ASSETS_STORE"
-    raise StoreError(name, problem, [*sizes, remedy])
+    missing, free = sum(map(_needed_bytes, plans.values())) - written, free_bytes(folder)
+    if missing > free:
+        sizes = [
+            f"{camera}: {plan.frames} frames of {plan.width} x {plan.height} x 3 bytes, "
+            f"{format_bytes(_needed_bytes(plan))}"
+            for camera, plan in plans.items()
+        ]
+        problem = f"its frame cache needs {format_bytes(missing)} more, and the disk of {folder} "
+        problem += f"has {format_bytes(free)} free; nothing was written."
+        remedy = "free some space, or move the store to a larger disk with GR00T_ASSETS_STORE"
+        raise StoreError(name, problem, [*sizes, remedy])
 
 
 def _decoder_versions(in_videos: bool, resized: bool) -> str:
@@ -131,13 +125,13 @@ def _decoder_versions(in_videos: bool, resized: bool) -> str:
     import av
     import PIL
 
-    parts = [
-        f"{library} {'.'.join(map(str, av.library_versions[library]))}"
-        for library in ("libavcodec", "libswscale")
-        if in_videos
-    ]
-    pillow = [] if in_videos and not resized else [f"pillow {PIL.__version__}"]
-    return ", ".join([*parts, *pillow])
+    parts = []
+    if in_videos:
+        for library in ("libavcodec", "libswscale"):
+            parts.append(f"{library} {'.'.join(map(str, av.library_versions[library]))}")
+    if resized or not in_videos:
+        parts.append(f"pillow {PIL.__version__}")
+    return ", ".join(parts)
 
 
 def build_frame_cache(
@@ -158,7 +152,6 @@ def build_frame_cache(
     against their checksums, and those of a damaged camera are decoded anew.
 
     Args:
-        cameras: Feature names of cameras.
         directory: Where the frames go; each camera appears whole or not at all.
         progress: Called with the frames done and the frames in all, twice a second or less often,
             from the thread that called.
@@ -230,3 +223,10 @@ def _missing(dataset: LeRobotDataset, cameras: Sequence[str], folder: Path) -> l
         or not index.fits(dataset, camera)
         or next(damaged_frames(folder / camera), None) is not None
     ]
+
+
+def earlier_caches(directory: Path) -> list[Path]:
+    """Frame caches of other versions of the same dataset, the newest first."""
+    siblings = directory.parent.glob("[!.]*") if directory.parent.is_dir() else ()
+    caches = [path for path in siblings if path.is_dir() and path != directory]
+    return sorted(caches, key=lambda path: path.stat().st_mtime, reverse=True)

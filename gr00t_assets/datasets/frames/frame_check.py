@@ -1,12 +1,11 @@
 """Whether a video backend gives each row of a dataset the frame of its timestamp.
 
-The reference is every frame decoded in order and the nearest one to the timestamp: what the frame
-cache holds. The backend is asked for one timestamp at a time, as Isaac-GR00T's loader asks it.
-Images in the rows need no backend: each is the frame of its own row, and is only decoded.
+The reference is every frame decoded in order and the nearest one to the timestamp. The backend is
+asked for one timestamp at a time, as Isaac-GR00T's loader asks it.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -36,11 +35,8 @@ from gr00t_assets.modality.frame_check_result import CameraCheckResult, FrameChe
 
 _UNAFFECTED = "trainers that read the frame cache are not affected"
 
-SAMPLES = 8
-"""Rows of an episode that a sampled check decodes."""
-
-MAX_EPISODES = 16
-"""Episodes that a sampled check looks at, evenly spread over the dataset."""
+SAMPLES, MAX_EPISODES = 8, 16
+"""Rows of an episode that a sampled check decodes, and episodes that it looks at."""
 
 
 def check_frames(
@@ -97,7 +93,7 @@ def check_frames(
     action = None if result.verified else _remedy(result.verdict, backend, isaac_commit)
     if comparison.damaged:
         action = "the video is truncated or damaged: copy or download it again"
-    if any(camera.in_rows and camera.problem for camera in result.cameras):
+    if any(camera.in_rows and camera.problem for camera in results):
         action = "write the episode again from the recording"
     return result.model_copy(update={"remedy": action})
 
@@ -156,8 +152,7 @@ class _Tally:
 class _FrameComparison:
     """Frames of a backend, or of the cache where there is none, beside those decoded in order.
 
-    Attributes:
-        damaged: Whether there is a video that cannot be decoded in order either.
+    ``damaged`` is set where a video cannot be decoded in order either.
     """
 
     dataset: LeRobotDataset
@@ -169,8 +164,7 @@ class _FrameComparison:
     def camera(self, camera: str, episodes: Sequence[Episode], in_rows: bool) -> CameraCheckResult:
         """Compare until the first row that the backend cannot read: a trainer stops there too.
 
-        Args:
-            in_rows: Images in the rows are decoded alone, since no backend reads them.
+        Images in the rows are decoded alone, since no backend reads them.
         """
         tally = _Tally()
         for episode in episodes:
@@ -195,29 +189,24 @@ class _FrameComparison:
             raise DatasetError(self.dataset.name, problem, ["record or repair them first"])
         reference: DecodedEpisode | None = None
         for row in self._rows(len(timestamps), episode):
-            image = self._image(episode, camera, recorded, float(timestamps[row]))
+            timestamp = float(timestamps[row])
+            if self.backend is not None:
+                assert isinstance(recorded, VideoFrames)
+                image = self.backend(recorded.path, timestamp + recorded.start)
+            else:
+                assert self.cache is not None
+                image = self.cache.frame(episode, camera, timestamp)
             if reference is None:
                 reference = DecodedEpisode(recorded)
                 expected = nearest_rows(reference.times, timestamps)
             tally.add(reference, image, int(expected[row]), min(row, len(reference.times) - 1))
 
-    def _rows(self, length: int, episode: int) -> Iterator[int]:
+    def _rows(self, length: int, episode: int) -> Sequence[int]:
         if self.all_rows or length <= SAMPLES:
-            yield from range(length)
-            return
-        borders = np.linspace(0, length, SAMPLES + 1).astype(int)
+            return range(length)
+        borders = pairwise(np.linspace(0, length, SAMPLES + 1).astype(int))
         random = np.random.default_rng(episode)
-        for start, end in pairwise(borders):
-            yield int(random.integers(start, end))
-
-    def _image(
-        self, episode: int, camera: str, recorded: RecordedFrames, timestamp: float
-    ) -> np.ndarray:
-        if self.backend is not None:
-            assert isinstance(recorded, VideoFrames)
-            return self.backend(recorded.path, timestamp + recorded.start)
-        assert self.cache is not None
-        return self.cache.frame(episode, camera, timestamp)
+        return [int(random.integers(start, end)) for start, end in borders]
 
 
 def _is_decodable(recorded: RecordedFrames) -> bool:
@@ -235,17 +224,12 @@ def _remedy(verdict: Verdict, backend: str, isaac_commit: str | None) -> str:
         return "delete the dataset's frame cache and materialise frame_cache again"
     if verdict == "unchecked":
         return f"install {backend} here to have it checked; {_UNAFFECTED}"
-    other = "torchcodec" if backend == "decord" else "decord"
     if verdict == "unreadable":
         return f"encode the videos as H.264; {_UNAFFECTED}"
+    advice = f"set video_backend: {'torchcodec' if backend == 'decord' else 'decord'} in the sweep"
     if known_backend_fault(backend, isaac_commit):
-        return (
-            "set video_backend: decord in the sweep, or train with a commit of Isaac-GR00T that "
-            f"has {FIX_COMMIT[:7]} (2025-09-18); {_UNAFFECTED}"
-        )
-    if verdict == "shifted" and backend in ("torchcodec", "torchvision_av"):
-        return (
-            f"set video_backend: decord in the sweep, which takes the nearest frame: {backend} "
-            f"takes the last one that is not after the timestamp; {_UNAFFECTED}"
-        )
-    return f"set video_backend: {other} in the sweep; {_UNAFFECTED}"
+        advice += f", or train with a commit of Isaac-GR00T that has {FIX_COMMIT[:7]} (2025-09-18)"
+    elif verdict == "shifted" and backend != "decord":
+        advice += f", which takes the nearest frame: {backend} takes the last one that is not "
+        advice += "after the timestamp"
+    return f"{advice}; {_UNAFFECTED}"

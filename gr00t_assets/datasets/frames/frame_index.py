@@ -1,9 +1,8 @@
 """The files of a frame cache: the arrays of each camera, the index of its episodes, and checksums.
 
 One folder a camera: ``frames.npy`` and ``timestamps.npy``, which ``numpy.load`` maps,
-``index.json``, and ``checksums.json`` with a CRC-32 of each frame, so that one is checked when it
-is read; caches of versions 0.1 and 0.2 have none. Frames of their own size lie in the cache's
-folder, resized ones in a folder of their size below it, so that neither is taken for the other.
+``index.json``, and ``checksums.json``, which caches of versions 0.1 and 0.2 lack. Frames of their
+own size lie in the cache's folder, resized ones in a folder of their size below it.
 """
 
 import io
@@ -55,10 +54,8 @@ class FrameChecksums(FrozenModel):
     def damaged_rows(self, array: Path, rows: Iterable[int] | None = None) -> Iterator[int]:
         """Rows whose frame is not as it was written; ``HEAD`` for what is before the frames.
 
-        Of an ``.npy`` file all rows are looked at by default, else some, one after another.
-
-        Raises:
-            OSError: The file cannot be read.
+        Of an ``.npy`` file all rows are looked at by default, else some, one after another. A file
+        that cannot be read raises OSError.
         """
         head = array.stat().st_size - len(self.frames) * self.frame_bytes
         with array.open("rb", buffering=0) as file:
@@ -71,11 +68,7 @@ class FrameChecksums(FrozenModel):
                     yield row
 
     def sampled_damage(self, array: Path, seconds: float) -> int | None:
-        """The first damaged row of those that can be read in so many seconds, drawn at random.
-
-        Raises:
-            OSError: The file cannot be read.
-        """
+        """The first damaged row of those, drawn at random, that can be read in so many seconds."""
         until = time.monotonic() + seconds
         order = np.random.default_rng().permutation(len(self.frames)).tolist()
         rows = takewhile(lambda _: time.monotonic() < until, order)
@@ -83,11 +76,7 @@ class FrameChecksums(FrozenModel):
 
 
 def load_checksums(path: Path) -> FrameChecksums | None:
-    """Checksums from their file; None where there are none, as in older stores.
-
-    Raises:
-        ValueError: The file is damaged.
-    """
+    """Checksums from their file; None where there are none; ValueError where it is damaged."""
     if not path.is_file():
         return None
     return FrameChecksums.model_validate_json(read_limited(path, LARGEST_LIST))
@@ -96,9 +85,7 @@ def load_checksums(path: Path) -> FrameChecksums | None:
 def damaged_frames(folder: Path) -> Iterator[int]:
     """Rows of a camera of a frame cache that are damaged; none where it has no checksums.
 
-    Raises:
-        OSError: A file cannot be read.
-        ValueError: The checksums are damaged.
+    Raises OSError and ValueError as ``damaged_rows`` and ``load_checksums``.
     """
     checksums = load_checksums(folder / CHECKSUMS)
     return iter(()) if checksums is None else checksums.damaged_rows(folder / FRAMES)
@@ -157,8 +144,7 @@ class FramePlan(FrozenModel):
 
     def has_files(self, folder: Path) -> bool:
         """Whether a folder has the arrays' files in their full size."""
-        files = ((folder / name, size) for name, size in self.file_bytes().items())
-        return all(path.is_file() and path.stat().st_size == size for path, size in files)
+        return _have_sizes((folder / name, size) for name, size in self.file_bytes().items())
 
 
 class Video(FrozenModel):
@@ -179,12 +165,8 @@ class FrameIndex(FrozenModel):
         cached = [(span.episode, span.frames) for span in self.plan.spans]
         if cached != [(episode.index, episode.length) for episode in dataset.episodes]:
             return False
-        episodes = [episode.index for episode in dataset.episodes]
-        paths = (recorded_frames(dataset, index, camera).path for index in episodes)
-        return all(
-            path.is_file() and path.stat().st_size == video.bytes
-            for path, video in zip(paths, self.videos, strict=True)
-        )
+        paths = (recorded_frames(dataset, episode, camera).path for episode, _ in cached)
+        return _have_sizes(zip(paths, (video.bytes for video in self.videos), strict=True))
 
 
 @dataclass(frozen=True)
@@ -243,6 +225,10 @@ def frame_cache_info(directory: Path, size: Size | None = None) -> FrameCacheInf
         size_bytes=sum(plan.frames * plan.frame_bytes for plan in plans.values()),
         cameras={name: (plan.frames, plan.height, plan.width) for name, plan in plans.items()},
     )
+
+
+def _have_sizes(files: Iterable[tuple[Path, int]]) -> bool:
+    return all(path.is_file() and path.stat().st_size == size for path, size in files)
 
 
 def array_header(descr: str, shape: tuple[int, ...]) -> bytes:

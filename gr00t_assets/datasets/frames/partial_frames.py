@@ -2,8 +2,7 @@
 
 Episodes may come in any order, and are written at their own places. The journal names those that
 are complete, with the checksums of their frames as they were in memory; a line is added after the
-frames are on the disk, so that whatever the journal names can be trusted after a kill or a power
-cut.
+frames are on the disk, so that what it names can be trusted after a kill or a power cut.
 """
 
 import errno
@@ -39,8 +38,7 @@ from gr00t_assets.datasets.frames.frame_index import (
     read_index,
 )
 
-PLAN = "plan.json"
-JOURNAL = "journal.jsonl"
+PLAN, JOURNAL = "plan.json", "journal.jsonl"
 
 _COPY_BYTES = 4 << 20
 _NO_KERNEL_COPY = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
@@ -69,8 +67,7 @@ class PartialFrames:
     """
 
     def __init__(self, folder: Path, plan: FramePlan) -> None:
-        self.plan = plan
-        self.checksums = np.zeros(plan.frames, np.uint32)
+        self.plan, self.checksums = plan, np.zeros(plan.frames, np.uint32)
         self.done: dict[int, str] = {}
         self._times_crc32: dict[int, int] = {}
         spans = {span.episode: span for span in plan.spans}
@@ -80,8 +77,7 @@ class PartialFrames:
                 self.done[span.episode] = line.sha256
                 self._times_crc32[span.episode] = line.crc32[0]
                 self.checksums[span.rows] = line.crc32[1:]
-        self._folder = folder
-        self._lock = threading.Lock()
+        self._folder, self._lock = folder, threading.Lock()
         self._frames = os.open(folder / FRAMES, os.O_RDWR)
         self._times = os.open(folder / TIMES, os.O_RDWR)
         self._journal = (folder / JOURNAL).open("a", encoding="utf-8")
@@ -92,8 +88,7 @@ class PartialFrames:
     def open(cls, folder: Path, plan: FramePlan) -> "PartialFrames":
         """Continue what an interrupted build of the same plan left; else begin anew.
 
-        Raises:
-            OSError: The disk cannot hold the frames; what was written is removed again.
+        An OSError, as where the disk cannot hold the frames, leaves nothing of what was written.
         """
         begun = None
         with suppress(OSError, ValueError):
@@ -101,7 +96,15 @@ class PartialFrames:
         if begun != plan or not plan.has_files(folder):
             shutil.rmtree(folder, ignore_errors=True)
             try:
-                _create(folder, plan)
+                folder.mkdir(parents=True)
+                for name, header in plan.headers().items():
+                    with (folder / name).open("wb") as file:
+                        os.posix_fallocate(file.fileno(), 0, plan.file_bytes()[name])
+                        file.write(header)
+                        file.flush()
+                        os.fsync(file.fileno())
+                sync_directory(folder)
+                write_json(folder / PLAN, plan.model_dump(mode="json"))
             except OSError:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
@@ -149,14 +152,13 @@ class PartialFrames:
     def close(self) -> None:
         """Close the files; a later ``open`` goes on."""
         self._journal.close()
-        for descriptor in (self._frames, self._times):
-            os.close(descriptor)
+        os.close(self._frames)
+        os.close(self._times)
 
     def write_index(self, video_bytes: Iterable[int]) -> None:
         """Write the index and the checksums, when every episode is complete.
 
-        Args:
-            video_bytes: Size of each episode's video, in the order of the plan.
+        ``video_bytes`` are the sizes of the episodes' videos, in the order of the plan.
         """
         videos = tuple(
             Video(sha256=self.done[span.episode], bytes=size)
@@ -202,33 +204,17 @@ def publish_complete(folder: Path, plan: FramePlan, target: Path) -> FrameIndex 
     return index
 
 
-def _create(folder: Path, plan: FramePlan) -> None:
-    folder.mkdir(parents=True)
-    sizes = plan.file_bytes()
-    for name, header in plan.headers().items():
-        with (folder / name).open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, sizes[name])
-            file.write(header)
-            file.flush()
-            os.fsync(file.fileno())
-    sync_directory(folder)
-    write_json(folder / PLAN, plan.model_dump(mode="json"))
-
-
 def _complete_lines(path: Path) -> list[JournalLine]:
     """What a journal names; a line that a power cut tore is removed, with what follows it."""
     lines: list[JournalLine] = []
-    complete = 0
-    content = path.read_bytes() if path.is_file() else b""
-    for line in content.splitlines(keepends=True):
-        try:
+    content, complete = path.read_bytes() if path.is_file() else b"", 0
+    with suppress(ValueError):
+        for line in content.splitlines(keepends=True):
             entry = JournalLine.model_validate_json(line)
-        except ValueError:
-            break
-        if not line.endswith(b"\n"):
-            break
-        lines.append(entry)
-        complete += len(line)
+            if not line.endswith(b"\n"):
+                break
+            lines.append(entry)
+            complete += len(line)
     if complete < len(content):
         os.truncate(path, complete)
     return lines

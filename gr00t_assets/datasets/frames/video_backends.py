@@ -1,22 +1,19 @@
-"""The video backends of Isaac-GR00T, each as a function from a timestamp to a frame.
+"""The video backends of Isaac-GR00T, each a function from a timestamp to a frame, and their faults.
 
-As ``get_frames_by_timestamps`` in Isaac-GR00T's ``gr00t/utils/video.py`` uses them, so that what
-is measured here is what its trainer is fed; and the faults of them that are known, by the commit
-that trains.
+They do as ``get_frames_by_timestamps`` in Isaac-GR00T's ``gr00t/utils/video.py``, so that what is
+measured here is what its trainer is fed.
 """
 
 import importlib.util
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
 from gr00t_assets.datasets.videos import VideoError
-
-if TYPE_CHECKING:
-    from av import VideoFrame
 
 Revision = Literal["faulty", "fixed", "unknown"]
 
@@ -53,10 +50,8 @@ def backend_missing(name: str) -> str | None:
 def video_backend(name: str, isaac_commit: str | None = None) -> Backend:
     """The backend of a name, as it behaves at a commit of Isaac-GR00T.
 
-    One that cannot be placed is taken to have the fault of June.
-
-    Raises:
-        KeyError: There is no such backend that reads video files.
+    One that cannot be placed is taken to have the fault of June. A name that is none which reads
+    video files is a KeyError.
     """
     if name == "torchvision_av":
         return TorchvisionAv(fixed=known_revision(isaac_commit) == "fixed")
@@ -96,12 +91,10 @@ def _first_line(error: Exception) -> str:
 class TorchvisionAv:
     """``torchvision_av`` before, or fixed since cdf6d6e of 2025-09-18, with PyAV alone.
 
-    ``torchvision.io.VideoReader`` is a thin layer over PyAV: it opens the file, ``seek`` goes to
-    the key frame before a time, and iteration gives frames as RGB with ``pts * time_base`` in
-    order. Before, it takes as many frames from the key frame on as there are timestamps: for one
-    timestamp, the key frame. Since, the last frame that is not after it.
-
-    The file of the last call stays open, which changes nothing but the speed.
+    ``torchvision.io.VideoReader`` is a thin layer over PyAV: ``seek`` goes to the key frame before
+    a time, and iteration gives frames as RGB in order. Before, it takes as many frames from the key
+    frame on as there are timestamps: for one timestamp, the key frame. Since, the last frame that
+    is not after it. The file of the last call stays open, which changes nothing but the speed.
     """
 
     def __init__(self, fixed: bool) -> None:
@@ -120,7 +113,14 @@ class TorchvisionAv:
         try:
             if self._path != path:
                 self._open(path)
-            for time, frame in self._frames_from(timestamp):
+            # ``VideoReader.seek(time, keyframes_only=True)`` and the iteration that follows.
+            assert self._stream.time_base is not None
+            offset = round(max(timestamp, 0.0) / self._stream.time_base)
+            self._container.seek(offset, backward=True, any_frame=False, stream=self._stream)
+            for frame in self._container.decode(self._stream):
+                if frame.pts is None or frame.time_base is None:
+                    raise VideoError("a frame has no presentation time")
+                time = float(frame.pts * frame.time_base)
                 if chosen is None or time <= timestamp:
                     chosen = frame
                 if not self._fixed or time >= timestamp:
@@ -146,16 +146,6 @@ class TorchvisionAv:
         self._reformatter = VideoReformatter()
         self._path = path
 
-    def _frames_from(self, time: float) -> Iterator[tuple[float, "VideoFrame"]]:
-        """``VideoReader.seek(time, keyframes_only=True)`` and the iteration that follows."""
-        assert self._stream.time_base is not None
-        offset = round(max(time, 0.0) / self._stream.time_base)
-        self._container.seek(offset, backward=True, any_frame=False, stream=self._stream)
-        for frame in self._container.decode(self._stream):
-            if frame.pts is None or frame.time_base is None:
-                raise VideoError("a frame has no presentation time")
-            yield float(frame.pts * frame.time_base), frame
-
 
 def known_revision(isaac_commit: str | None, checkout: Path | None = None) -> Revision:
     """Whether a commit of Isaac-GR00T, 7 digits or more, has the fault of ``torchvision_av``.
@@ -164,13 +154,11 @@ def known_revision(isaac_commit: str | None, checkout: Path | None = None) -> Re
     """
     if isaac_commit is None:
         return "unknown"
-    source = None if checkout is None else _source(checkout, isaac_commit)
-    if source is not None:
+    if checkout is not None and (source := _source(checkout, isaac_commit)) is not None:
         return "faulty" if _FAULT in source else "fixed"
-    if len(isaac_commit) >= _SHORTEST_HASH:
-        for commit, revision in _KNOWN.items():
-            if commit.startswith(isaac_commit.lower()):
-                return revision
+    for commit, revision in _KNOWN.items():
+        if len(isaac_commit) >= _SHORTEST_HASH and commit.startswith(isaac_commit.lower()):
+            return revision
     return "unknown"
 
 
@@ -203,10 +191,8 @@ def _source(checkout: Path, commit: str) -> str | None:
     command = ["git", "-C", str(checkout), "show", f"{commit}:{_FILE}"]
     if commit.startswith("-"):
         return None
-    try:
-        result = subprocess.run(
-            command, capture_output=True, text=True, timeout=30, encoding="utf-8", errors="replace"
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return result.stdout if result.returncode == 0 else None
+    with suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(
+            command, check=True, capture_output=True, timeout=30, encoding="utf-8", errors="replace"
+        ).stdout
+    return None

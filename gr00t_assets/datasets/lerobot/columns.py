@@ -4,9 +4,8 @@ import errno
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +15,9 @@ from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.lerobot.features import INFO, Feature
 from gr00t_assets.datasets.lerobot.folder import first_line
 
-LONGEST_EPISODE = 1_000_000
-"""Rows; more than nine hours at 30 rows a second."""
-
-MOST_NUMBERS = 64_000_000
-"""Of one episode; 512 MB as float64, a hundred times what an hour of a humanoid has."""
+LONGEST_EPISODE, MOST_NUMBERS = 1_000_000, 64_000_000
+"""Of one episode: rows, more than nine hours at 30 a second; numbers, 512 MB as float64, a hundred
+times what an hour of a humanoid has."""
 
 _OF_ALL = {
     "column-missing": "columns-missing",
@@ -35,14 +32,11 @@ EPISODE_INDEX = "episode_index"
 """The column that says which episode a row of a shared file is of."""
 
 
-@dataclass(frozen=True)
-class FlatColumn:
-    """A column's numbers without the lists around them.
+class FlatColumn(NamedTuple):
+    """A column's numbers, of all rows one after another, without the lists around them.
 
-    Attributes:
-        values: All numbers of all rows, one after another.
-        lengths: Different lengths of the lists of each level, ascending, the outermost first.
-        nulls: Empty cells.
+    ``lengths`` are the different lengths of the lists of each level, ascending, the outermost
+    first; ``nulls`` are empty cells.
     """
 
     values: pa.Array
@@ -52,11 +46,7 @@ class FlatColumn:
 
 def flatten_column(column: pa.ChunkedArray | pa.Array) -> FlatColumn:
     """Take the lists off a column."""
-    values = column
-    if isinstance(values, pa.ChunkedArray):
-        values = values.combine_chunks()
-    if isinstance(values, pa.ChunkedArray):
-        values = pa.concat_arrays(values.chunks) if values.num_chunks else values.chunk(0)
+    values: Any = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     lengths, nulls = [], 0
     while is_list(values.type):
         nulls += values.null_count
@@ -71,12 +61,9 @@ def flatten_column(column: pa.ChunkedArray | pa.Array) -> FlatColumn:
 
 
 def image_bytes(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | None:
-    """The compressed images of a column of them, null where a row has none.
+    """The compressed images of a column, null where a row has none; ``None`` where it holds none.
 
     LeRobot writes a struct of bytes and path; the path is that of a file which it has removed.
-
-    Returns:
-        ``None`` where the column is of another type.
     """
     if pa.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0:
         column = pc.struct_field(column, "bytes")  # pyright: ignore[reportAttributeAccessIssue]
@@ -85,10 +72,9 @@ def image_bytes(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArra
 
 
 def stored_images(column: pa.Array, directory: Path) -> Iterator[bytes | None] | None:
-    """The compressed images of a column; a row without bytes may name a file below the folder.
+    """An image for each row, None where it has none; ``None`` where the column is of another type.
 
-    Returns:
-        An image for each row, None where it has none; ``None`` where the column is of another type.
+    A row without bytes may name a file below the folder.
     """
     images = image_bytes(column)
     if images is None:
@@ -116,9 +102,8 @@ def _file_content(directory: Path, path: str | None) -> bytes | None:
 
 def is_list(kind: pa.DataType) -> bool:
     """Whether the cells of a type are lists."""
-    return (
-        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    )
+    kinds = pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list
+    return any(is_kind(kind) for is_kind in kinds)
 
 
 @contextmanager
@@ -159,11 +144,7 @@ class FileFaults:
 
 
 class Columns:
-    """The columns of one file, each held against its declaration.
-
-    Attributes:
-        broken: Those that are missing or cannot be used.
-    """
+    """The columns of one file, each held against its declaration; ``broken`` cannot be used."""
 
     def __init__(
         self, faults: FileFaults | Collector, file: str, features: Mapping[str, Feature]
@@ -176,20 +157,21 @@ class Columns:
         """Columns of numbers that are there as they are declared, as far as the schema says."""
         kinds = dict(zip(schema.names, schema.types, strict=True))
         for name, feature in self._features.items():
-            if name not in kinds and feature.is_column and (not only or name in only):
+            is_column = feature.dtype not in ("video", "audio")
+            if name not in kinds and is_column and (not only or name in only):
                 self.report_missing(name)
         for name in kinds if not only else ():
             if name not in self._features:
                 self._report("column-undeclared", name, f"column {name}")
         names = []
         for name, feature in self._features.items():
-            if name not in kinds or (only and name not in only):
+            if name not in kinds or (only and name not in only) or feature.kind != "number":
                 continue
-            if feature.kind == "number" and not _is_numeric(kinds[name]):
+            if _is_numeric(kinds[name]):
+                names.append(name)
+            else:
                 self._report_dtype(feature, str(kinds[name]))
                 self.broken.add(name)
-            elif feature.kind == "number":
-                names.append(name)
         return names
 
     def too_large(self, rows: int, numbers: int) -> bool:

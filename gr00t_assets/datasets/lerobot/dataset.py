@@ -36,18 +36,12 @@ from gr00t_assets.modality.modality_json import MODALITY
 
 @dataclass(frozen=True)
 class LeRobotDataset:
-    """A dataset on disk whose meta files were read; made by ``open``.
+    """A dataset on disk whose meta files were read; made by ``open``, and never written to.
 
-    Attributes:
-        directory: Its folder, which is never written to.
-        name: What errors call it.
-        info: ``meta/info.json``.
-        modality: ``meta/modality.json`` as it is, or None.
-        tasks: Instruction by task index.
-        episodes: By index.
-        cameras: Those that have frames, in video files or as images in the rows.
-        warnings: Odd, and yet usable.
-        ranges: Of v3.0, where the rows of each episode are, in the order of files and rows.
+    ``modality`` is ``meta/modality.json`` as it is, or None, ``tasks`` are instructions by index,
+    ``cameras`` those that have frames, in video files or as images in the rows. ``warnings`` are
+    odd, and yet usable. ``ranges`` say of v3.0 where the rows of each episode are, in the order of
+    files and rows.
     """
 
     directory: Path
@@ -59,16 +53,15 @@ class LeRobotDataset:
     cameras: tuple[str, ...]
     warnings: tuple[str, ...]
     ranges: Mapping[int, RowRange] = field(default_factory=dict)
+    _footers: dict[Path, pq.FileMetaData] = field(default_factory=dict, repr=False, compare=False)
+    """Of files of many episodes: long, and read for each of them otherwise."""
 
     @classmethod
     def open(cls, directory: Path, name: str | None = None) -> "LeRobotDataset":
         """Read a dataset's meta files and see that every episode's files are there.
 
-        Errors call it by the folder's name where no other is given.
-
         Raises:
-            DatasetError: All that is missing or unreadable, at once; or its format is not
-                supported.
+            DatasetError: All that is missing, unreadable or of another format, at once.
         """
         name = name or directory.name
         if not directory.is_dir():
@@ -77,11 +70,7 @@ class LeRobotDataset:
 
     @classmethod
     def read(cls, folder: Folder, name: str) -> "LeRobotDataset":
-        """The same, with the findings in the folder's collector.
-
-        Raises:
-            DatasetError: As ``open``.
-        """
+        """The same, with the findings in the folder's collector."""
         problem = "this is not a complete LeRobot dataset."
         metadata = read_metadata(folder)
         modality = read_object(folder, MODALITY, missing=None)
@@ -140,30 +129,22 @@ class LeRobotDataset:
         return sum(episode.length for episode in self.episodes)
 
     def episode(self, index: int) -> Episode:
-        """An episode by its index.
-
-        Raises:
-            DatasetError: There is none.
-        """
+        """An episode by its index; DatasetError where there is none."""
         if index not in self._by_index:
             raise DatasetError(self.name, f"there is no episode {index}.")
         return self._by_index[index]
 
     def parquet_path(self, index: int) -> Path:
-        """The file of an episode's rows; in v3.0 it holds others, too."""
+        """The file of an episode's rows; in v3.0 it holds others, too, as that of a video does."""
         rows = self.ranges.get(self.episode(index).index)
         return self.directory / str(self.info.data_file(index) if rows is None else rows.file)
 
     def video_path(self, index: int, camera: str) -> Path:
-        """The file of an episode's video of one camera; in v3.0 it holds others, too."""
+        """The file of an episode's video of one camera."""
         return self.directory / self.video_segment(index, camera).file
 
     def video_segment(self, index: int, camera: str) -> VideoSegment:
-        """Where the frames of an episode are: a file, and from and to which second in it.
-
-        Raises:
-            DatasetError: The camera has no video of it.
-        """
+        """A file and from and to which second in it an episode is; DatasetError without a video."""
         shared = self.episode(index).shared
         if shared is None:
             return VideoSegment(str(self.info.video_file(index, camera)), 0.0, float("inf"))
@@ -177,17 +158,10 @@ class LeRobotDataset:
         Raises:
             DatasetError: The file cannot be read, or lacks a column.
         """
-        path, rows = self.parquet_path(index), self.ranges.get(index)
-        with self._reading(path):
-            file = pq.ParquetFile(path, metadata=self._footers.get(path))
+        with self._opened(index, columns or ()) as (file, groups, start, count):
             chosen = list(file.schema_arrow.names if columns is None else columns)
-            self._require(path, file, chosen)
-            if rows is None:
-                return file.read(columns=chosen).select(chosen)
-            self._footers[path] = file.metadata
-            groups, first = row_groups(file.metadata, rows.start, rows.count)
-            table = file.read_row_groups(groups, columns=chosen).select(chosen)
-            return table.slice(rows.start - first, rows.count)
+            table = file.read_row_groups(groups, columns=chosen)
+            return table.select(chosen).slice(start, count)
 
     def images(self, index: int, camera: str) -> Iterator[bytes | None]:
         """The compressed images of an episode's rows, in bounded memory; None where one is missing.
@@ -195,80 +169,75 @@ class LeRobotDataset:
         Raises:
             DatasetError: The file cannot be read, or has no images of the camera.
         """
-        path, rows = self.parquet_path(index), self.ranges.get(index)
-        with self._reading(path), pq.ParquetFile(path, pre_buffer=False) as file:
-            self._require(path, file, [camera])
-            groups, first, count = None, 0, file.metadata.num_rows
-            if rows is not None:
-                groups, first = row_groups(file.metadata, rows.start, rows.count)
-                first, count = rows.start - first, rows.count
+        with self._opened(index, [camera]) as (file, groups, start, count):
             for batch in file.iter_batches(batch_rows(file), groups, [camera]):
-                part = batch.column(camera).slice(first, count)
-                first, count = max(first - batch.num_rows, 0), count - len(part)
+                part = batch.column(camera).slice(start, count)
+                start, count = max(start - batch.num_rows, 0), count - len(part)
                 images = stored_images(part, self.directory)
                 if images is None:
-                    problem = f"{self._shown(path)}: {camera} holds no images."
+                    problem = f"{self._shown_file(index)}: {camera} holds no images."
                     raise DatasetError(self.name, problem, [f"it is {part.type}"])
                 yield from images
                 if not count:
                     return
 
     def vector(self, index: int, column: str) -> np.ndarray:
-        """A column of an episode, ``(rows, numbers)``, in the type it is stored in.
-
-        Raises:
-            DatasetError: The column is missing, has empty cells, or its rows differ in length.
-        """
+        """One of the ``vectors``."""
         return self.vectors(index, [column])[column]
 
     def vectors(self, index: int, columns: Sequence[str]) -> dict[str, np.ndarray]:
-        """Columns of an episode by name, each as ``vector`` gives it; its file is read once.
+        """Columns of an episode by name, ``(rows, numbers)`` each, in the type they are stored in.
 
         Raises:
-            DatasetError: As for one column.
+            DatasetError: A column is missing, has empty cells, or its rows differ in length.
         """
         names = list(dict.fromkeys(columns))
-        table = self.read_episode(index, names)
-        return {name: self._vector(index, name, table.column(name)) for name in names}
+        table, vectors = self.read_episode(index, names), {}
+        for name in names:
+            flat = flatten_column(table.column(name))
+            if flat.nulls:
+                problem = f"{self._shown_file(index)}: {flat.nulls} cells of {name} are empty."
+                raise DatasetError(self.name, problem)
+            if ragged := [lengths for lengths in flat.lengths if len(lengths) != 1]:
+                problem = f"{self._shown_file(index)}: rows of {name} differ in length."
+                raise DatasetError(self.name, problem, [f"lengths found: {list(ragged[0])}"])
+            width = int(np.prod([size for (size,) in flat.lengths] or [1]))
+            values = flat.values.to_numpy(zero_copy_only=False)
+            vectors[name] = values.reshape(table.num_rows, width)
+        return vectors
 
     def timestamps(self, index: int) -> np.ndarray:
         """Seconds of each row of an episode, shape ``(rows,)``, float64."""
         return self.vector(index, "timestamp")[:, 0].astype(np.float64)
 
-    def _vector(self, index: int, column: str, chunked: pa.ChunkedArray) -> np.ndarray:
-        flat = flatten_column(chunked)
-        where = self._shown(self.parquet_path(index))
-        if flat.nulls:
-            raise DatasetError(self.name, f"{where}: {flat.nulls} cells of {column} are empty.")
-        ragged = [lengths for lengths in flat.lengths if len(lengths) != 1]
-        if ragged:
-            problem = f"{where}: rows of {column} differ in length."
-            raise DatasetError(self.name, problem, [f"lengths found: {list(ragged[0])}"])
-        values = flat.values.to_numpy(zero_copy_only=False)
-        return values.reshape(len(chunked), int(np.prod([n for (n,) in flat.lengths] or [1])))
-
-    def _require(self, path: Path, file: pq.ParquetFile, columns: Sequence[str]) -> None:
-        names = file.schema_arrow.names
-        if missing := ", ".join(column for column in columns if column not in names):
-            problem = f"{self._shown(path)} lacks {missing}."
-            raise DatasetError(self.name, problem, [f"it has: {', '.join(names)}"])
-
     @contextmanager
-    def _reading(self, path: Path) -> Iterator[None]:
+    def _opened(
+        self, index: int, columns: Sequence[str]
+    ) -> Iterator[tuple[pq.ParquetFile, list[int], int, int]]:
+        """The file of an episode, which has the columns, and where in it the episode's rows are.
+
+        They are in some row groups, from a position in those on, and so many.
+        """
+        path, rows = self.parquet_path(index), self.ranges.get(index)
         try:
-            yield
+            with pq.ParquetFile(path, metadata=self._footers.get(path)) as file:
+                names = file.schema_arrow.names
+                if missing := ", ".join(column for column in columns if column not in names):
+                    problem = f"{self._shown_file(index)} lacks {missing}."
+                    raise DatasetError(self.name, problem, [f"it has: {', '.join(names)}"])
+                if rows is None:
+                    yield file, list(range(file.num_row_groups)), 0, file.metadata.num_rows
+                else:
+                    self._footers[path] = file.metadata
+                    groups, first = row_groups(file.metadata, rows.start, rows.count)
+                    yield file, groups, rows.start - first, rows.count
         except (OSError, pa.ArrowException) as error:
-            problem = f"{self._shown(path)} cannot be read."
+            problem = f"{self._shown_file(index)} cannot be read."
             raise DatasetError(self.name, problem, [first_line(error)]) from error
+
+    def _shown_file(self, index: int) -> Path:
+        return self.parquet_path(index).relative_to(self.directory)
 
     @cached_property
     def _by_index(self) -> dict[int, Episode]:
         return {episode.index: episode for episode in self.episodes}
-
-    @cached_property
-    def _footers(self) -> dict[Path, pq.FileMetaData]:
-        """Footers of files of many episodes: long, and read for each of them otherwise."""
-        return {}
-
-    def _shown(self, path: Path) -> Path:
-        return path.relative_to(self.directory)

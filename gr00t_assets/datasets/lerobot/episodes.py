@@ -1,17 +1,17 @@
 """The episodes of a dataset, as its meta files list them.
 
-v2.0 and v2.1 have ``meta/episodes.jsonl``. v3.0 has ``meta/episodes/chunk-*/file-*.parquet`` with a
-row for each episode, which says how long it is and from which second to which it lies in which
-video file, as ``src/lerobot/datasets/utils.py`` in huggingface/lerobot writes it, releases 0.4 to
-0.6.
+v2.x has ``meta/episodes.jsonl``, v3.0 ``meta/episodes/chunk-*/file-*.parquet`` with a row for each,
+as ``src/lerobot/datasets/utils.py`` in huggingface/lerobot writes it, releases 0.4 to 0.6.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeGuard
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gr00t_assets.core.files import parquet_rows
@@ -36,16 +36,17 @@ DAMAGED = (
     *("meta-missing", "parquet-unreadable"),
 )
 _SEGMENT = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
+_OPTIONAL = (
+    *("data/chunk_index", "data/file_index"),
+    *("dataset_from_index", "dataset_to_index", "tasks"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class VideoSegment:
-    """Where an episode lies in a video file.
+    """Where an episode lies in a video file, whose path is relative to the dataset.
 
-    Attributes:
-        file: The file, relative to the dataset.
-        start: Seconds in the file at which its first frame is shown.
-        end: Seconds at which the frame after its last would be shown.
+    From the second at which its first frame is shown to that at which one after its last would be.
     """
 
     file: str
@@ -57,10 +58,8 @@ class VideoSegment:
 class SharedFiles:
     """Where an episode lies in the files of v3.0, which hold many.
 
-    Attributes:
-        data_file: The file that its rows should be in, where that is given.
-        rows: First row in the dataset and one past the last, where they are given.
-        videos: By camera.
+    ``data_file`` should have its rows, which are numbered over the whole dataset in ``rows``, first
+    and one past the last, where they are given. ``videos`` are by camera.
     """
 
     data_file: str | None = None
@@ -70,13 +69,10 @@ class SharedFiles:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One demonstration.
+    """One demonstration, as the list of episodes has it.
 
-    Attributes:
-        index: Its number in the dataset.
-        length: Rows, one a frame; 0 where it could not be read.
-        tasks: What the list of episodes says was done.
-        shared: Where it lies in shared files; ``None`` in v2.x, where it has files of its own.
+    Its length is in rows, one a frame; 0 where it could not be read. ``shared`` is ``None`` in
+    v2.x, where it has files of its own.
     """
 
     index: int
@@ -85,32 +81,24 @@ class Episode:
     shared: SharedFiles | None = None
 
 
-def read_episodes(
-    folder: Folder, info: Info, cameras: Sequence[str]
-) -> tuple[tuple[Episode, ...] | None, bool]:
-    """The episodes in the order of the list, each once; ``None`` where there is no list.
+def read_episodes(folder: Folder, info: Info) -> tuple[tuple[Episode, ...] | None, bool]:
+    """The episodes in the order of the list, and whether nothing of the list was damaged.
 
-    An episode that cannot be read, or is listed twice, is a finding and is passed over. Cameras
-    are those that have files; they are read in v3.0 alone.
-
-    Returns:
-        The episodes, and whether nothing of the list was damaged.
+    ``None`` where there is no list. An episode that cannot be read, or is listed twice, is a
+    finding and is passed over.
     """
-    collector = folder.collector
+    collector, file = folder.collector, info.episodes_file
     before = collector.count(*DAMAGED)
     if info.version == V30:
-        file, listed = V30_EPISODES, _v30_episodes(folder, info, cameras)
+        listed = _v30_episodes(folder, info)
+    elif (lines := read_lines(folder, file)) is not None:
+        listed = _v2_episodes(folder, lines)
     else:
-        lines = read_lines(folder, EPISODES)
-        if lines is None:
-            return None, False
-        file, listed = EPISODES, _v2_episodes(folder, lines)
+        return None, False
     episodes: dict[int, Episode] = {}
     for where, episode in listed:
-        if episode.index in episodes:
+        if episodes.setdefault(episode.index, episode) is not episode:
             collector.report("episode-duplicate", file, f"{where}: episode {episode.index} again")
-        else:
-            episodes[episode.index] = episode
     complete = collector.count(*DAMAGED) == before
     if not episodes and complete:
         collector.report("no-episodes", file, "no episode")
@@ -142,29 +130,33 @@ def v30_episode_files(folder: Folder) -> list[Path]:
     return sorted((folder.directory / V30_EPISODES).glob("*/*.parquet"))
 
 
-def _v30_episodes(
-    folder: Folder, info: Info, cameras: Sequence[str]
-) -> Iterator[tuple[str, Episode]]:
-    paths = v30_episode_files(folder)
+def _v30_episodes(folder: Folder, info: Info) -> Iterator[tuple[str, Episode]]:
+    """Where they lie in the videos of cameras is read of those that are named or have files."""
+    paths, stored = v30_episode_files(folder), set[str]()
     if not paths:
         file = f"{V30_EPISODES}/chunk-000/file-000.parquet"
         folder.collector.report("meta-missing", file, "no such file")
+    for path in paths:
+        with suppress(OSError, ValueError, pa.ArrowException):
+            stored.update(pq.read_schema(path).names)
+    cameras = [
+        name
+        for name in (camera.name for camera in info.video_cameras)
+        if f"videos/{name}/from_timestamp" in stored or info.shared_files(folder, name)
+    ]
     count, needed = 0, ["episode_index", "length"]
     needed += [f"videos/{camera}/{part}" for camera in cameras for part in _SEGMENT]
-    optional = ("tasks", "dataset_from_index", "dataset_to_index")
-    optional += ("data/chunk_index", "data/file_index")
     for path in paths:
         file = folder.relative(path)
         if folder.opened(file) is None:
             continue
         with report_unreadable(folder.collector, file):
             names = pq.read_schema(path).names
-            missing = [name for name in needed if name not in names]
-            if missing:
+            if missing := [name for name in needed if name not in names]:
                 found = f"no column {', '.join(missing)}"
                 folder.collector.report("field", file, found, expected="LeRobot's columns")
                 continue
-            columns = [*needed, *(name for name in optional if name in names)]
+            columns = [*needed, *(name for name in _OPTIONAL if name in names)]
             limits = {"most_rows": MOST_LINES - count, "most_bytes": LARGEST_META_BYTES}
             for batch in parquet_rows(path, columns, **limits):
                 count += batch.num_rows
@@ -185,9 +177,8 @@ def _v30_episode(
         return None
     if folder.leaves_out(index):
         collector = Collector(FAULTS)
-    where = f"episode {index}"
+    where, videos = f"episode {index}", {}
     length = whole_number(collector, file, where, row, "length", 1, LONGEST_EPISODE)
-    videos = {}
     for camera in cameras:
         chunk, number, start, end = (row[f"videos/{camera}/{part}"] for part in _SEGMENT)
         if not (_is_count(chunk) and _is_count(number)):
@@ -198,15 +189,13 @@ def _v30_episode(
             collector.report("field", file, found, expected="two finite times")
         elif (video := info.shared_file(chunk, number, camera)) is not None:
             videos[camera] = VideoSegment(video, float(start), float(end))
-    first, last = row.get("dataset_from_index"), row.get("dataset_to_index")
-    chunk, number = row.get("data/chunk_index"), row.get("data/file_index")
-    named = info.shared_file(chunk, number) if _is_count(chunk) and _is_count(number) else None
-    tasks = row.get("tasks") or ()
-    tasks = tuple(map(str, tasks)) if isinstance(tasks, list | tuple) else (str(tasks),)
     if length is None and not folder.leaves_out(index):
         return None
+    chunk, number, first, last, tasks = (row.get(name) for name in _OPTIONAL)
+    named = info.shared_file(chunk, number) if _is_count(chunk) and _is_count(number) else None
     rows = (first, last) if isinstance(first, int) and isinstance(last, int) else None
-    return Episode(index, length or 0, tasks, SharedFiles(named, rows, videos))
+    tasks = tasks if isinstance(tasks, list | tuple) else [tasks] if tasks else []
+    return Episode(index, length or 0, tuple(map(str, tasks)), SharedFiles(named, rows, videos))
 
 
 def _is_count(value: Any) -> TypeGuard[int]:

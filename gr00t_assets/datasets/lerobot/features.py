@@ -12,9 +12,7 @@ from gr00t_assets.core.finding import Collector, short
 from gr00t_assets.modality.vector_names import number_names
 
 INFO = "meta/info.json"
-MOST_FEATURES = 2000
-LARGEST_DIMENSION = 1_000_000
-MOST_AXES = 5
+MOST_FEATURES, MOST_AXES, LARGEST_DIMENSION = 2000, 5, 1_000_000
 
 Kind = Literal["video", "image", "depth", "audio", "text", "number"]
 """What a feature holds; cameras are ``video``, with files of their own, or ``image``, in rows."""
@@ -22,15 +20,10 @@ Kind = Literal["video", "image", "depth", "audio", "text", "number"]
 
 @dataclass(frozen=True)
 class Feature:
-    """A column or a camera.
+    """A column or a camera, with NumPy's name of its type, or video, image, audio, string.
 
-    Attributes:
-        name: observation.state, observation.images.ego_view.
-        dtype: NumPy's name, or video, image, audio, string.
-        shape: Without the rows.
-        names: Of each number, where the file has as many of them.
-        info: ``info`` or ``video_info`` of a camera.
-        axes: Names of the axes of a camera's shape.
+    Its shape is without the rows, ``names`` are of each number, where the file has as many of them,
+    ``info`` is ``info`` or ``video_info`` of a camera, ``axes`` name the axes of a camera's shape.
     """
 
     name: str
@@ -62,11 +55,6 @@ class Feature:
     def is_video(self) -> bool:
         """Whether it is a camera whose frames are in video files."""
         return self.kind == "video"
-
-    @property
-    def is_column(self) -> bool:
-        """Whether it is in the rows, and not in files of its own."""
-        return self.dtype not in ("video", "audio")
 
     @property
     def is_flattened(self) -> bool:
@@ -116,12 +104,11 @@ class Camera(FrozenModel):
         A codec that was found takes the place of what is declared.
         """
         height, width = feature.size or (0, 0)
-        rate = feature.video_fps if feature.is_video else None
         return cls(
             original_key=feature.name,
             height=height,
             width=width,
-            fps=rate or fps,
+            fps=(feature.video_fps if feature.is_video else None) or fps,
             codec=codec or feature.video_codec or "unknown",
         )
 
@@ -156,8 +143,7 @@ def _feature(name: str, value: Any) -> Feature | str:
     )
     if not valid or len(shape) > MOST_AXES or prod(shape) > LARGEST_DIMENSION * 100:
         return f"has the shape {short(shape)}"
-    info = value.get("video_info") or value.get("info")
-    names = value.get("names")
+    info, names = value.get("video_info") or value.get("info"), value.get("names")
     feature = Feature(
         name=name,
         dtype=dtype,

@@ -5,13 +5,13 @@ Whatever is wrong with a file becomes a finding; nothing here raises for a fault
 
 import json
 import os
-import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.files import LARGEST_JSON
 from gr00t_assets.core.finding import Collector, FaultCatalogue, short
 from gr00t_assets.core.text import has_lone_surrogate
 
@@ -20,19 +20,11 @@ FAULTS = FaultCatalogue(Path(__file__).parents[1] / "faults.yaml")
 
 LFS_POINTER = b"version https://git-lfs"
 
-LARGEST_OBJECT_BYTES = 16 * 2**20
-"""Of a meta file that is one JSON object, which takes some forty times its size to read."""
-
-LARGEST_META_BYTES = 64 * 2**20
-"""Of a meta file of lines; episodes.jsonl of 200,000 episodes has about 30 MB."""
+LARGEST_META_BYTES, MOST_LINES, MOST_LINE_CHARACTERS = 64 * 2**20, 200_000, 100_000
+"""Of a meta file of episodes or tasks; episodes.jsonl of 200,000 episodes has about 30 MB."""
 
 LARGEST_FILE_BYTES = 8 * 2**30
 """Of one Parquet or video file: an hour of 4K video is less."""
-
-MOST_LINES = 200_000
-"""Episodes or tasks that are looked at."""
-
-MOST_LINE_CHARACTERS = 100_000
 
 
 class Folder:
@@ -58,14 +50,11 @@ class Folder:
         replaced: Mapping[Path, Path] | None = None,
         leaves_out: Callable[[int], bool] | None = None,
     ) -> None:
-        self.directory = directory
-        self.is_partial = leaves_out is not None
+        self.directory, self.confined, self._real = directory, confined, directory.resolve()
+        self.is_partial, self.left_out = leaves_out is not None, dict[int, Any]()
         self.leaves_out = leaves_out or (lambda _: False)
-        self.left_out: dict[int, Any] = {}
         self._replaced = {path.as_posix(): file for path, file in (replaced or {}).items()}
         self.collector = Collector(FAULTS)
-        self.confined = confined
-        self._real = directory.resolve()
 
     def opened(self, file: str, most_bytes: int = LARGEST_FILE_BYTES) -> Path | None:
         """The path of a file that can be read; what is wrong with it becomes a finding.
@@ -77,13 +66,13 @@ class Folder:
         if self.confined and file not in self._replaced and not self.holds(file):
             return None
         try:
-            status = path.stat()
-            if not stat.S_ISREG(status.st_mode):
+            size = path.stat().st_size
+            if not path.is_file():
                 self.collector.report("not-a-file", file, "a folder or a device")
-            elif status.st_size == 0:
+            elif size == 0:
                 self.collector.report("empty-file", file, "0 bytes")
-            elif status.st_size > most_bytes:
-                found, most = f"{status.st_size / 2**20:,.0f} MB", most_bytes / 2**20
+            elif size > most_bytes:
+                found, most = f"{size / 2**20:,.0f} MB", most_bytes / 2**20
                 self.collector.report("file-too-large", file, found, megabytes=most)
             elif is_lfs_pointer(path):
                 found = "a Git LFS pointer in place of the content"
@@ -138,16 +127,10 @@ class Folder:
         return tuple(f"{item.subject}: {item.found}" for item in findings.warnings)
 
     def raise_errors(self, name: str, problem: str) -> None:
-        """Go no further where any finding so far is an error, which means ``problem``.
-
-        Raises:
-            DatasetError: Every error with what was found, what was expected and what to do.
-        """
-        findings = self.collector.findings()
-        if findings.ok:
-            return
-        lines = [f"{item.subject or name}: {item.text}" for item in findings.errors]
-        raise DatasetError(name, problem, lines)
+        """Raise all errors found so far as one DatasetError; ``problem`` is what they mean."""
+        if not (findings := self.collector.findings()).ok:
+            lines = [f"{item.subject or name}: {item.text}" for item in findings.errors]
+            raise DatasetError(name, problem, lines)
 
 
 def report_missing_files(folder: Folder, files: Iterable[str], fault: str, **texts: str) -> None:
@@ -187,10 +170,9 @@ def read_object(
 ) -> dict[str, Any] | None:
     """The object of a JSON file; ``None`` where it cannot be had, and why is a finding.
 
-    Args:
-        missing: The fault that it is where the file is not there; none where it need not be.
+    ``missing`` is the fault where the file is not there; none where it need not be.
     """
-    text = _read_text(folder, file, missing, LARGEST_OBJECT_BYTES)
+    text = _read_text(folder, file, missing, LARGEST_JSON)
     if text is None:
         return None
     try:
@@ -200,19 +182,17 @@ def read_object(
         return None
     if not isinstance(value, dict):
         folder.collector.report("not-an-object", file, short(value))
-        return None
-    if "\\u" in text and has_lone_surrogate(value):
+    elif "\\u" in text and has_lone_surrogate(value):
         folder.collector.report("text-not-unicode", file, "half of a surrogate pair")
-        return None
-    return value
+    else:
+        return value
+    return None
 
 
 def read_lines(folder: Folder, file: str) -> Iterator[tuple[int, dict[str, Any]]] | None:
     """Line numbers and objects of a file with a JSON object on each line.
 
-    Returns:
-        ``None`` where the file cannot be had. Lines that are no objects are findings and are
-        passed over.
+    ``None`` where the file cannot be had. Lines that are no objects are findings and passed over.
     """
     text = _read_text(folder, file, "meta-missing", LARGEST_META_BYTES)
     return None if text is None else _objects(folder.collector, file, text)
@@ -259,13 +239,13 @@ def _objects(collector: Collector, file: str, text: str) -> Iterator[tuple[int, 
                 problem = f"is {short(item)}"
             except (ValueError, RecursionError) as error:
                 problem = f"is not JSON: {_reason(error)}"
-        if isinstance(item, dict) and "\\u" in line and has_lone_surrogate(item):
+        if not isinstance(item, dict):
+            collector.report("line-not-json", file, f"line {number} {problem}")
+        elif "\\u" in line and has_lone_surrogate(item):
             found = f"line {number} has half of a surrogate pair"
             collector.report("text-not-unicode", file, found)
-        elif isinstance(item, dict):
-            yield number, item
         else:
-            collector.report("line-not-json", file, f"line {number} {problem}")
+            yield number, item
 
 
 def _read_text(folder: Folder, file: str, missing: str | None, most_bytes: int) -> str | None:

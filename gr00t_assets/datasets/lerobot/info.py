@@ -3,7 +3,7 @@
 import glob
 import re
 import string
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,11 +35,8 @@ _EXAMPLES = {
 }
 """By field and whether files are shared by episodes."""
 
-FASTEST = 1000.0
-"""Rows a second; no camera or robot of a demonstration is faster."""
-
-LARGEST_CHUNK = 1_000_000
-LONGEST_TEMPLATE = 500
+FASTEST, LARGEST_CHUNK, LONGEST_TEMPLATE = 1000.0, 1_000_000, 500
+"""Rows a second; episodes of a folder; characters."""
 
 _EPISODE_FIELDS = ("episode_chunk", "episode_index", "video_key")
 _SHARED_FIELDS = ("chunk_index", "file_index", "video_key")
@@ -97,9 +94,8 @@ class Info:
     def shared_file(self, chunk: int, number: int, camera: str | None = None) -> str | None:
         """Path of a file of many episodes in v3.0: rows, or the videos of a camera."""
         template = self.data_path if camera is None else self.video_path
-        if template is None:
-            return None
-        return template.format(chunk_index=chunk, file_index=number, video_key=camera)
+        fields = {"chunk_index": chunk, "file_index": number, "video_key": camera}
+        return None if template is None else template.format(**fields)
 
     def _episode_file(self, template: str | None, episode: int, camera: str) -> str | None:
         if template is None or self.chunks_size is None:
@@ -123,8 +119,7 @@ def episode_path(
 
 def read_info(folder: Folder) -> Info:
     """Read ``info.json``; whatever is wrong with it is a finding."""
-    collector = folder.collector
-    raw = read_object(folder, INFO)
+    collector, raw = folder.collector, read_object(folder, INFO)
     if raw is None:
         return Info()
     info = Info(raw=raw, version=_version(folder, raw))
@@ -134,29 +129,22 @@ def read_info(folder: Folder) -> Info:
     info.fps = _number(collector, raw, "fps", FASTEST)
     info.chunks_size = None if shared else _number(collector, raw, "chunks_size", LARGEST_CHUNK)
     info.features = parse_features(collector, raw.get("features"))
-    fields = _SHARED_FIELDS if shared else _EPISODE_FIELDS
-    needed = {"file_index"} if shared else {"episode_index"}
-    info.data_path = _template(collector, raw, "data_path", fields, needed)
+    info.data_path = _template(collector, raw, "data_path", shared)
     for camera in info.cameras:
         if not camera.name or camera.name.startswith(".") or set(camera.name) & {"/", "\\", "\0"}:
             found = f"'{camera.name}' cannot be the name of a feature: it is a path"
             name = f"the name of camera {camera.name}"
             collector.report("path-escape", INFO, found, name=name)
             del info.features[camera.name]
-    if info.video_cameras:
-        needed = needed | ({"video_key"} if len(info.video_cameras) > 1 else set())
-        info.video_path = _template(collector, raw, "video_path", fields, needed)
+    if cameras := len(info.video_cameras):
+        info.video_path = _template(collector, raw, "video_path", shared, cameras)
     return info
 
 
-def _template_problem(
-    template: str, needed: Collection[str], fields: Collection[str]
-) -> str | None:
-    """What is wrong with a path template; ``None`` where it can be filled.
+def _template_problem(template: str, needed: Sequence[str], fields: Sequence[str]) -> str | None:
+    """What is wrong with a path template of some ``fields``; ``None`` where it can be filled.
 
-    Args:
-        needed: Fields without which two files would share a path.
-        fields: Those that the format knows.
+    Without the ``needed`` ones two files would share a path.
 
     Examples:
         >>> _template_problem("data/{episode}.parquet", ["episode_index"], ["episode_index"])
@@ -165,20 +153,16 @@ def _template_problem(
     if len(template) > LONGEST_TEMPLATE:
         return f"has {len(template):,} characters"
     try:
-        parts = list(string.Formatter().parse(template))
+        parts = [part for part in string.Formatter().parse(template) if part[1] is not None]
     except ValueError as error:
         return f"is no template: {error}"
-    used = set()
     for _, name, width, conversion in parts:
-        if name is None:
-            continue
         if name not in fields:
             return f"has the unknown field {{{name}}}"
         if conversion or not _WIDTH.fullmatch(width or "") or (width and name == "video_key"):
             return f"formats {{{name}}} in a way that no path needs"
-        used.add(name)
-    missing = sorted(set(needed) - used)
-    if missing:
+    used = [name for _, name, _, _ in parts]
+    if missing := [name for name in needed if name not in used]:
         return f"lacks {{{missing[0]}}}, so that different files have one path"
     return None
 
@@ -189,9 +173,8 @@ def _version(folder: Folder, raw: Mapping[str, Any]) -> str | None:
     if version not in FORMATS:
         folder.collector.report("format-unsupported", INFO, shown, formats=", ".join(FORMATS))
         return None
-    own, other, right = EPISODES, V30_EPISODES, V30
-    if version == V30:
-        own, other, right = V30_EPISODES, EPISODES, "v2.1"
+    layouts = (EPISODES, V30_EPISODES, V30), (V30_EPISODES, EPISODES, "v2.1")
+    own, other, right = layouts[version == V30]
     if folder.exists(other) and not folder.exists(own):
         found = f"{shown} over the layout of {right} (there is {other})"
         folder.collector.report("format-mislabelled", INFO, found, version=right)
@@ -201,39 +184,31 @@ def _version(folder: Folder, raw: Mapping[str, Any]) -> str | None:
 
 def _number(collector: Collector, raw: Mapping[str, Any], name: str, most: float) -> Any:
     """A number above 0 of the type of ``most``; ``None`` and a finding where it is none."""
-    value, is_whole = raw.get(name), isinstance(most, int)
-    kinds = int if is_whole else (int, float)
+    value, kinds, expected = raw.get(name), (int, float), f"a number above 0, at most {most:g}"
+    if isinstance(most, int):
+        kinds, expected = int, f"a whole number, 1 to {most:,}; usually 1000"
     if isinstance(value, kinds) and not isinstance(value, bool) and 0 < value <= most:
         return type(most)(value)
-    expected = f"a number above 0, at most {most:g}"
-    if is_whole:
-        expected = f"a whole number, 1 to {most:,}; usually 1000"
     _report_field(collector, raw, name, expected)
     return None
 
 
 def _template(
-    collector: Collector,
-    raw: Mapping[str, Any],
-    name: str,
-    fields: tuple[str, ...],
-    needed: Collection[str],
+    collector: Collector, raw: Mapping[str, Any], name: str, shared: bool, cameras: int = 0
 ) -> str | None:
-    value = raw.get(name)
+    """A path template; ``None`` and a finding where it cannot be filled."""
+    value, fields = raw.get(name), _SHARED_FIELDS if shared else _EPISODE_FIELDS
     if not isinstance(value, str):
         _report_field(collector, raw, name, f"a path with {{{fields[0]}}} and {{{fields[1]}}}")
         return None
     if leaves_folder(value):
         collector.report("path-escape", INFO, f"{name} leads to {value}", name=name)
         return None
-    problem = _template_problem(value, needed, fields)
-    if problem is None:
+    needed = fields[1:] if cameras > 1 else fields[1:2]
+    if (problem := _template_problem(value, needed, fields)) is None:
         return value
     also = " and video_key" if name == "video_path" else ""
-    texts = {
-        "fields": f"{', '.join(fields[:2])}{also}",
-        "example": _EXAMPLES[name, fields == _SHARED_FIELDS],
-    }
+    texts = {"fields": f"{', '.join(fields[:2])}{also}", "example": _EXAMPLES[name, shared]}
     collector.report("path-template", INFO, f"{name} {short(value)} {problem}", name=name, **texts)
     return None
 

@@ -1,7 +1,7 @@
 """What the meta files of a dataset say, and which of the files that they name are there."""
 
 import glob
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -17,7 +17,6 @@ from gr00t_assets.datasets.lerobot.episodes import (
     Episode,
     read_episodes,
     report_field,
-    v30_episode_files,
     whole_number,
 )
 from gr00t_assets.datasets.lerobot.features import INFO, Feature
@@ -35,12 +34,8 @@ from gr00t_assets.datasets.lerobot.info import TASKS, V30, V30_TASKS, Info, read
 class Metadata:
     """What could be read of a dataset's meta files, but for modality.json and statistics.
 
-    Attributes:
-        folder: The dataset, with the findings so far.
-        info: ``info.json``.
-        tasks: Instruction by task index; ``None`` where the file cannot be had.
-        listed: The episodes in the order of their list; ``None`` where there is no list.
-        complete: Whether nothing of the list was damaged.
+    Tasks, by index, are ``None`` where their file cannot be had, and so are ``listed``, the
+    episodes in the order of their list. ``complete`` says whether nothing of the list was damaged.
     """
 
     folder: Folder
@@ -57,17 +52,15 @@ class Metadata:
     def data_files(self) -> list[str]:
         """Files of rows that the listed episodes name; in v3.0 also those that are there."""
         if self.info.version != V30:
-            files = [self.info.data_file(episode.index) for episode in self.episodes]
-            return [file for file in files if file is not None]
+            return [*filter(None, (self.info.data_file(item.index) for item in self.episodes))]
         named = {episode.shared.data_file for episode in self.episodes if episode.shared}
-        there = self.info.shared_files(self.folder)
-        return sorted({file for file in named if file is not None} | set(there))
+        return sorted({*filter(None, named), *self.info.shared_files(self.folder)})
 
     def video_files(self, camera: str) -> list[str]:
         """Files of a camera that the listed episodes name, each once."""
         if self.info.version != V30:
-            files = [self.info.video_file(episode.index, camera) for episode in self.episodes]
-            return [file for file in files if file is not None]
+            files = (self.info.video_file(episode.index, camera) for episode in self.episodes)
+            return [*filter(None, files)]
         shared = [episode.shared.videos for episode in self.episodes if episode.shared]
         return sorted({videos[camera].file for videos in shared if camera in videos})
 
@@ -83,8 +76,7 @@ def read_metadata(folder: Folder) -> Metadata:
     with collector.guard(info.tasks_file):
         tasks = _v30_tasks(folder) if info.version == V30 else _v2_tasks(folder)
     with collector.guard(info.episodes_file):
-        cameras = _v30_cameras(folder, info) if info.version == V30 else ()
-        listed, complete = read_episodes(folder, info, cameras)
+        listed, complete = read_episodes(folder, info)
     return Metadata(folder, info, tasks, listed, complete)
 
 
@@ -92,42 +84,36 @@ def find_cameras(metadata: Metadata, needed: Collection[str] = ()) -> list[Featu
     """The cameras that have frames; what is missing or left out is a finding.
 
     A camera that is declared to be in the rows and lies in videos is taken out of the features,
-    or each file of rows would be said to lack its column.
-
-    Args:
-        needed: Features of cameras that cannot be left out.
+    or each file of rows would be said to lack its column. ``needed`` ones cannot be left out.
     """
-    folder, info = metadata.folder, metadata.info
+    folder, info, present = metadata.folder, metadata.info, []
     for feature in info.features.values():
         if feature.kind in ("depth", "audio"):
             found = f"{feature.name} is {'a depth camera' if feature.kind == 'depth' else 'audio'}"
             folder.collector.report("feature-left-out", INFO, found)
     numbered = info.version == V30 or info.chunks_size is not None
-    present = []
     for camera in info.cameras:
         if not camera.is_video:
             name = glob.escape(camera.name)
             patterns = (f"videos/*/{name}/*.mp4", f"videos/{name}/*/*.mp4")  # of v2.x and v3.0
             has_videos = any(any(folder.directory.glob(pattern)) for pattern in patterns)
-            if has_videos and not _is_in_rows(metadata, camera):
-                found = f"{camera.name} is of dtype image, and its frames are in videos"
-                folder.collector.report("camera-in-videos", INFO, found)
-                del info.features[camera.name]
-            else:
+            if not has_videos or _is_in_rows(metadata, camera):
                 present.append(camera)
-            continue
-        if info.video_path is None or not numbered:
-            continue
-        files = metadata.video_files(camera.name)
-        if any(folder.exists(file) for file in files):
-            present.append(camera)
-            report_missing_files(folder, files, "video-missing", camera=camera.name)
-            continue
-        fault = "camera-missing" if camera.name in needed else "camera-without-files"
-        found = f"camera {camera.name} is declared and has no video"
-        if _is_in_rows(metadata, camera):
-            fault, found = "camera-in-rows", f"images of camera {camera.name} are in the rows"
-        folder.collector.report(fault, INFO, found)
+                continue
+            found = f"{camera.name} is of dtype image, and its frames are in videos"
+            folder.collector.report("camera-in-videos", INFO, found)
+            del info.features[camera.name]
+        elif info.video_path is not None and numbered:
+            files = metadata.video_files(camera.name)
+            if any(folder.exists(file) for file in files):
+                present.append(camera)
+                report_missing_files(folder, files, "video-missing", camera=camera.name)
+                continue
+            fault = "camera-missing" if camera.name in needed else "camera-without-files"
+            found = f"camera {camera.name} is declared and has no video"
+            if _is_in_rows(metadata, camera):
+                fault, found = "camera-in-rows", f"images of camera {camera.name} are in the rows"
+            folder.collector.report(fault, INFO, found)
     return present
 
 
@@ -137,20 +123,6 @@ def _is_in_rows(metadata: Metadata, camera: Feature) -> bool:
         with suppress(OSError, ValueError, pa.ArrowException):
             return camera.name in pq.read_schema(metadata.folder.directory / file).names
     return False
-
-
-def _v30_cameras(folder: Folder, info: Info) -> Sequence[str]:
-    """Cameras that the list of episodes names, or that have files."""
-    columns: set[str] = set()
-    for path in v30_episode_files(folder):
-        with suppress(OSError, ValueError, pa.ArrowException):
-            columns.update(pq.read_schema(path).names)
-    names = [camera.name for camera in info.video_cameras]
-    return [
-        name
-        for name in names
-        if f"videos/{name}/from_timestamp" in columns or info.shared_files(folder, name)
-    ]
 
 
 def _v2_tasks(folder: Folder) -> dict[int, str] | None:
@@ -176,10 +148,9 @@ def _v2_tasks(folder: Folder) -> dict[int, str] | None:
 
 def _v30_tasks(folder: Folder) -> dict[int, str] | None:
     """pandas writes the instruction as the index: a column 'task' or '__index_level_0__'."""
-    path = folder.opened(V30_TASKS)
-    if path is None:
-        if not folder.exists(V30_TASKS):
-            folder.collector.report("meta-missing", V30_TASKS, "no such file")
+    if not folder.exists(V30_TASKS):
+        folder.collector.report("meta-missing", V30_TASKS, "no such file")
+    if (path := folder.opened(V30_TASKS)) is None:
         return None
     with report_unreadable(folder.collector, V30_TASKS):
         batches = parquet_rows(path, most_rows=MOST_LINES, most_bytes=LARGEST_META_BYTES)
@@ -187,14 +158,12 @@ def _v30_tasks(folder: Folder) -> dict[int, str] | None:
         kinds = (pa.string(), pa.large_string())
         texts = [column.name for column in table.schema if column.type in kinds]
         chosen = next((name for name in ("task", *texts) if name in texts), None)
-        if chosen is None or "task_index" not in table.column_names:
-            found = f"the columns {', '.join(table.column_names)}"
-            folder.collector.report("field", V30_TASKS, found, expected="task_index and the task")
-            return None
-        indices = table.column("task_index").to_pylist()
-        if len(set(indices)) == len(indices) and all(isinstance(item, int) for item in indices):
-            tasks = map(str, table.column(chosen).to_pylist())
-            return dict(sorted(zip(indices, tasks, strict=True)))
-        found = f"the task indices {indices[:8]}"
-        folder.collector.report("field", V30_TASKS, found, expected="each number once")
+        found, expected = f"the columns {', '.join(table.column_names)}", "task_index and the task"
+        if chosen is not None and "task_index" in table.column_names:
+            indices = table.column("task_index").to_pylist()
+            if len(set(indices)) == len(indices) and all(isinstance(n, int) for n in indices):
+                tasks = map(str, table.column(chosen).to_pylist())
+                return dict(sorted(zip(indices, tasks, strict=True)))
+            found, expected = f"the task indices {indices[:8]}", "each number once"
+        folder.collector.report("field", V30_TASKS, found, expected=expected)
     return None

@@ -28,15 +28,11 @@ from gr00t_assets.datasets.lerobot.episodes import V30_EPISODES, Episode, Shared
 from gr00t_assets.datasets.lerobot.features import Feature
 from gr00t_assets.datasets.lerobot.folder import Folder, episode_names, report_missing_files
 
-_PARQUET_MAGIC = b"PAR1"
-
 _MOST_SHARED_ROWS = 20_000_000
 """Of a file of many episodes; LeRobot writes some 100 MB into one, less than a million rows."""
 
-_BATCH_NUMBERS = 4_000_000
-"""Of a file of many episodes that are in memory at once, and rows and bytes likewise."""
-_BATCH_ROWS = 65_536
-_BATCH_BYTES = 16_000_000
+_BATCH_NUMBERS, _BATCH_ROWS, _BATCH_BYTES = 4_000_000, 65_536, 16_000_000
+"""Of a file of many episodes that are in memory at once."""
 
 _NUMBERS = Feature(EPISODE_INDEX, "int64", (1,), (), {})
 
@@ -45,12 +41,9 @@ _NUMBERS = Feature(EPISODE_INDEX, "int64", (1,), (), {})
 class Rows:
     """What could be read of an episode.
 
-    Attributes:
-        count: Rows.
-        values: ``(rows, numbers)`` of each column that has the declared shape, without null.
-        episode: Its index by the column ``episode_index`` of a shared file; none where the file
-            is of one episode.
-        start: Position of its first row in the file.
+    ``values`` are ``(rows, numbers)`` of each column that has the declared shape, without null. Of
+    a shared file ``episode`` is the index by its column ``episode_index``, and ``start`` the
+    position of its first row in the file.
     """
 
     count: int
@@ -69,16 +62,15 @@ def read_rows(
     only: Collection[str] = (),
     faults: FileFaults | None = None,
 ) -> Iterator[Rows]:
-    """Read a file once; whatever is wrong with it is a finding.
+    """The rows of a file, or of each episode in it, in order; nothing where it cannot be read.
+
+    It is read once; whatever is wrong with it is a finding.
 
     Args:
         features: Declared ones by name.
         shared: Whether it holds many episodes, as in v3.0.
         only: Columns to read, which are then all that is looked at; every declared one by default.
         faults: Takes what is wrong with a column, until all files were read.
-
-    Yields:
-        The rows of the file, or of each episode in it, in order; nothing where it cannot be read.
     """
     with report_unreadable(collector, file), pq.ParquetFile(path, pre_buffer=False) as parquet:
         columns = Columns(faults or collector, file, features)
@@ -113,15 +105,13 @@ def check_content(folder: Folder, file: str) -> None:
         return
     try:
         with path.open("rb") as opened:
-            start = opened.read(len(_PARQUET_MAGIC))
-            opened.seek(-len(_PARQUET_MAGIC), os.SEEK_END)
-            end = opened.read()
+            start = opened.read(4)
+            opened.seek(-4, os.SEEK_END)
+            if not start == opened.read() == b"PAR1":
+                found = "cannot be read: it does not begin and end as Parquet does"
+                folder.collector.report("parquet-unreadable", file, found)
     except OSError as error:
         folder.report_unreadable(file, error)
-        return
-    if not start == end == _PARQUET_MAGIC:
-        found = "cannot be read: it does not begin and end as Parquet does"
-        folder.collector.report("parquet-unreadable", file, found)
 
 
 def row_groups(metadata: pq.FileMetaData, start: int, count: int) -> tuple[list[int], int]:
@@ -180,13 +170,9 @@ def _joined(
 
 @dataclass(frozen=True)
 class RowRange:
-    """Rows of one episode that follow each other in one file.
+    """Rows of one episode that follow each other in one file, from position ``start`` on.
 
-    Attributes:
-        episode: Episode index.
-        file: The file, relative to the dataset.
-        start: Position of the first of them in the file.
-        count: How many.
+    The file is relative to the dataset.
     """
 
     episode: int
@@ -203,28 +189,22 @@ def find_rows(
     visit: Callable[[str, Rows], None] | None = None,
     faults: FileFaults | None = None,
 ) -> dict[int, RowRange]:
-    """Where the rows of every episode are; each file is read once.
+    """Where the rows of every episode are that is listed and whole, in the order of files and rows.
 
-    The folder's collector takes: files that are missing or unreadable, rows missing or too many,
-    rows of an episode that is not listed or that lies in several places.
-
-    Args:
-        files: Those that there are, and those that ``meta/episodes`` names.
-        visit: Called with each file and the rows of each episode in it, of all columns. Without
-            it ``episode_index`` alone is read.
-
-    Returns:
-        By episode that is listed and whole, in the order of files and of rows in them.
+    Each file is read once, all columns of it where they are to be visited, with the rows of each
+    episode, else ``episode_index`` alone. ``files`` are those that there are, and those that
+    ``meta/episodes`` names. The folder's collector takes: files that are missing or unreadable,
+    rows missing or too many, rows of an episode that is not listed or that lies in several places.
     """
     collector, features = folder.collector, {EPISODE_INDEX: _NUMBERS, **features}
     only = () if visit else (EPISODE_INDEX,)
     ranges: list[RowRange] = []
+    options = {"shared": True, "only": only, "faults": faults}
     for file in files:
-        path = folder.opened(file)
+        if (path := folder.opened(file)) is None:
+            continue
         with collector.guard(file):
-            options = {"shared": True, "only": only, "faults": faults}
-            reading = () if path is None else read_rows(collector, path, file, features, **options)
-            for rows in reading:
+            for rows in read_rows(collector, path, file, features, **options):
                 ranges.append(RowRange(rows.episode or 0, file, rows.start, rows.count))
                 if visit is not None:
                     visit(file, rows)
@@ -265,15 +245,16 @@ def _check_ranges(
         file = parts[0].file if parts else shared.data_file or "data"
         count = sum(part.count for part in parts)
         if count != length and not (count == 0 and file in absent):
-            found = f"{count} rows of episode {index}"
-            found += f" from row {parts[0].start}" if parts else ""
+            start = f" from row {parts[0].start}" if parts else ""
+            found = f"{count} rows of episode {index}{start}"
             collector.report("shared-row-count", file, found, length=length)
         elif len(parts) > 1:
             places = "; ".join(f"{part.file} from row {part.start}" for part in parts[:4])
             collector.report("rows-scattered", file, f"rows of episode {index} lie apart: {places}")
-        if shared.rows and shared.rows[1] - shared.rows[0] != length:
-            found = f"episode {index} goes from dataset_from_index {shared.rows[0]} to "
-            found += f"dataset_to_index {shared.rows[1]}"
+        first, last = shared.rows or (0, length)
+        if last - first != length:
+            found = f"episode {index} goes from dataset_from_index {first} to "
+            found += f"dataset_to_index {last}"
             collector.report("row-range", V30_EPISODES, found, length=length)
         if any(shared.data_file not in (None, *absent, part.file) for part in parts):
             moved.append(index)

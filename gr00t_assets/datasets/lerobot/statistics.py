@@ -21,13 +21,10 @@ MOST_SAMPLE_BYTES = 32 * 2**20
 
 
 def array_statistics(values: np.ndarray) -> dict[str, np.ndarray]:
-    """Statistics of the rows of an array of shape ``(rows, numbers)``.
+    """The six statistics of an array's rows, ``(rows, numbers)``, each of shape ``(numbers,)``.
 
     As ``calculate_dataset_statistics`` in Isaac-GR00T's ``gr00t/data/dataset.py``: in float32,
     population standard deviation, linearly interpolated quantiles.
-
-    Returns:
-        ``min``, ``max``, ``mean``, ``std``, ``q01`` and ``q99``, each of shape ``(numbers,)``.
 
     Examples:
         >>> float(array_statistics(np.array([[0.0], [1.0]]))["q99"][0])
@@ -61,44 +58,33 @@ class RunningStatistics:
 
     def __init__(self, width: int) -> None:
         self.count = 0
-        self._min = np.full(width, np.inf)
-        self._max = np.full(width, -np.inf)
-        self._mean = np.zeros(width)
-        self._squares = np.zeros(width)
+        self._min, self._max = np.full(width, np.inf), np.full(width, -np.inf)
+        self._mean, self._squares = np.zeros(width), np.zeros(width)
         self._sample: list[np.ndarray] | None = []
-        self._bytes = 0
 
     def add(self, values: np.ndarray) -> None:
         """Take rows, shape ``(rows, width)``, finite."""
-        rows = values.astype(np.float64)
-        count = len(rows)
+        rows, count, total = values.astype(np.float64), len(values), self.count + len(values)
         if not count:
             return
         self._min = np.minimum(self._min, rows.min(axis=0))
         self._max = np.maximum(self._max, rows.max(axis=0))
-        total = self.count + count
         with np.errstate(over="ignore", invalid="ignore"):
             mean = rows.mean(axis=0)
             difference = mean - self._mean
             self._squares += ((rows - mean) ** 2).sum(axis=0)
             self._squares += difference**2 * self.count * count / total
             self._mean += difference * count / total
-        if self._sample is not None:
-            with np.errstate(over="ignore"):
+            if self._sample is not None:
                 self._sample.append(values.astype(np.float32))
-            self._bytes += self._sample[-1].nbytes
-            if self._bytes > MOST_SAMPLE_BYTES:
-                self._sample = None
+                if total * rows.shape[1] * 4 > MOST_SAMPLE_BYTES:
+                    self._sample = None
         self.count = total
 
     def result(self) -> dict[str, np.ndarray]:
         """Statistics by name, each of shape ``(width,)``; q01 and q99 where every row was kept."""
-        statistics = {
-            "min": self._min,
-            "max": self._max,
-            "mean": self._mean,
-            "std": np.sqrt(self._squares / max(self.count, 1)),
-        }
+        statistics = {"min": self._min, "max": self._max, "mean": self._mean}
+        statistics["std"] = np.sqrt(self._squares / max(self.count, 1))
         if self._sample:
             rows = np.concatenate(self._sample)
             statistics["q01"], statistics["q99"] = np.quantile(rows, [0.01, 0.99], axis=0)
@@ -108,9 +94,7 @@ class RunningStatistics:
 class ColumnStatistics:
     """The statistics of a dataset's columns, each computed once at most.
 
-    Args:
-        dataset: Of the columns.
-        stored: Whether ``meta/stats.json`` is used where it has a column.
+    They are those of ``meta/stats.json`` where that has a column, if ``stored`` ones are wanted.
 
     Raises:
         DatasetError: ``meta/stats.json`` is there and is no JSON object.
@@ -124,11 +108,7 @@ class ColumnStatistics:
         self._computed: dict[str, dict[str, np.ndarray]] = {}
 
     def computed(self, column: str) -> dict[str, np.ndarray]:
-        """The six statistics over every row by name, each (D,), whatever the file says.
-
-        Raises:
-            DatasetError: The column cannot be read.
-        """
+        """The six statistics over every row by name, each (D,), whatever the file says."""
         if column not in self._computed:
             dataset = self._dataset
             episodes = [dataset.vector(episode.index, column) for episode in dataset.episodes]
@@ -162,7 +142,7 @@ class ColumnStatistics:
         if wrong:
             problem = f"the statistics of {column} cannot be used."
             raise DatasetError(self._dataset.name, problem, wrong)
-        return Statistics(**{name: tuple(part.tolist()) for name, part in parts.items()})
+        return Statistics.model_validate({name: part.tolist() for name, part in parts.items()})
 
     def _from_file(self, column: str) -> dict[str, np.ndarray] | None:
         """All six of the file; none where it lacks some.
@@ -203,13 +183,13 @@ def relative_statistics(
     states, indices, keys = {key.key: key for key in state}, np.asarray(action_indices), []
     for key in action:
         if key.is_relative:
-            statistics = _statistics(dataset, states[key.state_key or key.key], key, indices)
+            statistics = _chunk_statistics(dataset, states[key.state_key or key.key], key, indices)
             key = key.model_copy(update={"chunk_statistics": statistics})
         keys.append(key)
     return tuple(keys)
 
 
-def _statistics(
+def _chunk_statistics(
     dataset: LeRobotDataset, state: VectorKey, key: VectorKey, indices: np.ndarray
 ) -> ChunkStatistics:
     columns = sorted({state.original_key, key.original_key})
@@ -239,9 +219,5 @@ def _statistics(
             problem = f"key '{key.key}' of {key.original_key} holds no {what}."
             raise DatasetError(dataset.name, problem, [str(error)]) from error
         steps.append(array_statistics(np.concatenate(values)))
-    return ChunkStatistics(
-        **{
-            name: tuple(tuple(np.asarray(step[name]).reshape(-1).tolist()) for step in steps)
-            for name in STATISTIC_NAMES
-        }
-    )
+    values = {name: [step[name].tolist() for step in steps] for name in STATISTIC_NAMES}
+    return ChunkStatistics.model_validate(values)

@@ -1,7 +1,4 @@
-"""What a video file holds, packet by packet, and in v3.0 which of its frames are whose.
-
-No frame is decoded.
-"""
+"""What a video file holds, packet by packet, and in v3.0 which of its frames are whose."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -19,20 +16,17 @@ from gr00t_assets.datasets.videos import VideoError, nearest_rows, opened_video
 MOST_FRAMES = 10_000_000
 """Of a video file of many episodes."""
 
-HALF_FRAME = 0.5
-DRIFT_FRAMES = 2.0
-"""Frames by which given times may be off where the counts of frames leave no doubt.
+HALF_FRAME, DRIFT_FRAMES = 0.5, 2.0
+"""By which given times may be off: in doubt, and where the counts of frames leave none.
 
 LeRobot adds up durations in floating point, so that the times drift with every episode
 (huggingface/lerobot issue 3177).
 """
 
 LOSSLESS_FORMATS = frozenset(
-    {
-        *(f"yuv{layout}p{depth}" for layout in (420, 422, 444) for depth in ("", "10le")),
-        *(f"yuvj{layout}p" for layout in (420, 422, 444)),
-        "gray",
-    }
+    name.format(layout)
+    for name in ("yuv{}p", "yuv{}p10le", "yuvj{}p", "gray")
+    for layout in (420, 422, 444)
 )
 """Pixel formats that libx264 takes as they are."""
 
@@ -46,11 +40,8 @@ class VideoPackets:
         key: Whether decoding can begin with it, shape ``(packets,)``.
         order: Positions of those that are shown, in order of presentation, shape ``(frames,)``.
         time_base: Seconds of one unit.
-        height: Pixels.
-        width: Pixels.
         fps: Frames a second, the average; none where the container does not say.
-        codec: As FFmpeg names it: h264, hevc, av1, vp9.
-        pixel_format: As FFmpeg names it: yuv420p.
+        codec: As FFmpeg names it, like the pixel format: h264, hevc, av1, vp9.
     """
 
     pts: np.ndarray
@@ -121,14 +112,10 @@ def report_video(collector: Collector, file: str, reason: str) -> None:
 
 @dataclass(frozen=True)
 class Cut:
-    """The frames of one episode in a video of many.
+    """The frames of one episode in a video of many, in order of presentation.
 
-    Attributes:
-        episode: Episode index.
-        start: Position of its first frame in order of presentation.
-        length: Frames.
-        packet: Position in decoding order of its first packet where the packets can be taken as
-            they are; None where the frames have to be encoded anew.
+    ``packet`` is the position in decoding order of its first packet where the packets can be taken
+    as they are; None where the frames have to be encoded anew.
     """
 
     episode: int
@@ -156,10 +143,7 @@ def find_frames(
         for file in sorted(segments):
             parts = [item for item in segments[file] if not folder.leaves_out(item[0].index)]
             path = folder.opened(file) if parts else None
-            if path is None:
-                continue
-            table = read_packets(collector, path, file)
-            if table is None:
+            if path is None or (table := read_packets(collector, path, file)) is None:
                 continue
             if not table.frames or len(np.unique(table.times)) < table.frames:
                 report_video(collector, file, "no frame, or several frames at one time")
@@ -170,9 +154,10 @@ def find_frames(
             cuts = [cut for cut in cuts if not folder.leaves_out(cut.episode)]
             encoded = [cut.episode for cut in cuts if cut.packet is None]
             if encoded and table.pixel_format not in LOSSLESS_FORMATS:
-                found = f"{episode_names(encoded)} cannot be cut out: no key frame at the border, "
-                found += f"and pixel format {table.pixel_format} "
-                found += "cannot be encoded anew without loss"
+                found = (
+                    f"{episode_names(encoded)} cannot be cut out: no key frame at the border, and "
+                )
+                found += f"pixel format {table.pixel_format} cannot be encoded anew without loss"
                 collector.report("video-not-lossless", file, found)
             files[file] = (table, cuts)
     return videos
@@ -206,15 +191,13 @@ def _place_episodes(
     ordered = sorted(segments, key=lambda item: (item[1].start, item[0].index))
     lengths = np.array([episode.length for episode, _ in ordered])
     given = np.array([segment.start for _, segment in ordered])
-    times = table.times
-    is_counted = int(lengths.sum()) == table.frames
+    times, is_counted = table.times, int(lengths.sum()) == table.frames
     starts = np.cumsum(lengths) - lengths if is_counted else nearest_rows(times, given)
     off = np.abs(times[starts] - given) * fps
     cuts, drifted, end, previous = [], [], 0, -1
     for position, (episode, segment) in enumerate(ordered):
-        start, length = int(starts[position]), episode.length
+        start, length, problem = int(starts[position]), episode.length, None
         since, until = segment.start, segment.end
-        problem = None
         if off[position] > (DRIFT_FRAMES if is_counted else HALF_FRAME):
             problem = (
                 f"begins at {since:.3f} s, the frame for it is shown at {times[start]:.3f} s "
@@ -237,10 +220,8 @@ def _place_episodes(
         end, previous = start + length, episode.index
         cuts.append(Cut(episode.index, start, length, copied_from(table, start, length)))
     if drifted:
-        found = (
-            f"the given times of {episode_names(drifted)} are up to {off.max():.1f} frames off; "
-        )
-        collector.report("video-times-drift", file, found + "cut by counting frames")
+        found = f"the given times of {episode_names(drifted)} are up to {off.max():.1f} frames off"
+        collector.report("video-times-drift", file, f"{found}; cut by counting frames")
     unused = table.frames - int(lengths.sum())
     if unused > 0 and len(cuts) == len(ordered):
         collector.report("video-frames-unused", file, f"{unused} frames belong to no episode")

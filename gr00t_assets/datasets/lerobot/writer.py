@@ -2,8 +2,9 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -34,12 +35,10 @@ _MOST_IMAGES = 50
 
 
 class EpisodeRows(NamedTuple):
-    """One episode of T rows.
+    """One episode of T rows with its instruction.
 
-    Attributes:
-        numbers: Columns by name, ``(T, numbers)`` each: ``observation.state``, ``action``.
-        images: T images by camera, ``(height, width, 3)`` uint8 each.
-        task: The instruction.
+    ``numbers`` are columns by name, ``(T, numbers)`` each: ``observation.state``, ``action``;
+    ``images`` T images by camera, ``(height, width, 3)`` uint8 each.
     """
 
     numbers: Mapping[str, np.ndarray]
@@ -47,40 +46,30 @@ class EpisodeRows(NamedTuple):
     task: str
 
 
+@dataclass
 class DatasetWriter:
     """A new dataset; its meta files are written where a ``with`` statement ends without an error.
 
     In v3.0 all episodes share one file of rows and one of video for each camera. ``stats.json`` is
-    written in v2.1 too: LeRobot does without, Isaac-GR00T reads it.
-
-    Args:
-        directory: Filled with ``meta``, ``data`` and ``videos``.
-        version: ``v2.1`` or ``v3.0``.
-        fps: Rows per second.
-        names: Of the numbers of each column.
-        modality: What ``modality.json`` is to hold.
+    written in v2.1 too: LeRobot does without, Isaac-GR00T reads it. ``names`` are of the numbers of
+    each column, ``modality`` is what ``modality.json`` is to hold.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        version: str,
-        fps: float,
-        robot_type: str,
-        names: Mapping[str, Sequence[str]],
-        modality: Mapping[str, Any],
-    ) -> None:
-        self._directory, self._is_shared, self._fps = directory, version == V30, fps
-        self._robot_type, self._names, self._modality = robot_type, names, modality
-        self._tasks: dict[str, int] = {}
-        self._tables: list[pa.Table] = []
-        self._episodes: list[dict[str, Any]] = []
-        self._statistics: list[dict[str, dict[str, Any]]] = []
-        self._totals: dict[str, RunningStatistics] = {}
-        self._videos: dict[str, VideoFile] = {}
-        self._shapes: dict[str, tuple[int, ...]] = {}
-        self._open = ExitStack()
-        self.rows = 0
+    directory: Path
+    version: str
+    fps: float
+    robot_type: str
+    names: Mapping[str, Sequence[str]]
+    modality: Mapping[str, Any]
+    rows: int = field(default=0, init=False)
+    _tasks: dict[str, int] = field(default_factory=dict, init=False)
+    _tables: list[pa.Table] = field(default_factory=list, init=False)
+    _episodes: list[dict[str, Any]] = field(default_factory=list, init=False)
+    _statistics: list[dict[str, dict[str, Any]]] = field(default_factory=list, init=False)
+    _totals: dict[str, RunningStatistics] = field(default_factory=dict, init=False)
+    _videos: dict[str, VideoFile] = field(default_factory=dict, init=False)
+    _shapes: dict[str, tuple[int, ...]] = field(default_factory=dict, init=False)
+    _open: ExitStack = field(default_factory=ExitStack, init=False)
 
     def add(self, episode: EpisodeRows) -> None:
         """Write an episode behind those before."""
@@ -89,28 +78,24 @@ class DatasetWriter:
         frames = np.arange(length)
         columns = {name: values.astype(np.float32) for name, values in episode.numbers.items()}
         columns |= {
-            "timestamp": (frames / self._fps).astype(np.float32),
+            "timestamp": (frames / self.fps).astype(np.float32),
             "frame_index": frames,
             "episode_index": np.full(length, index),
             "index": frames + self.rows,
             "task_index": np.full(length, task),
         }
+        images = {f"observation.images.{name}": shown for name, shown in episode.images.items()}
         self._shapes |= {name: values.shape[1:] or (1,) for name, values in columns.items()}
-        table = pa.table({name: _cells(values) for name, values in columns.items()})
-        self._tables.append(table)
-        if not self._is_shared:
-            path = self._directory / episode_path(DATA_PATH, index)
+        self._shapes |= {name: shown[0].shape for name, shown in images.items()}
+        self._tables.append(pa.table({name: _cells(values) for name, values in columns.items()}))
+        if self.version != V30:
+            path = self.directory / episode_path(DATA_PATH, index)
             path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(table, path)
-        for camera, images in episode.images.items():
-            key = f"observation.images.{camera}"
-            self._shapes[key] = images[0].shape
-            self._write_images(index, key, images)
+            pq.write_table(self._tables[-1], path)
+        for name, shown in images.items():
+            self._write_images(index, name, shown)
         rows = {name: values.reshape(length, -1) for name, values in columns.items()}
-        rows |= {
-            f"observation.images.{camera}": _colours(images)
-            for camera, images in episode.images.items()
-        }
+        rows |= {name: _colours(shown) for name, shown in images.items()}
         own = {name: RunningStatistics(values.shape[1]) for name, values in rows.items()}
         for name, values in rows.items():
             own[name].add(values)
@@ -128,39 +113,34 @@ class DatasetWriter:
             self._write_meta()
 
     def _write_images(self, index: int, key: str, images: Sequence[np.ndarray]) -> None:
-        if not self._is_shared:
-            write_video(self._directory / episode_path(VIDEO_PATH, index, key), images, self._fps)
+        if self.version != V30:
+            write_video(self.directory / episode_path(VIDEO_PATH, index, key), images, self.fps)
             return
         if key not in self._videos:
-            path = self._directory / V30_VIDEO_PATH.format(video_key=key, **_FIRST_FILE)
-            self._videos[key] = self._open.enter_context(VideoFile(path, self._fps))
+            path = self.directory / V30_VIDEO_PATH.format(video_key=key, **_FIRST_FILE)
+            self._videos[key] = self._open.enter_context(VideoFile(path, self.fps))
         self._videos[key].add(images)
 
     def _write_meta(self) -> None:
-        meta = self._directory / "meta"
+        meta = self.directory / "meta"
         write_json(meta / "info.json", self._info())
-        write_json(self._directory / MODALITY, self._modality)
+        write_json(self.directory / MODALITY, self.modality)
         write_json(meta / "stats.json", self._figures(self._totals))
-        if self._is_shared:
-            self._write_shared_meta(pa.concat_tables(self._tables))
+        if self.version == V30:
+            self._write_shared_meta()
             return
-        per_episode = [
-            {"episode_index": index, "stats": found} for index, found in enumerate(self._statistics)
-        ]
         tasks = [{"task_index": index, "task": task} for task, index in self._tasks.items()]
-        files = ("tasks", tasks), ("episodes", self._episodes), ("episodes_stats", per_episode)
-        for name, items in files:
-            lines = "".join(json.dumps(item) + "\n" for item in items)
-            write_bytes(meta / f"{name}.jsonl", lines.encode())
+        own = [{"episode_index": index, "stats": own} for index, own in enumerate(self._statistics)]
+        write_lists(meta, {"tasks": tasks, "episodes": self._episodes, "episodes_stats": own})
 
-    def _write_shared_meta(self, table: pa.Table) -> None:
+    def _write_shared_meta(self) -> None:
         import pandas as pd
 
-        path = self._directory / V30_DATA_PATH.format(**_FIRST_FILE)
+        path = self.directory / V30_DATA_PATH.format(**_FIRST_FILE)
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, path)
+        pq.write_table(pa.concat_tables(self._tables), path)
         tasks = pd.DataFrame({"task_index": list(self._tasks.values())}, index=list(self._tasks))
-        tasks.to_parquet(self._directory / V30_TASKS)
+        tasks.to_parquet(self.directory / V30_TASKS)
         rows, first = [], 0
         for episode, found in zip(self._episodes, self._statistics, strict=True):
             last = first + episode["length"]
@@ -169,13 +149,13 @@ class DatasetWriter:
                 row |= {f"{part}/{place}": value for part in ("data", "meta/episodes")}
                 row |= {f"videos/{key}/{place}": value for key in self._videos}
             for key in self._videos:
-                row[f"videos/{key}/from_timestamp"] = first / self._fps
-                row[f"videos/{key}/to_timestamp"] = last / self._fps
+                row[f"videos/{key}/from_timestamp"] = first / self.fps
+                row[f"videos/{key}/to_timestamp"] = last / self.fps
             for feature, figures in found.items():
                 row |= {f"stats/{feature}/{name}": value for name, value in figures.items()}
             rows.append(row)
             first = last
-        path = self._directory / V30_EPISODES / "chunk-000" / "file-000.parquet"
+        path = self.directory / V30_EPISODES / "chunk-000" / "file-000.parquet"
         path.parent.mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(rows), path)
 
@@ -191,38 +171,34 @@ class DatasetWriter:
         return listed
 
     def _info(self) -> dict[str, Any]:
-        fps = int(self._fps) if self._fps == int(self._fps) else self._fps
+        fps = int(self.fps) if self.fps == int(self.fps) else self.fps
         features: dict[str, Any] = {}
         for key, shape in self._shapes.items():
             if key.startswith("observation.images."):
                 features[key] = _video_feature(shape, fps)
                 continue
-            kind = "int64" if key.endswith("index") else "float32"
-            features[key] = {"dtype": kind, "shape": list(shape), "names": None}
-            if key in self._names:
-                features[key]["names"] = list(self._names[key])
-        version, counts = V30 if self._is_shared else V21, (self.rows, len(self._tasks))
-        return new_info(version, self._robot_type, fps, len(self._episodes), *counts, features)
+            kind, names = "int64" if key.endswith("index") else "float32", self.names.get(key)
+            features[key] = {"dtype": kind, "shape": list(shape), "names": names and list(names)}
+        counts = len(self._episodes), self.rows, len(self._tasks)
+        return new_info(self.version, self.robot_type, fps, counts, features)
 
 
 def new_info(
     version: str,
     robot_type: str,
     fps: float,
-    episodes: int,
-    rows: int,
-    tasks: int,
+    counts: tuple[int, int, int],
     features: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """``info.json`` of a new dataset, with all that it counts."""
+    """``info.json`` of a new dataset of so many episodes, rows and tasks."""
+    episodes, rows, tasks = counts
+    cameras = sum(feature["dtype"] == "video" for feature in features.values())
+    sizes = {
+        "total_videos": cameras * episodes,
+        "total_chunks": (episodes - 1) // CHUNK_EPISODES + 1,
+    }
     if version == V30:
         sizes = {"data_files_size_in_mb": 100, "video_files_size_in_mb": 200}
-        paths = V30_DATA_PATH, V30_VIDEO_PATH
-    else:
-        cameras = sum(feature["dtype"] == "video" for feature in features.values())
-        chunks = (episodes - 1) // CHUNK_EPISODES + 1
-        sizes = {"total_videos": cameras * episodes, "total_chunks": chunks}
-        paths = DATA_PATH, VIDEO_PATH
     return {
         "codebase_version": version,
         "robot_type": robot_type,
@@ -233,10 +209,17 @@ def new_info(
         "chunks_size": CHUNK_EPISODES,
         "fps": fps,
         "splits": {"train": f"0:{episodes}"},
-        "data_path": paths[0],
-        "video_path": paths[1],
+        "data_path": V30_DATA_PATH if version == V30 else DATA_PATH,
+        "video_path": V30_VIDEO_PATH if version == V30 else VIDEO_PATH,
         "features": features,
     }
+
+
+def write_lists(meta: Path, lists: Mapping[str, Iterable[Any]]) -> None:
+    """Write ``NAME.jsonl`` of some names into ``meta``, each an item a line."""
+    for name, items in lists.items():
+        lines = "".join(json.dumps(item) + "\n" for item in items)
+        write_bytes(meta / f"{name}.jsonl", lines.encode())
 
 
 def _cells(values: np.ndarray) -> pa.Array:
@@ -246,19 +229,18 @@ def _cells(values: np.ndarray) -> pa.Array:
 
 
 def _video_feature(shape: tuple[int, ...], fps: float) -> dict[str, Any]:
-    height, width, channels = shape
+    axes = ["height", "width", "channels"]
     info = {
-        "video.height": height,
-        "video.width": width,
+        "video.height": shape[0],
+        "video.width": shape[1],
         "video.codec": "h264",
         "video.pix_fmt": "yuv420p",
         "video.is_depth_map": False,
         "video.fps": fps,
-        "video.channels": channels,
+        "video.channels": shape[2],
         "has_audio": False,
     }
-    names = ["height", "width", "channels"]
-    return {"dtype": "video", "shape": list(shape), "names": names, "info": info}
+    return {"dtype": "video", "shape": list(shape), "names": axes, "info": info}
 
 
 def _colours(images: Sequence[np.ndarray]) -> np.ndarray:

@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gr00t_assets.core.files import write_bytes, write_json
+from gr00t_assets.core.files import write_json
 from gr00t_assets.datasets.lerobot.info import DATA_PATH, VIDEO_PATH, episode_path
 from gr00t_assets.datasets.lerobot.statistics import array_statistics
-from gr00t_assets.datasets.lerobot.writer import new_info
+from gr00t_assets.datasets.lerobot.writer import new_info, write_lists
 from gr00t_assets.datasets.source_kinds import SyntheticSource
 from gr00t_assets.datasets.synthetic.motion import Demonstration, demonstrate, shuffled_things
 from gr00t_assets.datasets.videos import write_video
@@ -109,10 +109,9 @@ def _write_meta(
     tasks: list[str],
     meta: Path,
 ) -> None:
-    width, height = spec.size
     video = {
         "dtype": "video",
-        "shape": [height, width, 3],
+        "shape": [spec.size[1], spec.size[0], 3],
         "names": ["height", "width", "channel"],
         "video_info": {
             "video.fps": spec.rate,
@@ -128,7 +127,7 @@ def _write_meta(
         if rows.shape[1] > 1:
             features[name]["names"] = list(robot.names)
     counts = len(episodes), len(columns["action"]), len(tasks)
-    info = new_info("v2.0", robot.robot_type, spec.rate, *counts, features)
+    info = new_info("v2.0", robot.robot_type, spec.rate, counts, features)
     write_json(meta / "info.json", info)
     statistics = {
         name: {field: values.tolist() for field, values in array_statistics(rows).items()}
@@ -136,8 +135,7 @@ def _write_meta(
     }
     write_json(meta / "stats.json", statistics)
     listed = [{"task_index": index, "task": text} for index, text in enumerate(tasks)]
-    for name, items in (("tasks.jsonl", listed), ("episodes.jsonl", episodes)):
-        write_bytes(meta / name, "".join(json.dumps(item) + "\n" for item in items).encode())
+    write_lists(meta, {"tasks": listed, "episodes": episodes})
     preset = preset_path(PRESETS[spec.robot])
     modality = json.loads(preset.read_text(encoding="utf-8"))
     if set(spec.shown_cameras) == set(modality["video"]):

@@ -9,14 +9,15 @@ from gr00t_assets.environments.synthetic.scene import Capsule
 
 
 class Thing(NamedTuple):
-    """Something to pick."""
+    """Something to pick.
+
+    An instruction calls it by its name. It is taken at the height ``grasp``, and looks like its
+    parts, in metres from the point where it stands on the table.
+    """
 
     name: str
-    """As an instruction calls it."""
     grasp: float
-    """Height at which it is taken, metres."""
     parts: tuple[Capsule, ...]
-    """What it looks like, in metres from the point where it stands on the table."""
 
     @property
     def instruction(self) -> str:
@@ -32,17 +33,15 @@ class Thing(NamedTuple):
         return parts
 
 
-_GREEN, _ORANGE, _RED = (150, 186, 64), (202, 104, 44), (150, 48, 44)
-
 _PEAR = (
-    Capsule((0, 0, 0.026), (0, 0, 0.026), 0.026, _GREEN),
-    Capsule((0, 0, 0.052), (0, 0, 0.052), 0.017, _GREEN),
+    Capsule((0, 0, 0.026), (0, 0, 0.026), 0.026, (150, 186, 64)),
+    Capsule((0, 0, 0.052), (0, 0, 0.052), 0.017, (150, 186, 64)),
     Capsule((0, 0, 0.066), (0.004, 0, 0.078), 0.003, (92, 64, 40)),
 )
-_SWEET_POTATO = (Capsule((-0.026, -0.012, 0.021), (0.026, 0.012, 0.021), 0.021, _ORANGE),)
+_SWEET_POTATO = (Capsule((-0.026, -0.012, 0.021), (0.026, 0.012, 0.021), 0.021, (202, 104, 44)),)
 _MEAT = (
-    Capsule((-0.02, -0.018, 0.017), (0.02, -0.012, 0.017), 0.017, _RED),
-    Capsule((-0.018, 0.016, 0.017), (0.022, 0.014, 0.017), 0.017, _RED),
+    Capsule((-0.02, -0.018, 0.017), (0.02, -0.012, 0.017), 0.017, (150, 48, 44)),
+    Capsule((-0.018, 0.016, 0.017), (0.022, 0.014, 0.017), 0.017, (150, 48, 44)),
     Capsule((-0.014, 0.002, 0.028), (0.016, 0.002, 0.028), 0.006, (236, 214, 200)),
 )
 _SALT = (
@@ -63,29 +62,30 @@ THINGS = (
 )
 """What NVIDIA's demonstration dataset picks, too."""
 
-_FOLLOWS = 0.45
-"""Share of the way to the command that a joint goes in one frame."""
-
-_IN_HAND = 0.02
-"""Metres between tool and thing, seen from above, at which a closed hand holds it."""
+_FOLLOWS, _IN_HAND = 0.45, 0.02
+"""Share of the way to the command that a joint goes in one frame; metres between tool and thing,
+seen from above, at which a closed hand holds it."""
 
 
 class Demonstration(NamedTuple):
-    """Everything that happens in one episode of T frames."""
+    """Everything that happens in one episode of T frames; lengths are in metres.
+
+    Attributes:
+        states: Joint numbers that were reached, shape ``(T, numbers)``.
+        actions: Joint numbers that were commanded for the next frame, the same shape.
+        places: Where the thing is, shape ``(T, 3)``.
+        grasped: Whether the hand holds it, shape ``(T,)``.
+        plate: Middle of the plate, shape ``(3,)``.
+        tint: Brightness of the table's wood.
+    """
 
     thing: Thing
     states: np.ndarray
-    """Joint numbers that were reached, shape ``(T, numbers)``."""
     actions: np.ndarray
-    """Joint numbers that were commanded for the next frame, the same shape."""
     places: np.ndarray
-    """Where the thing is, shape ``(T, 3)``, metres."""
     grasped: np.ndarray
-    """Whether the hand holds it, shape ``(T,)``."""
     plate: np.ndarray
-    """Middle of the plate, shape ``(3,)``, metres."""
     tint: float
-    """Brightness of the table's wood."""
 
 
 def demonstrate(

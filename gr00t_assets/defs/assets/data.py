@@ -70,8 +70,12 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
     training reads the frame of a timestamp without a video decoder. Frames of videos that an older
     version of the dataset had are copied.
     """
-    from gr00t_assets.datasets.frames.frame_cache import FrameCache, earlier_caches
-    from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache, frame_cache_bytes
+    from gr00t_assets.datasets.frames.frame_cache import FrameCache
+    from gr00t_assets.datasets.frames.frame_cache_build import (
+        build_frame_cache,
+        earlier_caches,
+        frame_cache_bytes,
+    )
     from gr00t_assets.datasets.frames.frame_check import check_frames
     from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
     from gr00t_assets.datasets.quality.measure import measure_quality

@@ -6,7 +6,7 @@ from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.core.finding import short
 from gr00t_assets.datasets.frames.demonstrations import chosen_episodes
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.modality.special_tokens import special_tokens
+from gr00t_assets.modality.observation import special_tokens
 from gr00t_assets.runs.training_data import RunDataset
 
 _ESCAPE = (

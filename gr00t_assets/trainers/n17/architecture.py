@@ -7,9 +7,8 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from gr00t_assets.core.files import FrozenModel
-from gr00t_assets.modality.camera_images import ImageRecipe
+from gr00t_assets.modality.camera_images import ImageRecipe, patch_size
 from gr00t_assets.modality.generations import GenerationName
-from gr00t_assets.modality.shortest_edge import patch_size
 from gr00t_assets.trainers.n15 import architecture as n15
 from gr00t_assets.trainers.n15.architecture import Layers, Size, known_fields, unequal
 

@@ -11,8 +11,7 @@ from torch.nn.functional import pad
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations, Part
-from gr00t_assets.datasets.frames.frame_cache import FrameCache
-from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
+from gr00t_assets.datasets.frames.frame_cache import FrameCache, PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.modality.camera_images import camera_images
 from gr00t_assets.modality.images import draw_augmentations

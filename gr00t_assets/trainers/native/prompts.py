@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 from gr00t_assets.core.errors import BaseModelError, DatasetError
 from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.finding import short
-from gr00t_assets.modality.special_tokens import special_tokens
+from gr00t_assets.modality.observation import special_tokens
 
 QWEN = "Qwen/Qwen3-1.7B"
 """Hub id of the tokenizer for checkpoints that bring none, as nvidia/GR00T-N1.5-3B."""

@@ -11,8 +11,12 @@ import pytest
 import torch
 
 from gr00t_assets.core.errors import DatasetError, StoreError
-from gr00t_assets.datasets.frames.frame_cache import FrameCache, earlier_caches
-from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache, frame_cache_bytes
+from gr00t_assets.datasets.frames.frame_cache import FrameCache
+from gr00t_assets.datasets.frames.frame_cache_build import (
+    build_frame_cache,
+    earlier_caches,
+    frame_cache_bytes,
+)
 from gr00t_assets.datasets.videos import decode
 from gr00t_assets_tests.datasets.videos import (
     ENCODERS,

@@ -48,9 +48,9 @@ def test_june_feeds_the_demo_key_frames(demo: Cached) -> None:
     dataset, cache = demo
     result = check_frames(dataset, cache, [EGO], "torchvision_av", all_rows=True, isaac_commit=JUNE)
     assert (result.rows, result.all_rows) == (2096, True)
-    assert (result.wrong_by_timestamp, result.wrong_by_index) == (2091, 2086)
-    assert round(result.mean_lateness) == 112
-    assert result.max_lateness == 249
+    assert (result.cameras[0].wrong_by_timestamp, result.cameras[0].wrong_by_index) == (2091, 2086)
+    assert round(result.cameras[0].mean_lateness) == 112
+    assert result.cameras[0].max_lateness == 249
     assert (result.verdict, result.verified) == ("wrong", False)
     assert "gives 2091 of 2096 rows a wrong frame by timestamp" in result.sentence()
     assert "video_backend: decord" in result.warnings()[0]
@@ -60,7 +60,7 @@ def test_june_feeds_the_demo_key_frames(demo: Cached) -> None:
 def test_the_demo_has_its_timestamps_one_frame_late(demo: Cached) -> None:
     result = check_frames(*demo, [EGO], all_rows=True)
     assert result.verified
-    assert (result.wrong_by_timestamp, result.wrong_by_index) == (0, 2091)
+    assert (result.cameras[0].wrong_by_timestamp, result.cameras[0].wrong_by_index) == (0, 2091)
     (warning,) = result.warnings()
     assert "timestamps of 2091 of 2096 rows" in warning
     assert "row i has the time of frame i+1" in warning
@@ -68,14 +68,18 @@ def test_the_demo_has_its_timestamps_one_frame_late(demo: Cached) -> None:
 
 def test_october_takes_the_frame_before_a_rounded_timestamp(demo: Cached) -> None:
     result = check_frames(*demo, [EGO], "torchvision_av", isaac_commit=OCTOBER)
-    assert (result.verdict, result.wrong_by_index, result.max_lateness) == ("shifted", 0, 1)
-    assert result.wrong_by_timestamp == result.rows == 40
+    assert (result.verdict, result.cameras[0].wrong_by_index, result.cameras[0].max_lateness) == (
+        "shifted",
+        0,
+        1,
+    )
+    assert result.cameras[0].wrong_by_timestamp == result.rows == 40
     assert "the last one that is not after the timestamp" in (result.remedy or "")
 
 
 def test_october_is_exact_on_exact_timestamps(small: Cached) -> None:
     result = check_frames(*small, [EGO], "torchvision_av", True, isaac_commit=OCTOBER)
-    assert (result.verdict, result.all_rows, result.wrong_by_index) == ("exact", True, 0)
+    assert (result.verdict, result.all_rows, result.cameras[0].wrong_by_index) == ("exact", True, 0)
     assert result.warnings() == []
     assert result.remedy is None
 
@@ -90,7 +94,7 @@ def test_float32_timestamps_are_caught(tmp_path: Path) -> None:
     result = check_frames(dataset, None, cameras, "torchvision_av", True, isaac_commit=OCTOBER)
     assert result.verdict == "shifted"
     assert len(result.cameras) == 2
-    assert 0 < result.wrong_by_timestamp < result.rows == 80
+    assert 0 < sum(camera.wrong_by_timestamp for camera in result.cameras) < result.rows == 80
 
 
 def test_the_cache_is_not_needed(small_dataset: Path, small: Cached) -> None:
@@ -117,7 +121,11 @@ def test_frames_that_changed_in_the_cache(small: Cached, tmp_path: Path) -> None
     stored.flush()
     cache = FrameCache.open(tmp_path / "small" / "cache")
     result = check_frames(dataset, cache, [EGO], all_rows=True)
-    assert (result.verdict, result.wrong_by_timestamp, result.max_lateness) == ("wrong", 2, 10)
+    assert (
+        result.verdict,
+        result.cameras[0].wrong_by_timestamp,
+        result.cameras[0].max_lateness,
+    ) == ("wrong", 2, 10)
     assert "materialise frame_cache again" in (result.remedy or "")
     stored[10] = np.random.default_rng(0).integers(0, 255, stored[10].shape, dtype=np.uint8)
     stored.flush()

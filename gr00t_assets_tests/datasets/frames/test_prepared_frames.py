@@ -7,10 +7,9 @@ import pytest
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.fit.modality_configs import resolve_modality_config
-from gr00t_assets.datasets.frames.frame_cache import FrameCache
+from gr00t_assets.datasets.frames.frame_cache import FrameCache, PreparedFrames
 from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
 from gr00t_assets.datasets.frames.frame_index import frame_cache_info
-from gr00t_assets.datasets.frames.prepared_frames import PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.source_kinds import SyntheticSource
 from gr00t_assets.datasets.synthetic.generator import generate

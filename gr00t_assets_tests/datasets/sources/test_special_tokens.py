@@ -22,7 +22,7 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets.datasets.sources.versions import DatasetRecord
 from gr00t_assets.datasets.synthetic.generator import generate
-from gr00t_assets.modality.special_tokens import special_tokens, without_special_tokens
+from gr00t_assets.modality.observation import special_tokens, without_special_tokens
 from gr00t_assets.trainers.native.prompts import EAGLE_TOKENS, byte_tokenizer
 from gr00t_assets_tests.datasets.adding.test_adding import Project
 from gr00t_assets_tests.datasets.curated import catalog_entry

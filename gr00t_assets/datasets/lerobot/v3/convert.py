@@ -1,14 +1,14 @@
 """The form in which datasets are trained on: LeRobot v2.1, one file for each episode.
 
-Made from v3.0, which has many episodes in a file, and from v2.x where something is to change. Rows
-are written as they are, frames are shown as they are, and the source is never written to.
+Made from v3.0, which has many episodes in a file, and from v2.x where something is to change.
 """
 
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -90,8 +90,7 @@ def convert_to_v21(
     if destination.is_dir() and not any(destination.iterdir()):
         destination.rmdir()
     elif destination.exists():
-        problem = f"{destination} is there already: name a new folder"
-        raise DatasetError(name, _PROBLEM, [problem])
+        raise DatasetError(name, _PROBLEM, [f"{destination} is there already: name a new folder"])
     folder = Folder(source, confined=False, leaves_out=changes.leaves_out)
     dataset = LeRobotDataset.read(folder, name)
     is_shared = dataset.info.version == V30
@@ -159,8 +158,7 @@ def _cut_rows(
 ) -> None:
     """Write the rows of each episode into a file of its own, in one pass.
 
-    Counting columns are left as they are where no episode is changed. The numbers of columns of
-    several axes are written one after another.
+    Counting columns are left as they are where no episode is changed.
     """
     flattened = flattened_columns(dataset)
     stored = {item.source.index: item for item in episodes}
@@ -177,12 +175,10 @@ def _cut_rows(
                 path, writer, began = target / episode_path(DATA_PATH, item.index), None, 0.0
                 path.parent.mkdir(parents=True, exist_ok=True)
                 for done, batch in batches:
-                    changed = _with_images(batch, folder.directory)
-                    changed = _flat(changed, flattened) if flattened else changed
-                    if is_renumbered:
-                        if not done and "timestamp" in batch.schema.names:
-                            began = batch.column("timestamp")[0].as_py()
-                        changed = _renumbered(changed, item, done, began)
+                    if not done and "timestamp" in batch.schema.names:
+                        began = batch.column("timestamp")[0].as_py()
+                    counts = _counts(batch, item, done, began) if is_renumbered else {}
+                    changed = _stored_batch(batch, folder.directory, flattened, counts)
                     if writer is None:
                         schema = changed.schema if flattened else parquet.schema_arrow
                         writer = pq.ParquetWriter(path, schema)
@@ -221,51 +217,47 @@ def _episodes(
         yield item, rows_of(start, start + item.length)
 
 
-def _with_images(batch: pa.RecordBatch, directory: Path) -> pa.RecordBatch:
-    """The batch with the images themselves, where it names files of the dataset's own."""
-    columns = list(batch.columns)
-    for place, column in enumerate(columns):
-        compressed = image_bytes(column)
-        if compressed is None or not compressed.null_count or not pa.types.is_struct(column.type):
-            continue
-        images = pa.array(stored_images(column, directory) or (), compressed.type)
-        fields = list(column.type)
-        arrays = [images if item.name == "bytes" else column.field(item.name) for item in fields]
-        columns[place] = pa.StructArray.from_arrays(arrays, fields=fields)
-    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
-
-
-def _flat(batch: pa.RecordBatch, names: Collection[str]) -> pa.RecordBatch:
-    """The batch with lists of numbers in place of lists of lists."""
-    arrays, fields = list(batch.columns), list(batch.schema)
-    for place, field in enumerate(batch.schema):
-        if field.name in names:
-            values = flatten_column(arrays[place]).values
-            size = len(values) // max(batch.num_rows, 1)
-            arrays[place] = pa.FixedSizeListArray.from_arrays(values, size)
-            fields[place] = pa.field(field.name, arrays[place].type)
-    metadata = {k: v for k, v in (batch.schema.metadata or {}).items() if k != _DESCRIPTION}
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields, metadata))
-
-
-def _renumbered(
+def _counts(
     batch: pa.RecordBatch, item: StoredEpisode, done: int, began: float
-) -> pa.RecordBatch:
-    """The batch with other counting columns, each in the type that it has.
+) -> dict[str, np.ndarray]:
+    """The counting columns of a batch in the copy.
 
     ``done`` rows of the episode were before; its first row is at ``began`` seconds.
     """
-    names, count = batch.schema.names, np.arange(done, done + batch.num_rows)
-    values = {"episode_index": np.full(len(count), item.index), "index": item.first + count}
+    count = np.arange(done, done + batch.num_rows)
+    counts = {"episode_index": np.full(len(count), item.index), "index": item.first + count}
     if item.is_trimmed:
-        values["frame_index"] = count
-        if "timestamp" in names:
+        counts["frame_index"] = count
+        if "timestamp" in batch.schema.names:
             times = batch.column("timestamp").to_numpy(zero_copy_only=False)
-            values["timestamp"] = times.astype(np.float64) - began
-    columns = {
-        field.name: pa.array(values[field.name]).cast(field.type, safe=False)
-        if field.name in values
-        else column
-        for field, column in zip(batch.schema, batch.columns, strict=True)
-    }
-    return pa.RecordBatch.from_arrays(list(columns.values()), schema=batch.schema)
+            counts["timestamp"] = times.astype(np.float64) - began
+    return counts
+
+
+def _stored_batch(
+    batch: pa.RecordBatch, directory: Path, flattened: Sequence[str], counts: Mapping[str, Any]
+) -> pa.RecordBatch:
+    """The batch as the copy has it.
+
+    With other counts, each in the type of its column, lists of numbers in place of lists of lists,
+    and the images themselves where it names files of the dataset's own.
+    """
+    arrays, fields, metadata = list(batch.columns), list(batch.schema), batch.schema.metadata
+    for place, (field, column) in enumerate(zip(batch.schema, batch.columns, strict=True)):
+        images = image_bytes(column)
+        if field.name in counts:
+            arrays[place] = pa.array(counts[field.name]).cast(field.type, safe=False)
+        elif field.name in flattened:
+            values = flatten_column(column).values
+            size = len(values) // max(batch.num_rows, 1)
+            arrays[place] = pa.FixedSizeListArray.from_arrays(values, size)
+            fields[place] = pa.field(field.name, arrays[place].type)
+        elif images is not None and images.null_count and pa.types.is_struct(column.type):
+            images = pa.array(stored_images(column, directory) or (), images.type)
+            parts = [
+                images if part.name == "bytes" else column.field(part.name) for part in field.type
+            ]
+            arrays[place] = pa.StructArray.from_arrays(parts, fields=list(field.type))
+    if flattened:
+        metadata = {key: text for key, text in (metadata or {}).items() if key != _DESCRIPTION}
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields, metadata))

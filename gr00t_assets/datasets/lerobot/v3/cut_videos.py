@@ -29,7 +29,6 @@ _OPTIONS = {"qp": "0", "preset": "veryfast", "bf": "0"}
 _KEY_FRAME_EVERY = 20
 """Frames; few, since Isaac-GR00T seeks to a key frame for each sample."""
 
-_DIGEST_BYTES = 16
 _FULL_RANGE = 2
 """AVCOL_RANGE_JPEG. The narrow range and no range given mean the same."""
 
@@ -41,10 +40,7 @@ def cut_video(path: Path, table: VideoPackets, cuts: Sequence[Cut], path_of: Pat
     """Write the frames of each episode into a file of its own that begins at 0 seconds.
 
     Both are decoded and every frame is compared. A copy that is not equal, as of a video with
-    parameters that change inside it, is encoded anew.
-
-    Returns:
-        The episodes that were encoded anew.
+    parameters that change inside it, is encoded anew; the episodes that were so are returned.
 
     Raises:
         OSError: The disk is full.
@@ -56,26 +52,25 @@ def cut_video(path: Path, table: VideoPackets, cuts: Sequence[Cut], path_of: Pat
     for cut in cuts:
         path_of(cut.episode).parent.mkdir(parents=True, exist_ok=True)
     try:
-        without_key = [cut for cut in cuts if cut.packet is None]
-        copy_packets(path, table, [cut for cut in cuts if cut.packet is not None], path_of)
-        expected = _encode(path, table, cuts, without_key, path_of)
-        differing = [
-            cut for cut in cuts if file_digests(path_of(cut.episode)) != expected[cut.episode]
-        ]
-        again = [cut for cut in differing if cut.packet is not None]
+        copied = [cut for cut in cuts if cut.packet is not None]
+        encoded = [cut for cut in cuts if cut.packet is None]
+        _copy_packets(path, table, copied, path_of)
+        expected = _encode(path, table, cuts, encoded, path_of)
+        again = [cut for cut in copied if _file_digests(path_of(cut.episode)) != expected[cut]]
         _encode(path, table, again, again, path_of)
-        for cut in differing:
-            if cut.packet is None or file_digests(path_of(cut.episode)) != expected[cut.episode]:
+        encoded += again
+        for cut in encoded:
+            if _file_digests(path_of(cut.episode)) != expected[cut]:
                 found = f"frames of episode {cut.episode} are not kept"
                 raise VideoError(f"{found}; nothing is written")
     except (FFmpegError, OSError) as error:
         if is_disk_full(error):
             raise
         raise VideoError(getattr(error, "strerror", None) or str(error)) from error
-    return sorted(cut.episode for cut in [*without_key, *again])
+    return sorted(cut.episode for cut in encoded)
 
 
-def copy_packets(path: Path, table: VideoPackets, cuts: Sequence[Cut], path_of: PathOf) -> None:
+def _copy_packets(path: Path, table: VideoPackets, cuts: Sequence[Cut], path_of: PathOf) -> None:
     """Write the packets of some episodes into a file each, in one pass over the source."""
     import av
 
@@ -100,27 +95,24 @@ def copy_packets(path: Path, table: VideoPackets, cuts: Sequence[Cut], path_of: 
 
 def _encode(
     path: Path, table: VideoPackets, cuts: Sequence[Cut], to_encode: Sequence[Cut], path_of: PathOf
-) -> dict[int, list[bytes]]:
+) -> dict[Cut, list[bytes]]:
     """Decode episodes of a video, encode some of them, and give the digests of all their frames."""
-    digests: dict[int, list[bytes]] = {}
-    for cut, decoded in groupby(decode_episodes(path, table, cuts), key=lambda item: item[0]):
+    digests: dict[Cut, list[bytes]] = {}
+    for cut, decoded in groupby(_decode_episodes(path, table, cuts), key=lambda item: item[0]):
         frames = ((frame, units) for _, frame, units in decoded)
         if cut in to_encode:
-            frames = encode_lossless(path_of(cut.episode), frames, table)
-        digests[cut.episode] = [
-            frame_digest(frame, units * table.time_base) for frame, units in frames
-        ]
+            frames = _encode_lossless(path_of(cut.episode), frames, table)
+        digests[cut] = [_digest(frame, units * table.time_base) for frame, units in frames]
     return digests
 
 
-def encode_lossless(
+def _encode_lossless(
     path: Path, frames: Iterable[tuple["VideoFrame", int]], table: VideoPackets
 ) -> Iterator[tuple["VideoFrame", int]]:
     """Hand on frames while they are written into a video file that shows exactly them.
 
-    One thread, so that the same frames always give the same bytes. Size, pixel format and the
-    meaning of the colours are those of the first frame. Each comes with its time in units of the
-    table, that of the source; its own time is replaced.
+    One thread, so that the same frames always give the same bytes. Each comes with its time in
+    units of the table, that of the source; its own time is replaced.
     """
     import av
 
@@ -147,16 +139,12 @@ def encode_lossless(
         output.mux(stream.encode(None))
 
 
-def decode_episodes(
+def _decode_episodes(
     path: Path, table: VideoPackets, cuts: Sequence[Cut]
 ) -> Iterator[tuple[Cut, "VideoFrame", int]]:
-    """Decode the frames of some episodes of a video, in one pass.
+    """Each frame of some episodes with its time since the episode's first in units of the table.
 
-    Yields:
-        The episode, the frame, and its time since the episode's first in units of the table.
-
-    Raises:
-        VideoError: The decoder gives other frames than there are packets for.
+    A decoder that gives other frames than there are packets for is a VideoError.
     """
     import av
 
@@ -182,26 +170,23 @@ def decode_episodes(
     raise VideoError(f"the decoder stops inside episode {cut.episode}: the file is damaged")
 
 
-def file_digests(path: Path) -> list[bytes]:
+def _file_digests(path: Path) -> list[bytes]:
     """The digests of all frames of a video, in order of presentation."""
     import av
 
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        assert stream.time_base is not None
-        return [
-            frame_digest(frame, (frame.pts or 0) * stream.time_base)
-            for frame in container.decode(stream)
-        ]
+        base = stream.time_base or Fraction(0)
+        return [_digest(frame, (frame.pts or 0) * base) for frame in container.decode(stream)]
 
 
-def frame_digest(frame: "VideoFrame", time: Fraction) -> bytes:
+def _digest(frame: "VideoFrame", time: Fraction) -> bytes:
     """16 bytes over a frame's time, size, meaning of colours and every number of its planes."""
     full = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
     colors = (full, frame.colorspace, frame.color_primaries, frame.color_trc)
     head = f"{time} {frame.format.name} {frame.width} {frame.height} {colors}"
-    digest = hashlib.blake2b(head.encode(), digest_size=_DIGEST_BYTES)
+    digest = hashlib.blake2b(head.encode(), digest_size=16)
     for number, plane in enumerate(frame.planes):
         lines = np.frombuffer(bytes(plane), dtype=np.uint8).reshape(plane.height, plane.line_size)
         # 2 bytes a pixel with more than 8 bits, and for NV12's chroma, both colours in one plane.

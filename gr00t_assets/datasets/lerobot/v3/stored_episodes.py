@@ -42,13 +42,13 @@ _STATISTICS = "stats/"
 
 @dataclass(frozen=True)
 class Changes:
-    """What a copy is to differ in from its source, episodes by their numbers there.
+    """What a copy is to differ in from its source.
 
-    Attributes:
-        leaves_out: Whether an episode is left out.
-        trimmed: Rows to cut off at start and end. An episode begins with a key frame before where
-            one is near, so that its video need not be encoded anew.
-        renamed: New instruction by the old one.
+    Episodes are left out, rows are cut off at start and end, by the episodes' numbers in the
+    source, and instructions are replaced, new ones by the old ones.
+
+    An episode begins with a key frame before where one is near, so that its video need not be
+    encoded anew.
     """
 
     leaves_out: Callable[[int], bool] | None = None
@@ -58,14 +58,10 @@ class Changes:
 
 @dataclass(frozen=True)
 class StoredEpisode:
-    """An episode of the copy.
+    """An episode of the copy, with its number there, and the episode that it is made from.
 
-    Attributes:
-        index: Its number in the copy.
-        source: The episode that it is made from.
-        start: Rows that are cut off at its start.
-        length: Rows that it has.
-        first: Number of its first row in the copy.
+    ``start`` rows are cut off at its start and ``length`` are left; its first is row ``first`` of
+    the copy.
     """
 
     index: int
@@ -92,9 +88,7 @@ def stored_episodes(
 ) -> tuple[StoredEpisode, ...]:
     """The episodes of a copy, numbered from 0.
 
-    Args:
-        trimmed: Rows to cut off at start and end, by number in the source.
-        videos: By camera, where the frames of the episodes are.
+    ``trimmed`` are rows to cut off at start and end, by number in the source.
     """
     places: dict[int, list[tuple[VideoPackets, Cut]]] = defaultdict(list)
     for files in videos.values():
@@ -164,9 +158,9 @@ def write_meta(
 ) -> None:
     """Write ``meta`` of a v2.1 dataset.
 
-    ``modality.json`` is copied where the source has it. ``stats.json`` is left out, since LeRobot's
-    quantiles are not those of the rows: statistics are computed where there is none. Those of each
-    episode go to ``episodes_stats.jsonl`` where v3.0 has them and its episodes stay as they are.
+    ``stats.json`` is left out, since LeRobot's quantiles are not those of the rows: statistics are
+    computed where there is none. Those of each episode go to ``episodes_stats.jsonl`` where v3.0
+    has them and its episodes stay as they are.
     """
     meta = target / "meta"
     meta.mkdir(parents=True, exist_ok=True)
@@ -176,11 +170,11 @@ def write_meta(
     renamed = changes.renamed
     is_changed = folder.is_partial or any(item.is_changed for item in episodes)
     lines = {
-        "tasks.jsonl": (
+        "tasks": (
             {"task_index": index, "task": renamed.get(task, task)}
             for index, task in dataset.tasks.items()
         ),
-        "episodes.jsonl": (
+        "episodes": (
             {
                 "episode_index": item.index,
                 "tasks": list(dict.fromkeys(renamed.get(task, task) for task in item.source.tasks)),
@@ -188,13 +182,14 @@ def write_meta(
             }
             for item in episodes
         ),
-        "episodes_stats.jsonl": () if is_changed else _episode_statistics(folder),
+        "episodes_stats": () if is_changed else _episode_statistics(folder),
     }
     for name, items in lines.items():
-        with (meta / name).open("w", encoding="utf-8") as file:
+        path = meta / f"{name}.jsonl"
+        with path.open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(item, ensure_ascii=False) + "\n" for item in items)
-    if not (meta / "episodes_stats.jsonl").stat().st_size:
-        (meta / "episodes_stats.jsonl").unlink()
+        if name == "episodes_stats" and not path.stat().st_size:
+            path.unlink()
 
 
 def _v21_info(

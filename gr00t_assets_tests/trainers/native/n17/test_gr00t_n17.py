@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from gr00t_assets.core.errors import BaseModelError
-from gr00t_assets.modality.shortest_edge import edge_images
+from gr00t_assets.modality.camera_images import edge_images
 from gr00t_assets.trainers.model_config import known_generation, load_config
 from gr00t_assets.trainers.n17.architecture import TINY, parse_config
 from gr00t_assets.trainers.native.base_models import load_base_model, save_model

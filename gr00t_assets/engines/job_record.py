@@ -91,25 +91,20 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def new_job_name(experiment: str, config_hash: str) -> str:
+def new_job_name(*parts: str) -> str:
     """A name that no other job has; Slurm and Ray take it.
 
     Examples:
         >>> new_job_name("lr1e-4", "0123456789ab")[:-8]
         'gr00t-lr1e-4-0123456789ab-'
     """
-    return f"gr00t-{experiment}-{config_hash}-{uuid.uuid4().hex[:8]}"
+    return "-".join(["gr00t", *parts, uuid.uuid4().hex[:8]])
 
 
 def write_job(record: JobRecord, run_directory: Path) -> JobRecord:
     """Write ``job.json`` in one step; it outlasts a power cut."""
     write_json(run_directory / JOB, record.model_dump(mode="json"))
     return record
-
-
-def remove_job(run_directory: Path) -> None:
-    """Remove the record of a job that was never submitted."""
-    (run_directory / JOB).unlink(missing_ok=True)
 
 
 def read_job(run_directory: Path) -> JobRecord | None:

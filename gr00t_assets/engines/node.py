@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _RefusalError as error:
         sys.stderr.write("EngineError: " + error.text.replace("\n", "\n  ") + "\n")
         return error.code
-    return _Node(claimed, options.command, run_directory, options.engine, options.grace).run()
+    return _Node(claimed, options).run()
 
 
 class _RefusalError(Exception):
@@ -158,16 +158,8 @@ def _require_node(version: str, root: Path, job: JobRecord) -> None:
 class _Node:
     """One start of a job on this node."""
 
-    def __init__(
-        self,
-        record: NodeRecord,
-        command: Sequence[str],
-        run_directory: Path,
-        engine: str,
-        grace: float,
-    ) -> None:
-        self.record, self.command, self.run_directory = record, command, run_directory
-        self.engine, self.grace = engine, grace
+    def __init__(self, record: NodeRecord, options: argparse.Namespace) -> None:
+        self.record, self.options, self.run_directory = record, options, options.spec.parent
         self.parent = os.getppid()
         self.stopped: Stop | None = None
         self.began = self.stopped_at = time.monotonic()
@@ -178,14 +170,11 @@ class _Node:
         """Run the command to its end, or to a stop."""
         step = self._checkpoint()
         # What an earlier start of the job left may still write a checkpoint.
-        wait_until_free(self.run_directory, self.grace, print, lambda: None)
+        wait_until_free(self.run_directory, self.options.grace, print, lambda: None)
         tag = new_process_tag()
-        variables = {ENGINE: self.engine, NODE: self.record.node, "PYTHONUNBUFFERED": "1"}
-        guard = subprocess.Popen(
-            guarded(self.command, self.grace, tag),
-            env={**os.environ, **variables},
-            start_new_session=True,
-        )
+        variables = {ENGINE: self.options.engine, NODE: self.record.node, "PYTHONUNBUFFERED": "1"}
+        command = guarded(self.options.command, self.options.grace, tag)
+        guard = subprocess.Popen(command, env={**os.environ, **variables}, start_new_session=True)
         asked = False
         while not ends_within(guard, _POLL):
             if self.stopped and not asked:

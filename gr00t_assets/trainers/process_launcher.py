@@ -65,7 +65,7 @@ class LaunchedProcess(CopiedOutput):
         guard: The guard's process, whose exit code is the command's.
         lease: The devices that it runs on.
         code: Exit code, 128 + n for signal n, once the block of ``launched`` is left.
-        failure: None, as nothing but the trainer ends it here; see ``engines.start.Job``.
+        failure: None, as nothing but the trainer ends it here; see ``engines.start.started``.
     """
 
     failure = None

@@ -4,7 +4,7 @@ import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, overload
 
 import dagster as dg
 
@@ -12,8 +12,8 @@ from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import markdown, printable, shown_setting
 
-Metadata: TypeAlias = dict[str, str | int | float | dg.MetadataValue]
-"""What a materialisation shows, by the label on its page."""
+Metadata: TypeAlias = dict[str, str | int | float | dg.MetadataValue | None]
+"""What a materialisation shows, by the label on its page; ``result`` leaves out what is None."""
 
 INLINE = 1_000
 """Markdown of fewer characters is shown in place; longer Markdown is shown behind a link."""
@@ -86,14 +86,18 @@ def findings_table(findings: Findings) -> dg.MetadataValue:
     return folded_table(["severity", "looked at", "subject", "found", "expected", "do"], rows)
 
 
-def readable(value: float) -> float:
+@overload
+def readable(value: float) -> float: ...
+@overload
+def readable(value: None) -> None: ...
+def readable(value: float | None) -> float | None:
     """A number with five significant digits: the page shows every digit that it is given.
 
     Examples:
         >>> readable(0.4643917679786682), readable(130.0171)
         (0.46439, 130.02)
     """
-    return float(f"{value:.5g}")
+    return None if value is None else float(f"{value:.5g}")
 
 
 def fields(record: object, *names: str) -> Metadata:
@@ -114,7 +118,8 @@ def stored_path(path: Path, store: Store) -> dg.PathMetadataValue:
 
 def result(version: str, metadata: Metadata) -> dg.MaterializeResult:
     """A materialisation of this data version."""
-    return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=metadata)
+    shown = {name: value for name, value in metadata.items() if value is not None}
+    return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=shown)
 
 
 def _row(cells: Iterable[object]) -> str:

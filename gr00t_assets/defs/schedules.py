@@ -12,7 +12,8 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted
 from gr00t_assets.defs.assets.analysis import loss_comparison, research_journal
 from gr00t_assets.defs.assets.data import dataset, frame_cache, modality_config
-from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation, rollouts
+from gr00t_assets.defs.assets.evaluation import open_loop_evaluation, rollouts
+from gr00t_assets.defs.assets.training import checkpoint
 from gr00t_assets.defs.partitions import SWEEPS, loaded_requests
 from gr00t_assets.defs.queue import GPU
 from gr00t_assets.defs.resources import StoreResource

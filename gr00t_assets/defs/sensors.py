@@ -5,18 +5,23 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import dagster as dg
 from pydantic import BaseModel, Field
 
 from gr00t_assets.core.errors import Gr00tAssetsError, no_inodes
-from gr00t_assets.core.files import free_bytes
+from gr00t_assets.core.files import file_stamp, free_bytes, json_hash
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted
-from gr00t_assets.defs.assets.training import observe_experiments
 from gr00t_assets.defs.partitions import loaded_requests
 from gr00t_assets.defs.recovery import remove_run_locks
-from gr00t_assets.defs.resources import StoreResource
+from gr00t_assets.defs.resources import (
+    StoreResource,
+    changed_versions,
+    experiment_versions,
+    observation,
+)
 from gr00t_assets.defs.schedules import next_rounds, sweep_job
 from gr00t_assets.defs.training_runs import (
     CONFIG_HASH,
@@ -32,7 +37,7 @@ from gr00t_assets.defs.training_runs import (
 )
 from gr00t_assets.engines.job_record import unfinished_job
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.project_files import read_project
+from gr00t_assets.experiments.project_files import project_stamp, read_project
 from gr00t_assets.experiments.sweeps import Sweep, Sweeps, experiments_by_name
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.retry import disk_space_needed, is_complete
@@ -40,6 +45,9 @@ from gr00t_assets.runs.run_directory import training_process
 from gr00t_assets.runs.spec import current_config_hash
 
 _OVERLAP_SECONDS = 300.0
+_MOST_AT_ONCE = 200
+"""Observations of one tick, some seconds' work of the daemon."""
+
 _FIRST_TICK_LOOKS_BACK = 7 * 24 * 3600.0
 _KEYS = {"crash": "died", "full disk": "room", "broken file": "mended"}
 """What has come to pass when a run is asked for again, by how the one before ended."""
@@ -208,6 +216,40 @@ def resume_crashed_runs(
         context.log.info(text)
     reason = None if requests else dg.SkipReason(text)
     return dg.SensorResult(requests, skip_reason=reason, cursor=cursor.model_dump_json())
+
+
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells Dagster of experiments that are new or changed, by their config hash.",
+)
+def observe_experiments(
+    context: dg.SensorEvaluationContext, store: StoreResource
+) -> dg.SensorResult | dg.SkipReason:
+    """One tick. It starts no run, and where nothing was changed since the last it does nothing.
+
+    An observable source with an automation condition would launch a run instead, of some seconds,
+    to look at all of them.
+    """
+    data = file_stamp(store.modality_config("any").parent.glob("*.json"))
+    versions = _versions(store, (project_stamp(), data))
+    cursor = json_hash(versions, 16)
+    if context.cursor == cursor:
+        return dg.SkipReason("no experiment has changed")
+    changed = list(changed_versions(versions, context.instance).items())
+    experiments = read_project().experiments
+    told = [observation(experiments[name], version) for name, version in changed[:_MOST_AT_ONCE]]
+    return dg.SensorResult(
+        asset_events=told,
+        skip_reason=f"{len(told)} of {len(changed)} changed experiments observed",
+        cursor=cursor if len(told) == len(changed) else None,
+    )
+
+
+@lru_cache(maxsize=1)
+def _versions(store: Store, _stamp: object) -> dict[str, str]:
+    """Computed again when a file has changed."""
+    return experiment_versions(read_project().experiments, store)
 
 
 automation_sensor = dg.AutomationConditionSensorDefinition(

@@ -10,7 +10,7 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.quality.figures import Measure
 from gr00t_assets.datasets.quality.scores import near_pairs, resampled
 from gr00t_assets.datasets.quality.table import quality_table, score_table
-from gr00t_assets.defs.data_results import quality_metadata
+from gr00t_assets.defs.assets.data import quality_metadata
 from gr00t_assets_tests.datasets.quality.edits import ACTION, STATE, measured, rewrite, warned
 
 

@@ -13,7 +13,7 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import markdown, printable, shown_setting
 
 Metadata: TypeAlias = dict[str, str | int | float | dg.MetadataValue | None]
-"""What a materialisation shows, by the label on its page; ``result`` leaves out what is None."""
+"""What a materialisation shows, by the label on its page; what is None is left out."""
 
 INLINE = 1_000
 """Markdown of fewer characters is shown in place; longer Markdown is shown behind a link."""
@@ -50,8 +50,11 @@ def folded_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg
         |---|---|
         | left_arm | 7 |
     """
-    lines = [_row(columns), "|" + "---|" * len(columns), *(_row(row) for row in rows)]
-    return dg.MetadataValue.md("\n".join(lines))
+    head, *body = (
+        f"| {' | '.join(markdown(shown_setting(cell)) for cell in row)} |"
+        for row in (columns, *rows)
+    )
+    return dg.MetadataValue.md("\n".join([head, "|" + "---|" * len(columns), *body]))
 
 
 def bullets(lines: Iterable[str]) -> dg.MarkdownMetadataValue:
@@ -118,16 +121,12 @@ def stored_path(path: Path, store: Store) -> dg.PathMetadataValue:
 
 def result(version: str, metadata: Metadata) -> dg.MaterializeResult:
     """A materialisation of this data version."""
-    shown = {name: value for name, value in metadata.items() if value is not None}
-    return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=shown)
+    return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=known(metadata))
 
 
-def _row(cells: Iterable[object]) -> str:
-    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
-
-
-def _cell(value: object) -> str:
-    return markdown(shown_setting(value))
+def known(metadata: Metadata) -> dict[str, str | int | float | dg.MetadataValue]:
+    """Without what is None."""
+    return {name: value for name, value in metadata.items() if value is not None}
 
 
 def _plain(value: object) -> str | int | float:

@@ -6,6 +6,7 @@ the page.
 """
 
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -38,8 +39,8 @@ project_files = dg.AssetSpec(
 CHECK = "files_have_no_fault"
 
 
-def _evaluation(project: ProjectFiles) -> dg.AssetCheckEvaluation:
-    """Every problem as a row."""
+def _findings(project: ProjectFiles) -> dict[str, Any]:
+    """What the check says, with every problem as a row."""
     rows = [
         [shown_path(fault.file), "" if line is None else line, text]
         for fault in project.faults
@@ -48,18 +49,13 @@ def _evaluation(project: ProjectFiles) -> dg.AssetCheckEvaluation:
     names = ", ".join(shown_path(fault.file) for fault in project.faults)
     sweeps = counted(len(project.sweeps), "sweep")
     sound = f"{sweeps}, {counted(len(project.experiments), 'experiment')}"
-    return dg.AssetCheckEvaluation(
-        asset_key=project_files.key,
-        check_name=CHECK,
-        passed=not rows,
-        severity=dg.AssetCheckSeverity.ERROR,
-        description=f"with a fault: {names}" if rows else f"no file has a fault: {sound}",
-        metadata={
-            "problems": table(["file", "line", "what"], rows),
-            "cannot be used": ", ".join((*project.lost_datasets, *project.sweeps.lost))
-            or "nothing",
-        },
-    )
+    lost = ", ".join((*project.lost_datasets, *project.sweeps.lost)) or "nothing"
+    return {
+        "passed": not rows,
+        "severity": dg.AssetCheckSeverity.ERROR,
+        "description": f"with a fault: {names}" if rows else f"no file has a fault: {sound}",
+        "metadata": {"problems": table(["file", "line", "what"], rows), "cannot be used": lost},
+    }
 
 
 @dg.asset_check(
@@ -69,13 +65,7 @@ def _evaluation(project: ProjectFiles) -> dg.AssetCheckEvaluation:
 )
 def files_have_no_fault() -> dg.AssetCheckResult:
     """What the sensor says by itself, asked for by a person."""
-    found = _evaluation(read_project())
-    return dg.AssetCheckResult(
-        passed=found.passed,
-        severity=found.severity,
-        description=found.description,
-        metadata=found.metadata,
-    )
+    return dg.AssetCheckResult(**_findings(read_project()))
 
 
 @dg.sensor(
@@ -86,7 +76,9 @@ def files_have_no_fault() -> dg.AssetCheckResult:
 )
 def project_files_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """One tick; the cursor is a hash of what was told last."""
-    found = _evaluation(read_project())
+    found = dg.AssetCheckEvaluation(
+        asset_key=project_files.key, check_name=CHECK, **_findings(read_project())
+    )
     told = json_hash([found.description, str(found.metadata["problems"].value)], 16)
     if told == context.cursor:
         return dg.SkipReason(f"as before: {found.description}")

@@ -23,12 +23,12 @@ from gr00t_assets.defs.training_runs import (
     experiment_of,
     unfinished_runs,
 )
+from gr00t_assets.engines.start import client_of
 from gr00t_assets.experiments.engine_file import (
     LOCAL,
     Engines,
     EngineSettings,
-    RayEngine,
-    SlurmEngine,
+    LocalEngine,
     usable_engines,
 )
 from gr00t_assets.gpu.slots import MachineStatus
@@ -156,14 +156,10 @@ def _engines(
 
 def _silence(settings: EngineSettings) -> str | None:
     """Why an engine takes no jobs; None where it answers."""
-    from gr00t_assets.engines.ray_engine import RayClient
-    from gr00t_assets.engines.slurm import Slurm
-
+    if isinstance(settings, LocalEngine):
+        return None
     try:
-        if isinstance(settings, SlurmEngine):
-            Slurm(settings).find("", None)
-        elif isinstance(settings, RayEngine):
-            RayClient(settings).find("", None)
+        client_of(settings).find("", None)
     except EngineError as error:
         return error.headline
     return None

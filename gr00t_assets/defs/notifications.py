@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Channel, Notifications, load_notifications
 from gr00t_assets.defs.notified_events import Event, Lab, Message
-from gr00t_assets.defs.resources import StoreResource
+from gr00t_assets.defs.resources import StoreResource, running_sensor
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.reporting.notifier import send
 
@@ -120,13 +120,11 @@ def _message(
     return Message(f"gr00t-assets: {parts[0].title}, and {len(parts) - 1} more", [*lines, *more])
 
 
-@dg.sensor(
-    minimum_interval_seconds=30,
-    default_status=dg.DefaultSensorStatus.RUNNING,
+@running_sensor(
     description=(
         "Tells the channels of data/notifications.yaml of failed and stalled trainings and of "
         "finished sweeps, each once, and sends a summary in the morning."
-    ),
+    )
 )
 def notifications(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
     """One tick; see ``tell``."""

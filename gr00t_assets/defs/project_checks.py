@@ -20,7 +20,7 @@ from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.defs.assets.analysis import loss_comparison
 from gr00t_assets.defs.failures import OWNERS, explained
 from gr00t_assets.defs.metadata import bullets, table
-from gr00t_assets.defs.resources import EXPERIMENT, StoreResource
+from gr00t_assets.defs.resources import EXPERIMENT, StoreResource, running_sensor
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.project_files import ProjectFiles, read_project
 from gr00t_assets.experiments.sweeps import Sweep
@@ -68,10 +68,8 @@ def files_have_no_fault() -> dg.AssetCheckResult:
     return dg.AssetCheckResult(**_findings(read_project()))
 
 
-@dg.sensor(
-    name="project_files_sensor",
+@running_sensor(
     minimum_interval_seconds=15,
-    default_status=dg.DefaultSensorStatus.RUNNING,
     description="Tells the page which of the project's files have a fault, once that has changed.",
 )
 def project_files_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:

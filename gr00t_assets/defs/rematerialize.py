@@ -23,11 +23,7 @@ from gr00t_assets.defs.partitions import CATALOG, EXPERIMENTS
 from gr00t_assets.defs.queue import project_instance
 from gr00t_assets.defs.resources import observe
 from gr00t_assets.evaluation.result import load_evaluation
-from gr00t_assets.evaluation.rollouts.result import (
-    declared_environment,
-    read_rollouts,
-    rollouts_file,
-)
+from gr00t_assets.evaluation.rollouts import result as rolled_out
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.frame_check_result import load_frame_check
 from gr00t_assets.reporting.promotion.record import promoted_models
@@ -173,9 +169,9 @@ def _evaluation(spec: TrainingSpec, store: Store) -> Result:
 
 
 def _rollouts(spec: TrainingSpec, store: Store) -> Result:
-    environment = declared_environment(spec)
-    path = environment and rollouts_file(spec.run_directory, environment.name)
-    found = read_rollouts(path) if path and path.is_file() else None
+    environment = rolled_out.declared_environment(spec)
+    path = environment and rolled_out.rollouts_file(spec.run_directory, environment.name)
+    found = rolled_out.read_rollouts(path) if path and path.is_file() else None
     return evaluation.rollouts_result(found, spec, store) if found else None
 
 

@@ -248,30 +248,3 @@ def round_requests(
     requests, _ = sweep_requests(sweep, store, instance)
     own = [request for request in requests if request.partition_key in rounds.names]
     return own, f"{sweep.name}: {step.words}"
-
-
-@dg.sensor(
-    job=sweep_job,
-    minimum_interval_seconds=30,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description=(
-        "Asks for the next round of seeds of a sweep with 'until' when all before have finished, "
-        "until its question is settled or its hours are spent."
-    ),
-)
-def next_rounds(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
-    """One tick; see ``round_requests``."""
-    requests, lines = [], []
-    for sweep in read_project().sweeps.values():
-        if sweep.until is not None:
-            try:
-                asked, line = round_requests(sweep, store, context.instance)
-            except Gr00tAssetsError as error:
-                asked, line = [], error.explain()
-            requests += asked
-            lines.append(line)
-    requests = loaded_requests(requests)
-    text = "\n".join(lines) or "no sweep has 'until'"
-    if requests:
-        context.log.info(text)
-    return dg.SensorResult(requests, skip_reason=None if requests else dg.SkipReason(text))

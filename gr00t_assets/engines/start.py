@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from gr00t_assets.core.errors import EngineError
 from gr00t_assets.core.locks import Every
+from gr00t_assets.engines import job_record
 from gr00t_assets.engines.job import (
     REMIND_EVERY,
     EngineSilentError,
@@ -22,15 +23,6 @@ from gr00t_assets.engines.job import (
     patiently,
     submission_lock,
     submit_recorded,
-)
-from gr00t_assets.engines.job_record import (
-    CLOCK_TOLERANCE,
-    REFUSALS,
-    JobRecord,
-    new_job_name,
-    read_node,
-    unfinished_job,
-    write_job,
 )
 from gr00t_assets.engines.ray_engine import RayClient
 from gr00t_assets.engines.slurm import Slurm
@@ -68,7 +60,7 @@ def engine_of_run(request: JobRequest) -> EngineSettings:
         EngineError: The engine is not declared, or declared wrong.
     """
     settings = engine_of(request.spec.experiment)
-    job = unfinished_job(request.spec.run_directory)
+    job = job_record.unfinished_job(request.spec.run_directory)
     if job is None or job.engine == settings.name:
         return settings
     request.log(
@@ -158,21 +150,23 @@ class RemoteJob(CopiedOutput):
         self._lines.clear()
         self._lines.extend(self._log.read().decode(errors="replace").splitlines())
 
-    def _submitted(self) -> tuple[JobRecord, bool]:
+    def _submitted(self) -> tuple[job_record.JobRecord, bool]:
         """The job of the run, and whether it was there already."""
         request, client = self._request, self._client
         directory, spec = self._directory, request.spec
         with submission_lock(spec, request.log):
-            last = unfinished_job(directory)
+            last = job_record.unfinished_job(directory)
             name, job = ("", None) if last is None else (last.name, last.id)
             state = patiently(lambda: client.find(name, job), request)
             if last is not None and state is not None and state.phase != "ended":
                 request.log(f"attached to {client.label} {state.id}, submitted {last.submitted_at}")
-                return write_job(last.model_copy(update={"id": state.id}), directory), True
+                return job_record.write_job(
+                    last.model_copy(update={"id": state.id}), directory
+                ), True
             if last is not None:
                 words = state.words if state else "the engine does not have it"
-                write_job(last.model_copy(update={"ended": words}), directory)
-            name = new_job_name(spec.experiment.name, spec.config_hash)
+                job_record.write_job(last.model_copy(update={"ended": words}), directory)
+            name = job_record.new_job_name(spec.experiment.name, spec.config_hash)
             (record,) = submit_recorded(
                 self._settings, {directory: name}, lambda: [client.submit(name, request)]
             )
@@ -212,7 +206,7 @@ class RemoteJob(CopiedOutput):
         """Why the job ended, where the engine ended it; None for any other end."""
         if self.failure is not None:
             return str(self.failure.error) if self.failure.name == "job-lost" else None
-        node = read_node(self._directory, self.record.name)
+        node = job_record.read_node(self._directory, self.record.name)
         if self.code and node is not None and node.stopped in ("lost", "ended by the engine"):
             return f"{self.where} was stopped: {node.stopped}"
         return None
@@ -238,14 +232,14 @@ class RemoteJob(CopiedOutput):
         self.copy_output()
 
     def _node_has_ended(self) -> bool:
-        node = read_node(self._directory, self.record.name)
+        node = job_record.read_node(self._directory, self.record.name)
         if node is None:
             return False
         if node.started_at != self._started:
             self._node, self._started = node.node, node.started_at
             self._request.log(f"{self.where} has started {self._request.spec.experiment.name}")
             ahead = datetime.fromisoformat(node.started_at).timestamp() - time.time()
-            if ahead > CLOCK_TOLERANCE:
+            if ahead > job_record.CLOCK_TOLERANCE:
                 self._request.log(f"the clock of {node.node} is {ahead:.0f} s ahead: set it")
         if node.code is None:
             return False
@@ -270,7 +264,7 @@ class RemoteJob(CopiedOutput):
                 self._say(f"{self._client.label} {self.record.id} waits: {state.words}")
             return
         self._gone_since = self._gone_since or time.monotonic()
-        node = read_node(self._directory, self.record.name)
+        node = job_record.read_node(self._directory, self.record.name)
         if time.monotonic() - self._gone_since >= _RECORD_DELAY or (node and node.stopped):
             self._engine_has_ended(state)
 
@@ -281,7 +275,7 @@ class RemoteJob(CopiedOutput):
         words = state.words if state else f"{self._client.label.split()[0]} knows it no longer"
         self._close(words)
         node = (state.node if state else None) or self._node or "its node"
-        if (refusal := REFUSALS.get(self.code)) is not None:
+        if (refusal := job_record.REFUSALS.get(self.code)) is not None:
             problem, remedy = refusal.format(node=node), "mend the node, or keep jobs from it"
             self.failure = JobFailure(EngineError(self.where, problem, [remedy]), "job-refused")
             return
@@ -290,7 +284,7 @@ class RemoteJob(CopiedOutput):
         self.failure = JobFailure(error, "job-lost")
 
     def _close(self, words: str) -> None:
-        write_job(self.record.model_copy(update={"ended": words}), self._directory)
+        job_record.write_job(self.record.model_copy(update={"ended": words}), self._directory)
 
     def _say(self, line: str) -> None:
         if self._remind() or line != self._said:

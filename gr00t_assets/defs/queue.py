@@ -169,10 +169,8 @@ def queue_status(instance: dg.DagsterInstance, machine: MachineStatus) -> QueueS
     """What waits, in the order in which it will train."""
     training = sum(len(device.holders) for device in machine.devices)
     in_use = f"{training} of {machine.slots} trainings at once"
-    started = {
-        record.dagster_run.run_id: record
-        for record in _gpu_runs(instance, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED)
-    }
+    begun = _gpu_runs(instance, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED)
+    started = {record.dagster_run.run_id: record for record in begun}
     waiting = [
         _waiting_run(started[waiter.run_id], f"started, waits for a slot: {in_use}")
         for waiter in machine.waiting

@@ -51,12 +51,11 @@ class WatchingRunLauncher(dg.DefaultRunLauncher):
         worker = dead_worker(run.run_id, Store.from_environment())
         if worker is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        return CheckRunHealthResult(
-            WorkerStatus.FAILED,
-            f"{worker} carried out this run and is gone: it was killed, or the machine "
-            "lost power. Nothing that was complete is lost; training goes on from the last "
-            "checkpoint.",
+        text = (
+            f"{worker} carried out this run and is gone: it was killed, or the machine lost power. "
+            "Nothing that was complete is lost; training goes on from the last checkpoint."
         )
+        return CheckRunHealthResult(WorkerStatus.FAILED, text)
 
 
 def hold_run(run: str, store: Store) -> None:
@@ -85,11 +84,10 @@ def dead_worker(run: str, store: Store) -> str | None:
 def remove_run_locks(instance: dg.DagsterInstance, store: Store) -> None:
     """Remove the lock files of this machine whose process is gone and whose run has ended."""
     for path in _lock_file("any", store).parent.glob("*.lock"):
-        if is_locked(path):
-            continue
-        run = instance.get_run_by_id(path.stem)
-        if run is None or run.is_finished:
-            path.unlink(missing_ok=True)
+        if not is_locked(path):
+            run = instance.get_run_by_id(path.stem)
+            if run is None or run.is_finished:
+                path.unlink(missing_ok=True)
 
 
 def _lock_file(run: str, store: Store) -> Path:

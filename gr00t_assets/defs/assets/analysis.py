@@ -21,39 +21,27 @@ if TYPE_CHECKING:
     from gr00t_assets.comparison.statistics.ranking import ComparabilityClass
     from gr00t_assets.reporting.report import Report
 
-_ARRIVED = dg.AutomationCondition.any_deps_updated()
-
-
-def _until_requested(label: str) -> dg.AutomationCondition:
-    """True from when something of what the asset reads is new until it has been asked for."""
-    until = (dg.AutomationCondition.newly_requested() & ~_ARRIVED) | (
-        dg.AutomationCondition.initial_evaluation()
-    )
-    return (_ARRIVED.since(until) & ~dg.AutomationCondition.in_progress()).with_label(label)
-
-
-FOLLOW_CHECKPOINTS = _until_requested(
-    "a checkpoint, an evaluation or rollouts have arrived since the comparison was last asked for"
-)
-"""Asks for the comparison as soon as any experiment has a new checkpoint, evaluation or rollouts.
-
-``AutomationCondition.eager`` waits for every partition of ``checkpoint``, and while any of them
-trains: overnight that is until the morning. A checkpoint that arrives while a comparison is at
-work is remembered and asks for another one after it: the comparison that is just being written has
-not read it. So only a request ends the remembering, and since Dagster tells of a request one tick
-late, not where a checkpoint has arrived within that tick.
-"""
-
-FOLLOW_COMPARISON = _until_requested(
-    "the comparison has been written since this was last asked for"
-)
-"""Asks for what is written from the comparison whenever there is a new one."""
-
 _RANKING_HEAD = ("class", "rank", "experiment", "loss", "chance best")
 
 _MOST_IMAGES, _MOST_RANKED = 6, 10
 """Sweeps whose curves are drawn for the page, and configurations of a class that are listed; the
 report has them all."""
+
+
+def _when_new(label: str) -> dg.AutomationCondition:
+    """Asks for an asset as soon as something of what it reads is new, until it was asked for.
+
+    ``AutomationCondition.eager`` waits for every partition of ``checkpoint``, and while any of them
+    trains: overnight that is until the morning. A checkpoint that arrives while a comparison is at
+    work is remembered and asks for another one after it: the comparison that is just being written
+    has not read it. So only a request ends the remembering, and since Dagster tells of a request
+    one tick late, not where a checkpoint has arrived within that tick.
+    """
+    arrived = dg.AutomationCondition.any_deps_updated()
+    until = (dg.AutomationCondition.newly_requested() & ~arrived) | (
+        dg.AutomationCondition.initial_evaluation()
+    )
+    return (arrived.since(until) & ~dg.AutomationCondition.in_progress()).with_label(label)
 
 
 @explained_asset(
@@ -63,7 +51,10 @@ report has them all."""
         dg.AssetDep(asset, partition_mapping=dg.AllPartitionMapping())
         for asset in (checkpoint, open_loop_evaluation, rollouts)
     ],
-    automation_condition=FOLLOW_CHECKPOINTS,
+    automation_condition=_when_new(
+        "a checkpoint, an evaluation or rollouts have arrived since the comparison was last asked "
+        "for"
+    ),
     code_version="2",
 )
 def loss_comparison(
@@ -80,6 +71,7 @@ def loss_comparison(
     runs = [run for of_sweep in report.stored.values() for run in of_sweep]
     # Of the sweeps that the report shows: those that never ran are only counted.
     counts = sum((summary.counts for summary in report.sweeps), Counter[str]())
+    statuses = ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "no runs"
     sweeps = f"{len(report.sweeps)} of {counted(len(SWEEPS), 'sweep')}"
     cautions = [f"{item.sweep.name}: {text}" for item in report.sweeps for text in item.cautions]
     # The same runs give the same version.
@@ -87,7 +79,7 @@ def loss_comparison(
         [run.name, run.config_hash, run.status, run.final_loss.mean if run.final_loss else None]
         for run in runs
     ]
-    context.log.info(f"{sweeps}; {_counts_text(counts)}")
+    context.log.info(f"{sweeps}; {statuses}")
     for problem in report.problems:
         context.log.warning(problem)
     return show.result(
@@ -95,7 +87,7 @@ def loss_comparison(
         {
             "verdict": dg.MetadataValue.text(report.verdict),
             **_comparison(report),
-            "status": f"{_counts_text(counts)}, in {sweeps}",
+            "status": f"{statuses}, in {sweeps}",
             "cautions": show.bullets(cautions) if cautions else None,
             "curves": _curves(report),
             "everything": dg.MetadataValue.md(report.markdown()),
@@ -158,12 +150,11 @@ def _curves(report: "Report") -> dg.MetadataValue:
     return dg.MetadataValue.md("\n\n".join(images) or "no loss logged yet")
 
 
-def _counts_text(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} {status}" for status, count in counts.most_common()) or "no runs"
-
-
 @explained_asset(
-    "analysis", {"markdown"}, deps=[loss_comparison], automation_condition=FOLLOW_COMPARISON
+    "analysis",
+    {"markdown"},
+    deps=[loss_comparison],
+    automation_condition=_when_new("the comparison has been written since this was last asked for"),
 )
 def research_journal(
     context: dg.AssetExecutionContext, store: StoreResource

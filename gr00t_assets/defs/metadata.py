@@ -4,7 +4,7 @@ import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias, overload
+from typing import Any, TypeAlias
 
 import dagster as dg
 
@@ -89,10 +89,6 @@ def findings_table(findings: Findings) -> dg.MetadataValue:
     return folded_table(["severity", "looked at", "subject", "found", "expected", "do"], rows)
 
 
-@overload
-def readable(value: float) -> float: ...
-@overload
-def readable(value: None) -> None: ...
 def readable(value: float | None) -> float | None:
     """A number with five significant digits: the page shows every digit that it is given.
 
@@ -129,7 +125,7 @@ def known(metadata: Metadata) -> dict[str, str | int | float | dg.MetadataValue]
     return {name: value for name, value in metadata.items() if value is not None}
 
 
-def _plain(value: object) -> str | int | float:
+def _plain(value: object) -> Any:
     if isinstance(value, float) and math.isfinite(value):
         return readable(value)
     if isinstance(value, int) and not isinstance(value, bool):

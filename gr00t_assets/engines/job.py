@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
@@ -70,7 +70,6 @@ class JobRequest:
         priority: Higher ones go first.
         log: Takes a line for a person.
         check: Raises where nobody waits for the job any more; called now and then.
-        variables: Further environment variables, of a trainer on this machine.
     """
 
     command: Sequence[str]
@@ -80,7 +79,6 @@ class JobRequest:
     priority: int = 0
     log: Callable[[str], object] = print
     check: Callable[[], object] = lambda: None
-    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 class EngineSilentError(EngineError):

@@ -113,7 +113,7 @@ def started(
             priority=request.priority,
             check=request.check,
         ) as lease,
-        launched(request.command, lease, file, variables=request.variables) as job,
+        launched(request.command, lease, file) as job,
     ):
         yield job
 

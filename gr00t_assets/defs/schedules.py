@@ -38,34 +38,33 @@ from gr00t_assets.runs.run_directory import training_process
 from gr00t_assets.runs.spec import current_config_hash
 from gr00t_assets.runs.stored_run import read_runs
 
-prepare_data_job = dg.define_asset_job(
-    "prepare_data",
-    selection=dg.AssetSelection.assets(dataset, modality_config, frame_cache),
-    description="Datasets, their modality configs and frame caches, by dataset.",
-)
-
 sweep_job = dg.define_asset_job(
     SWEEP_JOB,
-    selection=dg.AssetSelection.assets(checkpoint),
+    [checkpoint],
     description="Checkpoints and their checks, by experiment; the data must be there.",
     tags={GPU: "true"},
 )
 
-evaluation_job = dg.define_asset_job(
-    EVALUATION_JOB,
-    selection=dg.AssetSelection.assets(open_loop_evaluation, rollouts),
-    description="Open-loop evaluation and rollouts of what was trained, by experiment.",
-    tags={GPU: "true"},
-)
-
-analysis_job = dg.define_asset_job(
-    "analysis",
-    selection=dg.AssetSelection.assets(loss_comparison, research_journal),
-    description="The comparison of every experiment and the journal, with whatever was trained.",
-)
-
-jobs = [prepare_data_job, sweep_job, evaluation_job, analysis_job]
-
+jobs = [
+    dg.define_asset_job(
+        "prepare_data",
+        [dataset, modality_config, frame_cache],
+        description="Datasets, their modality configs and frame caches, by dataset.",
+    ),
+    sweep_job,
+    dg.define_asset_job(
+        EVALUATION_JOB,
+        [open_loop_evaluation, rollouts],
+        description="Open-loop evaluation and rollouts of what was trained, by experiment.",
+        tags={GPU: "true"},
+    ),
+    dg.define_asset_job(
+        "analysis",
+        [loss_comparison, research_journal],
+        description="The comparison of every experiment and the journal, with whatever was "
+        "trained.",
+    ),
+]
 
 TRAINED = "it is trained"
 GOES_ON_FROM = "it goes on from"

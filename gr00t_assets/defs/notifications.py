@@ -74,14 +74,13 @@ def tell(settings: Notifications, lab: Lab, cursor: NotificationsCursor, now: fl
         for name, state in ready.items()
         if (message := _message(settings.channels[name], state, lab, events, due))
     }
+
+    def problem_of(name: str) -> str | None:
+        message = messages[name]
+        return send(settings.channels[name].url, message.title, "\n".join(message.lines))
+
     with ThreadPoolExecutor(max_workers=len(settings.channels)) as pool:
-        sent = {
-            name: pool.submit(
-                send, settings.channels[name].url, message.title, "\n".join(message.lines)
-            )
-            for name, message in messages.items()
-        }
-    problems = {name: future.result() for name, future in sent.items()}
+        problems = dict(zip(messages, pool.map(problem_of, messages), strict=True))
     lines = []
     for name, channel in settings.channels.items():
         state = cursor.channels[name]

@@ -44,10 +44,8 @@ _log = logging.getLogger(__name__)
 def watch(reload: Callable[[], object], stop: threading.Event, loaded: FileStamp) -> None:
     """Call ``reload`` whenever the files have changed, until ``stop`` is set.
 
-    Args:
-        reload: What loads them; where it fails it is called again at the next poll.
-        stop: Ends it.
-        loaded: ``project_stamp`` of before they were loaded last.
+    Where ``reload`` fails it is called again at the next poll; ``loaded`` is ``project_stamp`` of
+    before they were loaded last.
     """
     before, changed_at = loaded, 0.0
     while not stop.wait(POLL_SECONDS):

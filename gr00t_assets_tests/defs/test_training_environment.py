@@ -61,8 +61,7 @@ print(json.dumps({
 
 MAPPING = """
 import json
-from gr00t_assets.defs.assets.training import *
-from gr00t_assets.defs.partitions import experiment_partitions
+from gr00t_assets.defs.partitions import *
 def upstream(name):
     found = trainer_to_experiments.get_upstream_mapped_partitions_result_for_partitions(
         experiment_partitions.subset_with_partition_keys([name]), experiment_partitions,

@@ -8,16 +8,10 @@ from gr00t_assets.core.files import json_hash
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted
 from gr00t_assets.defs import metadata as show
+from gr00t_assets.defs import partitions
 from gr00t_assets.defs.assets.data import frame_cache, modality_config
 from gr00t_assets.defs.failures import OWNERS, explained_asset
 from gr00t_assets.defs.launching import run_training, training_failure
-from gr00t_assets.defs.partitions import (
-    EXPERIMENTS,
-    dataset_to_experiments,
-    experiment_partitions,
-    trainer_partitions,
-    trainer_to_experiments,
-)
 from gr00t_assets.defs.queue import GPU, RELEASED, SLOT, device_tags
 from gr00t_assets.defs.resources import EXPERIMENT, StoreResource
 from gr00t_assets.defs.training_runs import CONFIG_HASH, ENGINE
@@ -37,7 +31,7 @@ ALREADY_FINISHED = "already finished; nothing trained"
 
 experiment = dg.AssetSpec(
     EXPERIMENT,
-    partitions_def=experiment_partitions,
+    partitions_def=partitions.experiment_partitions,
     group_name="training",
     kinds={"yaml"},
     owners=OWNERS,
@@ -48,7 +42,7 @@ exactly the experiments that are to be trained anew. It is observed, not made: b
 )
 
 
-@explained_asset("training", {"python"}, partitions_def=trainer_partitions)
+@explained_asset("training", {"python"}, partitions_def=partitions.trainer_partitions)
 def training_environment(
     context: dg.AssetExecutionContext, store: StoreResource
 ) -> dg.MaterializeResult:
@@ -83,12 +77,12 @@ def environment_report(trainer: str, run_id: str, store: Store) -> EnvironmentRe
 @explained_asset(
     "training",
     {"pytorch"},
-    partitions_def=experiment_partitions,
+    partitions_def=partitions.experiment_partitions,
     deps=[
         experiment,
-        dg.AssetDep(modality_config, partition_mapping=dataset_to_experiments),
-        dg.AssetDep(frame_cache, partition_mapping=dataset_to_experiments),
-        dg.AssetDep(training_environment, partition_mapping=trainer_to_experiments),
+        dg.AssetDep(modality_config, partition_mapping=partitions.dataset_to_experiments),
+        dg.AssetDep(frame_cache, partition_mapping=partitions.dataset_to_experiments),
+        dg.AssetDep(training_environment, partition_mapping=partitions.trainer_to_experiments),
     ],
     op_tags={GPU: "true"},
 )
@@ -99,7 +93,7 @@ def checkpoint(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Ma
     Hyperparameters come from the sweep file alone: a changed experiment is another run directory.
     """
     # ``dagster asset materialize`` runs past the queue, whose limit counts its run by these tags.
-    asked = EXPERIMENTS[context.partition_key]
+    asked = partitions.EXPERIMENTS[context.partition_key]
     context.instance.add_run_tags(context.run_id, device_tags(context.run, asked))
     if engine := context.run.tags.get(ENGINE):
         asked = asked.model_copy(update={"engine": engine})

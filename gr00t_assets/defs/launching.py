@@ -38,10 +38,9 @@ drawn from the whole history."""
 class ProgressEvents:
     """Asset observations of the run of one partition, on the pages of the partition and the run.
 
-    There are at most ``MOST`` of a training however long it is and however often it goes on after
-    a kill: those that are left are spread over the steps that are left. The name ``training_loss``
-    keeps it apart from the ``final_loss`` of the materialisation. ``seconds`` pass between two of
-    them at least.
+    There are at most ``MOST`` of a training, however often it goes on after a kill, and ``seconds``
+    between two: those that are left are spread over the steps that are left. The name
+    ``training_loss`` keeps it apart from the ``final_loss`` of the materialisation.
     """
 
     def __init__(

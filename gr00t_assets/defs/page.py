@@ -1,9 +1,9 @@
 """The page behind its guard, the daemon, and the code server that they share: ``make dev``.
 
 What ``dagster dev`` starts, except that ``gr00t_assets.defs.page_guard`` stands before the page.
-This process serves the page. The daemon is its child, and the kernel of Linux ends it when this
-process is gone, however it went; when the daemon ends, so does the page. The code server ends with
-them, or, once nobody has asked it for 45 s, by itself.
+The daemon is a child of this process, and Linux ends it when this process is gone, however it went;
+when the daemon ends, so does the page. The code server ends with them, or by itself once nobody has
+asked it for 45 s.
 """
 
 import os

@@ -1,12 +1,11 @@
 """The run queue: as many trainings at a time as this machine has slots.
 
-A slot (``gr00t_assets.gpu.slots``) holds back every training, however it was asked for: on the
-page, by a schedule, by ``dagster asset materialize`` or by hand. The limits of Dagster's queue are
-derived from the slots, so there is no number to keep in step with them. Runs that need a device
-carry the tag ``gpu``, for a person who filters the list of runs, and the tag ``gr00t/slot``, which
-the queue's limit counts until they have trained; it names a remote engine where they train on one,
-whose ``jobs_at_once`` limits them. Dagster takes a run's tags from its job, and a run that the page
-or a backfill launches for assets has none, so the run coordinator adds them.
+A slot (``gr00t_assets.gpu.slots``) holds back every training, however it was asked for, and the
+limits of Dagster's queue are derived from the slots. Runs that need a device carry the tag ``gpu``,
+for a person who filters the list of runs, and the tag ``gr00t/slot``, which the queue's limit
+counts until they have trained; on a remote engine it names the engine, whose ``jobs_at_once``
+limits them. The run coordinator adds both, since a run that the page or a backfill launches for
+assets has no tags of a job.
 """
 
 import os

@@ -3,10 +3,8 @@
 ``run_monitoring`` of ``dagster.yaml`` closes runs whose worker is gone where the run launcher can
 tell. Dagster's default launcher cannot: a run whose machine lost power stays STARTED for ever. Here
 every process that carries out a run holds an exclusive ``flock`` on
-``<store>/run_workers/<host>/<run id>.lock`` until it ends, whatever ends it, and the launcher looks
-at it. Only processes of the same machine are judged by it: what another machine holds cannot be
-told from here on every file system. Runs that were STARTING or CANCELING are closed by Dagster's
-own time limits.
+``<store>/run_workers/<host>/<run id>.lock`` until it ends, and the launcher of the same machine
+looks at it. Runs that were STARTING or CANCELING are closed by Dagster's own time limits.
 """
 
 import fcntl
@@ -98,10 +96,9 @@ def parent_check(run: dg.DagsterRun, experiment: str) -> Callable[[], None]:
     """What raises ``ExplainedInterruptError`` once the Dagster that launched this run has ended.
 
     That are the code servers above this process, and ``gr00t-assets dev``, ``dagster dev`` or the
-    daemon that keeps them; a run of ``dagster asset materialize`` has none. Stopped or killed they
-    leave the runs that they launched: their code server ends only after those, hours later. A
-    training ends with the processes that launched it, with a checkpoint, and is asked for again
-    when Dagster is back.
+    daemon that keeps them; a run of ``dagster asset materialize`` has none. A code server itself
+    ends only after its runs, hours later. The training ends with a checkpoint, and is asked for
+    again when Dagster is back.
     """
     if not launched_by_server(run):
         return lambda: None

@@ -1,13 +1,12 @@
 """Loads the code locations again when one of the project's files has changed.
 
-Partitions and schedules are part of what a code location defines, and Dagster knows them as they
-were when it was loaded. A code server that ``dagster code-server start`` runs loads anew beside
-what it has and then takes that out of use (``ReloadCode``, which the page's button asks for too):
-runs that have begun go on, and page and daemon look every second whether the server is another.
+Dagster knows partitions and schedules as they were when the code location was loaded. A code server
+of ``dagster code-server start`` loads anew beside what it has and then takes that out of use
+(``ReloadCode``, which the page's button asks for too): runs that have begun go on, and page and
+daemon look every second whether the server is another.
 
-Dynamic partitions would not do without it: the schedule of a new sweep has to be loaded all the
-same. Nor have they a static mapping from a dataset to its experiments, and before a shell could
-train a new experiment somebody would have to add it to the instance.
+Dynamic partitions would need it too, for the schedule of a new sweep. Nor do they map a dataset to
+its experiments, and somebody would have to add a new experiment before a shell could train it.
 """
 
 import json

@@ -91,10 +91,9 @@ def sweep_requests(
     """What of a sweep has to be trained now, and why the rest has not.
 
     Missing is what has no finished run of its present configuration. What waits or trains already
-    is left alone, whoever asked for it, and so is what failed: a run that died is the sensor's to
-    ask for again, and one that failed for a reason that would come back waits for a person, or for
-    another configuration. A run that was cancelled, or that met a file with a fault which is mended
-    by now, is asked for again.
+    is left alone, and so is what failed: the sensor asks again for a run that died, and one that
+    would fail again waits for a person, or for another configuration. A run that was cancelled, or
+    that met a file with a fault which is mended by now, is asked for again.
 
     Returns:
         Requests, those of high priority first and else in the order of the file; and for every
@@ -223,9 +222,8 @@ def round_requests(
     """Requests for the runs of the present round that were never asked for, and what goes on.
 
     A round is written down before its runs are asked for. Where a tick dies between the two, the
-    next one asks for them; for none twice, since a request has the name and configuration of its
-    experiment for a key, and Dagster takes one key once. The first round, of the sweep's file, is
-    for a person or the sweep's schedule to start.
+    next one asks for them; for none twice, since Dagster takes a key once, and the key of a request
+    has its experiment's configuration. A person or the sweep's schedule starts the first round.
     """
     from gr00t_assets.comparison.all_runs import from_store
     from gr00t_assets.planning.sweep_plan import next_step

@@ -83,13 +83,10 @@ class Slurm:
 
     def find(self, name: str, job: str | None) -> JobState | None:
         """The job of a unique name; of several that which lives, else the last."""
-        own = [state for found, state in self._jobs(name) if found == name]
+        own = self._jobs(name)
         living = [state for state in own if state.phase != "ended"]
-        known = [state for state in living if state.id == job]
-        for states in (known, living, own):
-            if states:
-                return self._with_code(states[-1])
-        return None
+        states = [state for state in living if state.id == job] or living or own
+        return self._with_code(states[-1]) if states else None
 
     def submit(self, name: str, request: JobRequest) -> str:
         """Submit one job."""
@@ -136,8 +133,8 @@ class Slurm:
         """``scancel``; a job that has ended is let be."""
         self._run("scancel", "--quiet", job)
 
-    def _jobs(self, name: str) -> list[tuple[str, JobState]]:
-        """Jobs of this user by name, with those that ended lately; an array's have its index."""
+    def _jobs(self, name: str) -> list[JobState]:
+        """This user's jobs of a name, those that ended lately too; an array's ends in the index."""
         names = ",".join(filter(None, [name, name.rpartition("_")[0]])) or "-"
         done = self._run(
             "squeue", "--me", "--array", "--noheader", "--states=all", "--format=%i|%j|%T|%N|%r",
@@ -151,8 +148,8 @@ class Slurm:
             phase = "waiting" if state in _WAITING else "running" if state in _RUNNING else "ended"
             words = _words(reason if phase == "waiting" else state)
             _, _, index = job.partition("_")
-            found = f"{found}_{index}" if index else found
-            jobs.append((found, JobState(job, phase, words, node or None)))
+            if name == (f"{found}_{index}" if index else found):
+                jobs.append(JobState(job, phase, words, node or None))
         return jobs
 
     def _with_code(self, state: JobState) -> JobState:

@@ -60,12 +60,9 @@ class GpuTaggingRunCoordinator(dg.QueuedRunCoordinator):
         if training_runs.needs_device(run):
             tags |= device_tags(run, experiment)
             # Runs that a person launches on the page, alone or as a backfill, come without it.
-            if (
-                experiment is not None
-                and experiment.priority
-                and training_runs.PRIORITY_TAG not in run.tags
-            ):
-                tags[training_runs.PRIORITY_TAG] = str(experiment.priority)
+            priority = experiment.priority if experiment is not None else 0
+            if priority and training_runs.PRIORITY_TAG not in run.tags:
+                tags[training_runs.PRIORITY_TAG] = str(priority)
         self._instance.add_run_tags(run.run_id, tags)
         return super().submit_run(context)
 

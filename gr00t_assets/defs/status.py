@@ -112,9 +112,8 @@ def _training(
         if run.status != dg.DagsterRunStatus.STARTED or run.tags.get(SLOT) == RELEASED:
             continue
         progress = _progress(run, store)
-        engine = run.tags.get(training_runs.ENGINE) or (
-            progress.engine if progress else engines.default
-        )
+        engine = progress.engine if progress else engines.default
+        engine = run.tags.get(training_runs.ENGINE) or engine
         has_node = engine == LOCAL or (progress is not None and progress.node is not None)
         yield TrainingStatus(
             experiment=name,
@@ -149,10 +148,9 @@ def _engines(
 
 def _silence(settings: EngineSettings) -> str | None:
     """Why an engine takes no jobs; None where it answers."""
-    if isinstance(settings, LocalEngine):
-        return None
     try:
-        client_of(settings).find("", None)
+        if not isinstance(settings, LocalEngine):
+            client_of(settings).find("", None)
     except EngineError as error:
         return error.headline
     return None

@@ -82,13 +82,11 @@ def resume_requests(
     waiting: dict[str, int] = {}
     for run in _failed(instance, cursor):
         name = training_runs.experiment_of(run) or ""
-        experiment = experiments.get(name)
+        label, experiment = f"{name}, {training_runs.short_name(run)}", experiments.get(name)
         free_then = cursor.waiting.get(run.run_id, free_bytes(store.root))
         if experiment is None:
             if isinstance(sweeps, Sweeps) and (file := sweeps.lost.get(name)):
-                lines.append(
-                    f"{name}, {training_runs.short_name(run)}: {sweeps.faults[file].headline}"
-                )
+                lines.append(f"{label}: {sweeps.faults[file].headline}")
                 waiting[run.run_id] = free_then
             continue
         limit = sweeps[experiment.sweep].max_retries
@@ -96,7 +94,7 @@ def resume_requests(
         if decision.request is not None:
             requests.append(decision.request)
         elif decision.message:
-            lines.append(f"{experiment.name}, {training_runs.short_name(run)}: {decision.message}")
+            lines.append(f"{label}: {decision.message}")
         if decision.wait:
             waiting[run.run_id] = free_then
     cursor.since, cursor.waiting = now - _OVERLAP_SECONDS, waiting

@@ -1,6 +1,6 @@
 """What runs on a node, inside the allocation, above the trainer.
 
-``python -m gr00t_assets.engines.node SPEC --job NAME ... -- COMMAND...``, by ``node_command``.
+``python -m gr00t_assets.engines.node SPEC --job NAME ... -- COMMAND...``, by ``job.node_script``.
 
 It refuses to train where the store is not the one that the job was submitted for, with another
 version of this package, a full store, or a wrong clock. Else the command runs under the guard

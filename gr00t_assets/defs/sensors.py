@@ -140,32 +140,27 @@ def _decide(
         return Decision(message=fault, wait=True)
     same = run.tags.get(training_runs.CONFIG_HASH, config_hash) == config_hash
     number = int(run.tags.get(training_runs.RETRY_NUMBER, 0)) if same else 0
+    # A job on an engine may live on; the next run attaches to it.
+    counts = end == "crash" and followed is None
     if end == "full disk":
-        needed, free = disk_space_needed(directory, free_then), free_bytes(store.root)
         if no_inodes(store.root):
             message = (
                 "the disk has no inodes left; it goes on by itself once some files are deleted"
             )
             return Decision(message=message, wait=True)
-        if free_then >= needed:
-            number += 1  # It was no lack of bytes: a quota, say.
-            if number > limit:
-                return Decision(
-                    message=f"it died {counted(number, 'time')} ({reason}); max_retries is {limit}"
-                )
-        elif free < needed:
+        needed, free = disk_space_needed(directory, free_then), free_bytes(store.root)
+        counts = free_then >= needed  # It was no lack of bytes: a quota, say.
+        if not counts and free < needed:
             message = (
                 f"the disk is full: {free / 1e6:.0f} MB are free, {needed / 1e6:.0f} MB are needed"
                 "; it goes on by itself once there is room: gr00t-assets store prune"
             )
             return Decision(message=message, wait=True)
-    elif followed is not None:
-        pass  # Its job on an engine may live on; the next run attaches to it.
-    elif end == "crash" and number >= limit:
-        died = counted(number + 1, "time")
-        return Decision(message=f"it died {died} ({reason}); max_retries is {limit}")
-    elif end == "crash":
+    if counts:
         number += 1
+        if number > limit:
+            died = counted(number, "time")
+            return Decision(message=f"it died {died} ({reason}); max_retries is {limit}")
     process = None if followed else training_process(directory)
     if experiment.name in busy or process:
         return Decision(message=busy.get(experiment.name, f"{process} still writes"), wait=True)

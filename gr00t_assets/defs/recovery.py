@@ -102,7 +102,12 @@ def parent_check(run: dg.DagsterRun, experiment: str) -> Callable[[], None]:
     """
     if not launched_by_server(run):
         return lambda: None
-    processes = [(process, start_time(process)) for process in _dagster_ancestors()]
+    processes = []
+    with suppress(psutil.Error):
+        for process in psutil.Process().parents():
+            if not _DAGSTER.search(" ".join(process.cmdline())):
+                break
+            processes.append((process.pid, start_time(process.pid)))
 
     def check() -> None:
         if not processes or not all(is_alive(*process) for process in processes):
@@ -111,14 +116,3 @@ def parent_check(run: dg.DagsterRun, experiment: str) -> Callable[[], None]:
             raise ExplainedInterruptError(TrainingError(experiment, problem, [remedy]))
 
     return check
-
-
-def _dagster_ancestors() -> list[int]:
-    """Ancestors of this process up to the first that is not Dagster's, the nearest first."""
-    ancestors: list[int] = []
-    with suppress(psutil.Error):
-        for process in psutil.Process().parents():
-            if not _DAGSTER.search(" ".join(process.cmdline())):
-                break
-            ancestors.append(process.pid)
-    return ancestors

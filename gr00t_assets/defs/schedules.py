@@ -131,8 +131,11 @@ def _reason(
         return busy[experiment.name]
     if process := training_process(directory):
         return f"{process} trains it"
-    if waiting := _waits_for_source(experiment, store):
-        return waiting
+    if (source := experiment.continued()) is not None:
+        source_hash = current_config_hash(source, store)
+        before = load_manifest(store.run_directory(source.name, source_hash))
+        if before is None or before.status != "finished":
+            return f"{GOES_ON_FROM} {source.name}, which is not trained yet"
     run = newest_run(instance, experiment.name)
     if run is None or run.status != dg.DagsterRunStatus.FAILURE:
         return None
@@ -145,15 +148,6 @@ def _reason(
     if run.tags.get(CONFIG_HASH) != config_hash:
         return None
     return f"{short_name(run)} failed ({cause}); mend that and launch it from the page"
-
-
-def _waits_for_source(experiment: Experiment, store: Store) -> str | None:
-    """The experiment that this one goes on from, where it is not finished."""
-    if (source := experiment.continued()) is None:
-        return None
-    manifest = load_manifest(store.run_directory(source.name, current_config_hash(source, store)))
-    is_trained = manifest is not None and manifest.status == "finished"
-    return None if is_trained else f"{GOES_ON_FROM} {source.name}, which is not trained yet"
 
 
 def reason_lines(reasons: Mapping[str, str]) -> str:

@@ -70,7 +70,8 @@ class RayClient:
             return None
         details = self._content(answer)
         phase = _PHASES.get(details["status"], "ended")
-        return JobState(name, phase, _words(details), _node(details), _code(details))
+        node = urlsplit(details.get("driver_agent_http_address") or "").hostname
+        return JobState(name, phase, _words(details), node, _code(details))
 
     def submit(self, name: str, request: JobRequest) -> str:
         """Submit the node's program, unless Ray has a job of that name already.
@@ -206,10 +207,6 @@ def _words(details: Mapping[str, Any]) -> str:
     message = str(details.get("message") or details["status"]).split(", last available logs")[0]
     lines = [line for line in message.splitlines() if not line.startswith("\t")]
     return " ".join(lines)[:_WORDS].rstrip(".")
-
-
-def _node(details: Mapping[str, Any]) -> str | None:
-    return urlsplit(details.get("driver_agent_http_address") or "").hostname
 
 
 def _code(details: Mapping[str, Any]) -> int | None:

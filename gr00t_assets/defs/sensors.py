@@ -3,9 +3,9 @@ changed experiments, one compares again when a checkpoint arrives."""
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 import dagster as dg
 from pydantic import BaseModel, Field
@@ -55,8 +55,7 @@ class FailedRunsCursor(BaseModel):
     waiting: dict[str, int] = {}
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """What is done about a failed run: a request, or a message; ``wait``: it is looked at again."""
 
     request: dg.RunRequest | None = None

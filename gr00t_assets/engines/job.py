@@ -51,8 +51,7 @@ exec {command}"""
 writes into the log itself, which the trainer looks for, and srun what the others say."""
 
 
-@dataclass(frozen=True)
-class JobFailure:
+class JobFailure(NamedTuple):
     """A node refused a job, or the engine ended it; see ``gr00t_assets.runs.retry``."""
 
     error: EngineError

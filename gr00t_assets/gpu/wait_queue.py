@@ -21,10 +21,11 @@ from pathlib import Path
 import psutil
 from pydantic import Field
 
+from gr00t_assets.core.locks import LockRecord
 from gr00t_assets.core.processes import is_locked, open_lock, try_lock
 from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.devices import Gpu, GpuProcess
-from gr00t_assets.gpu.slot_files import Holder, Slot, SlotRecord, slots_folder
+from gr00t_assets.gpu.slot_files import Holder, Slot, slots_folder
 
 SKIP_AFTER = 60.0
 """Waiters that have not polled for so many seconds, as when suspended, are skipped."""
@@ -37,9 +38,10 @@ _LOCK = "line.lock"
 _TICKETS = "waiting"
 
 
-class Waiter(SlotRecord):
+class Waiter(LockRecord):
     """Who waits for slots, as its ticket says."""
 
+    vram_bytes: int | None = Field(default=None, description="Needed on each device, in bytes")
     number: int = Field(default=0, description="Order of arrival")
     priority: int = Field(default=0, description="A higher one is served first")
     wanted: int = Field(default=1, description="Different devices")

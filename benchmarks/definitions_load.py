@@ -21,7 +21,7 @@ COUNTS = (10, 2000)
 LOAD = """
 import resource
 import gr00t_assets.definitions as module
-assert len(module.checkpoint.partitions_def.get_partition_keys()) == {count}
+assert len(module.training.checkpoint.partitions_def.get_partition_keys()) == {count}
 module.defs.get_repository_def()
 usage = resource.getrusage(resource.RUSAGE_SELF)
 print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss)

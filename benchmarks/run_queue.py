@@ -24,10 +24,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import requests
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # the no-op trainer is part of the tests; this file is no module `queue`
 
-from gr00t_assets.engines.ray_engine import RayApi
 from gr00t_assets_tests.defs.dagster_dev import Page, dagster_dev
 from gr00t_assets_tests.defs.noop_project import most_at_once, noop_events, noop_project, noop_sweep
 from gr00t_assets_tests.defs.postgres import postgres, postgres_lacks, use_postgres
@@ -110,13 +111,15 @@ def sleep_in_slurm(cluster: SlurmCluster, jobs: int, seconds: float) -> None:
 
 def sleep_in_ray(address: str, options: argparse.Namespace) -> float:
     """The same in Ray; the overhead of a bare job, seconds."""
-    api, began = RayApi(address), time.monotonic()
+    jobs_api, began = f"{address}/api/jobs/", time.monotonic()
     jobs = [f"sleep-{number}" for number in range(options.experiments)]
     needs = {"entrypoint_num_cpus": 1, "entrypoint_num_gpus": 1}
     for job in jobs:
         command = f"sleep {options.seconds}"
-        api.submit({"entrypoint": command, "submission_id": job, **needs})
-    while any((api.job(job) or {}).get("status") in ("PENDING", "RUNNING") for job in jobs):
+        requests.post(jobs_api, json={"entrypoint": command, "submission_id": job, **needs})
+    while any(
+        requests.get(jobs_api + job).json().get("status") in ("PENDING", "RUNNING") for job in jobs
+    ):
         time.sleep(0.5)
     wall = time.monotonic() - began
     return wall * options.slots / options.experiments - options.seconds

@@ -3,48 +3,34 @@
 import dagster as dg
 
 from gr00t_assets.core.text import escape_output
-from gr00t_assets.defs.assets.analysis import loss_comparison, promoted_model, research_journal
-from gr00t_assets.defs.assets.data import dataset, frame_cache, modality_config
-from gr00t_assets.defs.assets.training import (
-    checkpoint,
-    experiment,
-    open_loop_evaluation,
-    rollouts,
-    training_environment,
-)
-from gr00t_assets.defs.checks import checks
-from gr00t_assets.defs.notifications import notifications
-from gr00t_assets.defs.project_checks import (
-    files_have_no_fault,
-    project_files,
-    project_files_sensor,
-    scheduled_sweeps_are_in_time,
-)
-from gr00t_assets.defs.resources import resources
-from gr00t_assets.defs.schedules import jobs, schedules
-from gr00t_assets.defs.sensors import sensors
+from gr00t_assets.defs import checks, notifications, project_checks, resources, schedules, sensors
+from gr00t_assets.defs.assets import analysis, data, evaluation, training
 
 escape_output()
 
 defs = dg.Definitions(
     assets=[
-        project_files,
-        dataset,
-        modality_config,
-        frame_cache,
-        experiment,
-        training_environment,
-        checkpoint,
-        open_loop_evaluation,
-        rollouts,
-        loss_comparison,
-        promoted_model,
-        research_journal,
+        project_checks.project_files,
+        data.dataset,
+        data.modality_config,
+        data.frame_cache,
+        training.experiment,
+        training.training_environment,
+        training.checkpoint,
+        evaluation.open_loop_evaluation,
+        evaluation.rollouts,
+        analysis.loss_comparison,
+        analysis.promoted_model,
+        analysis.research_journal,
     ],
-    asset_checks=[files_have_no_fault, *checks, scheduled_sweeps_are_in_time],
-    jobs=jobs,
-    schedules=schedules,
-    sensors=[*sensors, project_files_sensor, notifications],
-    resources=resources,
+    asset_checks=[
+        project_checks.files_have_no_fault,
+        *checks.checks,
+        project_checks.scheduled_sweeps_are_in_time,
+    ],
+    jobs=schedules.jobs,
+    schedules=schedules.schedules,
+    sensors=[*sensors.sensors, project_checks.project_files_sensor, notifications.notifications],
+    resources=resources.resources,
     executor=dg.in_process_executor,
 )

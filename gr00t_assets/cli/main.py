@@ -145,9 +145,9 @@ def page(
     ] = "deploy/workspace.yaml",
 ) -> None:
     """Serve the page alone, where daemon and code server are services of their own."""
-    from gr00t_assets.defs.page import serve_alone
+    from gr00t_assets.defs.page import serve
 
-    serve_alone(host, port, workspace)
+    serve(port, host, workspace)
 
 
 @notify_app.callback()

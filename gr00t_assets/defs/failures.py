@@ -12,7 +12,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
@@ -25,9 +25,6 @@ from gr00t_assets.core.project import project_settings
 
 OWNERS = [*project_settings().owners]
 """Of every asset, as ``data/project.yaml`` says."""
-
-CODE_VERSION = "1"
-"""Of an asset that states none."""
 
 INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
 """What Ctrl-C or SIGTERM raises in an asset or check."""
@@ -92,10 +89,11 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def explained_asset(
-    *, code_version: str = CODE_VERSION, **options: Any
+    group: str | None = None, kinds: Iterable[str] = (), code_version: str = "1", **options: Any
 ) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
     """``dagster.asset`` for a function whose errors are explained; ``options`` as it has them."""
-    asset = dg.asset(owners=OWNERS, code_version=code_version, **options)
+    named = {"group_name": group, "kinds": {*kinds}, "code_version": code_version, "owners": OWNERS}
+    asset = dg.asset(**named, **options)
     return lambda function: asset(explained(function))
 
 

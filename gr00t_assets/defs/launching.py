@@ -1,18 +1,19 @@
 """Trainings and evaluations as processes of their own, on the page of the run that started them."""
 
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
 from gr00t_assets.core.errors import EvaluationError, Gr00tAssetsError, TrainingError
 from gr00t_assets.core.files import read_objects
+from gr00t_assets.core.locks import Every
 from gr00t_assets.core.project import Store
+from gr00t_assets.defs import metadata as show
 from gr00t_assets.defs.failures import INTERRUPTS, ExplainedFailureError, ExplainedInterruptError
-from gr00t_assets.defs.metadata import INLINE, Metadata, in_store, readable, verbatim
 from gr00t_assets.defs.queue import priority_of
 from gr00t_assets.defs.recovery import parent_check
 from gr00t_assets.defs.training_runs import launched_by_server
@@ -37,14 +38,9 @@ drawn from the whole history."""
 class ProgressEvents:
     """Asset observations of the run of one partition, on the pages of the partition and the run.
 
-    There are at most ``MOST`` of a training however long it is and however often it goes on after
-    a kill: those that are left are spread over the steps that are left. The name ``training_loss``
-    keeps it apart from the ``final_loss`` of the materialisation.
-
-    Args:
-        context: Of the asset that trains.
-        run_directory: Where the trainer logs its steps, on whatever machine it runs.
-        seconds: Between two observations at least.
+    There are at most ``MOST`` of a training, however often it goes on after a kill, and ``seconds``
+    between two: those that are left are spread over the steps that are left. The name
+    ``training_loss`` keeps it apart from the ``final_loss`` of the materialisation.
     """
 
     def __init__(
@@ -52,16 +48,15 @@ class ProgressEvents:
     ) -> None:
         self._context = context
         self._directory = run_directory
-        self._seconds = seconds
+        self._is_due = Every(seconds)
         self._left = MOST - self._made_before()
-        self._due, self._next_step, self._made = 0.0, 0.0, 0
+        self._next_step, self._made = 0.0, 0
         self._last = next(iter(last_metrics(run_directory, 1)), None)
 
     def observe(self, *, last: bool = False) -> None:
         """Observe where there is something new and it is time for it; the last one always."""
-        if not last and time.monotonic() < self._due:
+        if not last and not self._is_due():
             return
-        self._due = time.monotonic() + self._seconds
         metric = next(iter(last_metrics(self._directory, 1)), None)
         if metric is None or metric == self._last:
             return
@@ -72,47 +67,42 @@ class ProgressEvents:
         if progress is None:
             return
         self._last = metric
-        self._context.log_event(
-            dg.AssetObservation(
-                asset_key=self._context.asset_key,
-                partition=self._context.partition_key,
-                metadata=self._metadata(metric, progress, last or metric.step >= progress.steps),
-            )
-        )
+        shown = self._metadata(metric, progress, last or metric.step >= progress.steps)
+        asset, partition = self._context.asset_key, self._context.partition_key
+        self._context.log_event(dg.AssetObservation(asset, partition=partition, metadata=shown))
         self._left, self._made = self._left - 1, self._made + 1
         self._next_step = metric.step + max(0, progress.steps - metric.step) / max(1, self._left)
 
-    def _metadata(self, metric: Metric, progress: Progress, last: bool) -> Metadata:
-        found: Metadata = {
-            "training_step": metric.step,
-            "training_steps": progress.steps,
-            "training_percent": readable(100 * metric.step / max(1, progress.steps)),
-            "training_loss": readable(metric.loss),
-        }
+    def _metadata(self, metric: Metric, progress: Progress, last: bool) -> dict[str, Any]:
+        eta = curve = None
         if progress.eta_seconds is not None:
             arrival = datetime.now(UTC) + timedelta(seconds=progress.eta_seconds)
-            found["training_eta"] = f"{arrival:%Y-%m-%d %H:%M:%S} UTC"
-        if progress.samples_per_second is not None:
-            found["training_samples_per_second"] = readable(progress.samples_per_second)
-        found |= {
-            "training_samples_seen": metric.samples_seen,
-            "training_learning_rate": readable(metric.learning_rate),
-            "training_grad_norm": readable(metric.grad_norm),
-            "training_engine": progress.engine,
-            "training_node": progress.node or "not known",
-        }
+            eta = f"{arrival:%Y-%m-%d %H:%M:%S} UTC"
         if last or self._made % _CURVE_EVERY == _CURVE_EVERY - 1:
             from gr00t_assets.reporting.curve_images import inline_curve
 
             with suppress(Gr00tAssetsError, OSError):
-                drawn = inline_curve(read_metrics(self._directory), INLINE)
-                found["training_loss_line"] = dg.MetadataValue.md(drawn)
-        if not self._made:
-            found["training_log"] = dg.MetadataValue.path(str(self._directory / LOG))
-        return found
+                drawn = inline_curve(read_metrics(self._directory), show.INLINE)
+                curve = dg.MetadataValue.md(drawn)
+        log = None if self._made else dg.MetadataValue.path(str(self._directory / LOG))
+        found: show.Metadata = {
+            "training_step": metric.step,
+            "training_steps": progress.steps,
+            "training_percent": show.readable(100 * metric.step / max(1, progress.steps)),
+            "training_loss": show.readable(metric.loss),
+            "training_eta": eta,
+            "training_samples_per_second": show.readable(progress.samples_per_second),
+            "training_samples_seen": metric.samples_seen,
+            "training_learning_rate": show.readable(metric.learning_rate),
+            "training_grad_norm": show.readable(metric.grad_norm),
+            "training_engine": progress.engine,
+            "training_node": progress.node or "not known",
+            "training_loss_line": curve,
+            "training_log": log,
+        }
+        return show.known(found)
 
     def _made_before(self) -> int:
-        """Observations of the attempts so far."""
         attempts = read_objects(self._directory / ATTEMPTS)
         with suppress(StopIteration, KeyError, ValueError):
             began = datetime.fromisoformat(str(next(iter(attempts))["started_at"]))
@@ -179,7 +169,7 @@ def run_training(
 
 
 def _job_failure(failure: JobFailure, last_lines: Sequence[str] = ()) -> ExplainedFailureError:
-    tail = verbatim(last_lines[-_TAIL_LINES:])
+    tail = show.verbatim(last_lines[-_TAIL_LINES:])
     metadata = {FAILURE: dg.MetadataValue.text(failure.name), "log_tail": tail}
     return ExplainedFailureError(failure.error, metadata)
 
@@ -210,15 +200,8 @@ def run_worker(
     """Evaluate a finished run, or roll it out; on a GPU wait for a slot first.
 
     On a CPU it is one thread for less than a minute and needs no slot. Where this process is
-    interrupted, or dies, the worker ends too, with nothing written but its log.
-
-    Args:
-        context: Of the asset.
-        command: Of the worker.
-        log: Name of the file in the run directory for what it prints.
-        what: What it does, for messages: ``evaluation``.
-        spec: Of the run.
-        store: Where the run is.
+    interrupted, or dies, the worker ends too, with nothing written but its ``log`` in the run
+    directory. Messages say ``what`` it does: ``evaluation``.
 
     Raises:
         ExplainedFailureError: It could not be done; the message says why.
@@ -244,8 +227,8 @@ def run_worker(
         starts = [place for place, line in enumerate(tail) if line.split(":")[0].endswith("Error")]
         details = [line.strip() for line in (tail[starts[-1] :] if starts else tail[-3:])]
         problem = f"its {what} ended with code {process.code}."
-        error = EvaluationError(name, problem, [*details, f"log: {in_store(path, store)}"])
-        raise ExplainedFailureError(error, {"log_tail": verbatim(tail)})
+        error = EvaluationError(name, problem, [*details, f"log: {show.in_store(path, store)}"])
+        raise ExplainedFailureError(error, {"log_tail": show.verbatim(tail)})
 
 
 def training_failure(
@@ -260,7 +243,7 @@ def training_failure(
     The failure in what this attempt wrote of itself is taken where it is explained, else the end of
     its log tells.
     """
-    name, log = spec.experiment.name, in_store(spec.run_directory / LOG, store)
+    name, log = spec.experiment.name, show.in_store(spec.run_directory / LOG, store)
     explanation = explain(last_lines, code, spec)
     error = explanation.error(name, log)
     if code == 130:
@@ -270,7 +253,7 @@ def training_failure(
     return ExplainedFailureError(
         error,
         {
-            "log_tail": verbatim(explanation.tail),
+            "log_tail": show.verbatim(explanation.tail),
             "log": dg.MetadataValue.text(log),
             FAILURE: dg.MetadataValue.text(explanation.name),
             EXIT_CODE: dg.MetadataValue.int(code),

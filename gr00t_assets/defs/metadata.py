@@ -4,7 +4,7 @@ import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import dagster as dg
 
@@ -12,8 +12,8 @@ from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import markdown, printable, shown_setting
 
-Metadata: TypeAlias = dict[str, str | int | float | dg.MetadataValue]
-"""What a materialisation shows, by the label on its page."""
+Metadata: TypeAlias = dict[str, str | int | float | dg.MetadataValue | None]
+"""What a materialisation shows, by the label on its page; what is None is left out."""
 
 INLINE = 1_000
 """Markdown of fewer characters is shown in place; longer Markdown is shown behind a link."""
@@ -50,8 +50,11 @@ def folded_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg
         |---|---|
         | left_arm | 7 |
     """
-    lines = [_row(columns), "|" + "---|" * len(columns), *(_row(row) for row in rows)]
-    return dg.MetadataValue.md("\n".join(lines))
+    head, *body = (
+        f"| {' | '.join(markdown(shown_setting(cell)) for cell in row)} |"
+        for row in (columns, *rows)
+    )
+    return dg.MetadataValue.md("\n".join([head, "|" + "---|" * len(columns), *body]))
 
 
 def bullets(lines: Iterable[str]) -> dg.MarkdownMetadataValue:
@@ -86,14 +89,14 @@ def findings_table(findings: Findings) -> dg.MetadataValue:
     return folded_table(["severity", "looked at", "subject", "found", "expected", "do"], rows)
 
 
-def readable(value: float) -> float:
+def readable(value: float | None) -> float | None:
     """A number with five significant digits: the page shows every digit that it is given.
 
     Examples:
         >>> readable(0.4643917679786682), readable(130.0171)
         (0.46439, 130.02)
     """
-    return float(f"{value:.5g}")
+    return None if value is None else float(f"{value:.5g}")
 
 
 def fields(record: object, *names: str) -> Metadata:
@@ -114,18 +117,15 @@ def stored_path(path: Path, store: Store) -> dg.PathMetadataValue:
 
 def result(version: str, metadata: Metadata) -> dg.MaterializeResult:
     """A materialisation of this data version."""
-    return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=metadata)
+    return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=known(metadata))
 
 
-def _row(cells: Iterable[object]) -> str:
-    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+def known(metadata: Metadata) -> dict[str, str | int | float | dg.MetadataValue]:
+    """Without what is None."""
+    return {name: value for name, value in metadata.items() if value is not None}
 
 
-def _cell(value: object) -> str:
-    return markdown(shown_setting(value))
-
-
-def _plain(value: object) -> str | int | float:
+def _plain(value: object) -> Any:
     if isinstance(value, float) and math.isfinite(value):
         return readable(value)
     if isinstance(value, int) and not isinstance(value, bool):

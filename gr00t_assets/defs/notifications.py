@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Channel, Notifications, load_notifications
 from gr00t_assets.defs.notified_events import Event, Lab, Message
-from gr00t_assets.defs.resources import StoreResource
+from gr00t_assets.defs.resources import StoreResource, running_sensor
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.reporting.notifier import send
 
@@ -74,14 +74,13 @@ def tell(settings: Notifications, lab: Lab, cursor: NotificationsCursor, now: fl
         for name, state in ready.items()
         if (message := _message(settings.channels[name], state, lab, events, due))
     }
+
+    def problem_of(name: str) -> str | None:
+        message = messages[name]
+        return send(settings.channels[name].url, message.title, "\n".join(message.lines))
+
     with ThreadPoolExecutor(max_workers=len(settings.channels)) as pool:
-        sent = {
-            name: pool.submit(
-                send, settings.channels[name].url, message.title, "\n".join(message.lines)
-            )
-            for name, message in messages.items()
-        }
-    problems = {name: future.result() for name, future in sent.items()}
+        problems = dict(zip(messages, pool.map(problem_of, messages), strict=True))
     lines = []
     for name, channel in settings.channels.items():
         state = cursor.channels[name]
@@ -120,13 +119,11 @@ def _message(
     return Message(f"gr00t-assets: {parts[0].title}, and {len(parts) - 1} more", [*lines, *more])
 
 
-@dg.sensor(
-    minimum_interval_seconds=30,
-    default_status=dg.DefaultSensorStatus.RUNNING,
+@running_sensor(
     description=(
         "Tells the channels of data/notifications.yaml of failed and stalled trainings and of "
         "finished sweeps, each once, and sends a summary in the morning."
-    ),
+    )
 )
 def notifications(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
     """One tick; see ``tell``."""

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
+from typing import NamedTuple
 
 import dagster as dg
 
@@ -33,8 +34,7 @@ from gr00t_assets.runs.stored_run import read_runs
 _MOST_NAMES = 20
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """What is sent: a title and the lines below it."""
 
     title: str

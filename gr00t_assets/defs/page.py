@@ -1,9 +1,9 @@
 """The page behind its guard, the daemon, and the code server that they share: ``make dev``.
 
 What ``dagster dev`` starts, except that ``gr00t_assets.defs.page_guard`` stands before the page.
-This process serves the page. The daemon is its child, and the kernel of Linux ends it when this
-process is gone, however it went; when the daemon ends, so does the page. The code server ends with
-them, or, once nobody has asked it for 45 s, by itself.
+The daemon is a child of this process, and Linux ends it when this process is gone, however it went;
+when the daemon ends, so does the page. The code server ends with them, or by itself once nobody has
+asked it for 45 s.
 """
 
 import os
@@ -87,53 +87,37 @@ class Reports(StaticFiles):
         return response
 
 
-def serve(port: int) -> None:
-    """Serve on 127.0.0.1 until SIGINT, SIGTERM, or the end of the daemon.
+def serve(port: int, host: str = HOST, workspace: str | None = None) -> None:
+    """Serve the page until SIGINT, SIGTERM, or the end of the daemon.
+
+    Where others start daemon and code servers ``workspace`` says where the code servers listen.
 
     Raises:
         PageError: The port is taken, there is no project here, a setting is wrong, or the daemon
             ended by itself.
     """
-    hosts = page_hosts()
-    with ExitStack() as stack:
-        stack.enter_context(_interrupted_by_sigterm())
-        listener = stack.enter_context(_listener(HOST, port))
-        instance = stack.enter_context(_instance(WORKSPACE))
-        # As `dagster dev` says to its code servers: faults of definitions are logged once.
-        os.environ["DAGSTER_IS_DEV_CLI"] = "1"
-        loaded = project_stamp()
-        shared = stack.enter_context(_shared_code_servers(instance, port))
-        daemon = stack.enter_context(_daemon(instance, shared))
-        server = stack.enter_context(_page(instance, shared, hosts))
-        stack.enter_context(_loaded_again(shared, loaded))
-        threading.Thread(target=_stop_with, args=(daemon, server), daemon=True).start()
-        sys.stdout.write(f"the page is on http://{HOST}:{port}\n")
-        sys.stdout.flush()
-        server.run(sockets=[listener])
-        if daemon.poll() is not None:
-            raise PageError(
-                "dagster-daemon",
-                f"it ended by itself, with exit code {daemon.returncode}.",
-                ["what it printed above says why; start `make dev` again"],
-            )
-
-
-def serve_alone(host: str, port: int, workspace: str) -> None:
-    """Serve the page until SIGINT or SIGTERM; daemon and code servers are started by others.
-
-    ``workspace`` is the file that says where the code servers listen.
-
-    Raises:
-        PageError: The port is taken, there is no project here, or a setting is wrong.
-    """
-    hosts = page_hosts()
+    hosts, daemon = page_hosts(), None
     with ExitStack() as stack:
         stack.enter_context(_interrupted_by_sigterm())
         listener = stack.enter_context(_listener(host, port))
-        instance = stack.enter_context(_instance(workspace))
+        instance = stack.enter_context(_instance(workspace or WORKSPACE))
+        loaded = project_stamp()
+        if workspace is None:
+            # As `dagster dev` says to its code servers: faults of definitions are logged once.
+            os.environ["DAGSTER_IS_DEV_CLI"] = "1"
+            workspace = stack.enter_context(_shared_code_servers(instance, port))
+            daemon = stack.enter_context(_daemon(instance, workspace))
         server = stack.enter_context(_page(instance, workspace, hosts))
-        stack.enter_context(_loaded_again(workspace, project_stamp()))
+        stack.enter_context(_loaded_again(workspace, loaded))
+        if daemon is not None:
+            threading.Thread(target=_stop_with, args=(daemon, server), daemon=True).start()
+            sys.stdout.write(f"the page is on http://{host}:{port}\n")
+            sys.stdout.flush()
         server.run(sockets=[listener])
+        if daemon is not None and daemon.poll() is not None:
+            problem = f"it ended by itself, with exit code {daemon.returncode}."
+            remedy = "what it printed above says why; start `make dev` again"
+            raise PageError("dagster-daemon", problem, [remedy])
 
 
 @contextmanager
@@ -141,12 +125,11 @@ def _instance(workspace: str) -> Iterator[dg.DagsterInstance]:
     """The project's instance, once the file of its workspace is there too."""
     with project_instance() as instance:
         if instance is None or not Path(workspace).is_file():
-            missing = "dagster.yaml" if instance is None else workspace
-            raise PageError(
-                missing,
-                f"is not in {project_root() if instance is None else Path.cwd()}.",
-                ["start in a clone of gr00t-assets, or set GR00T_ASSETS_ROOT to one"],
-            )
+            missing, folder = workspace, Path.cwd()
+            if instance is None:
+                missing, folder = "dagster.yaml", project_root()
+            remedy = "start in a clone of gr00t-assets, or set GR00T_ASSETS_ROOT to one"
+            raise PageError(missing, f"is not in {folder}.", [remedy])
         yield instance
 
 
@@ -168,11 +151,9 @@ def _listener(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port))
     except OSError as error:
-        raise PageError(
-            f"{host}:{port}",
-            f"cannot be listened on: {os.strerror(error.errno or 0)}.",
-            [f"end what listens there, or choose another port: --port {port + 1}"],
-        ) from None
+        problem = f"cannot be listened on: {os.strerror(error.errno or 0)}."
+        remedy = f"end what listens there, or choose another port: --port {port + 1}"
+        raise PageError(f"{host}:{port}", problem, [remedy]) from None
 
 
 @contextmanager

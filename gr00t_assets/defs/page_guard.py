@@ -35,12 +35,7 @@ _POLICY_VIOLATION = 1008
 
 
 class Refusal(NamedTuple):
-    """Why a request is not answered.
-
-    Attributes:
-        status: Of HTTP.
-        sentence: For whoever sent it.
-    """
+    """Why a request is not answered: the status of HTTP, and a sentence for whoever sent it."""
 
     status: int
     sentence: str
@@ -56,24 +51,19 @@ def page_hosts(environment: Mapping[str, str] = os.environ) -> frozenset[str]:
     Raises:
         PageError: The variable has something else than names.
     """
-    names = [name.strip().lower() for name in environment.get(HOSTS, "").split(",")]
-    for name in filter(None, names):
+    names = frozenset(name.strip().lower() for name in environment.get(HOSTS, "").split(",")) - {""}
+    for name in names:
         match = _HOST.fullmatch(name)
         if match is None or match[2]:
-            raise PageError(
-                HOSTS,
-                f"{name!r} is not the name of a host.",
-                [f"write names without port, commas between them: {HOSTS}=page.example.org"],
-            )
-    return frozenset(filter(None, names))
+            remedy = f"write names without port, commas between them: {HOSTS}=page.example.org"
+            raise PageError(HOSTS, f"{name!r} is not the name of a host.", [remedy])
+    return names
 
 
 class PageGuard:
     """ASGI middleware with the rules above, for HTTP and websockets of any ``app``.
 
-    Args:
-        app: What answers a request that passes.
-        hosts: Names that it answers to besides loopback, in lower case, without port.
+    ``hosts`` are names that it answers to besides loopback, in lower case, without port.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str] = ()) -> None:
@@ -89,20 +79,17 @@ class PageGuard:
             return await self.app(scope, receive, _unframed(send))
         if scope["type"] == "websocket":
             # Before it was accepted: the server answers 403.
-            return await send(
-                {"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": "refused"}
-            )
+            close = {"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": "refused"}
+            return await send(close)
         response = PlainTextResponse(refusal.sentence + "\n", refusal.status)
         response.headers["X-Content-Type-Options"] = "nosniff"
         return await response(scope, receive, send)
 
 
 def refuse(scope: Scope, hosts: Collection[str]) -> Refusal | None:
-    """Why a request is not to be answered; ``None`` where it is.
+    """Why a request or a websocket is not to be answered; ``None`` where it is.
 
-    Args:
-        scope: Of ASGI, of a request or a websocket.
-        hosts: Every name that is answered to.
+    ``hosts`` are all the names that are answered to.
     """
     headers = Headers(scope=scope)
     given = headers.getlist("host")
@@ -114,10 +101,12 @@ def refuse(scope: Scope, hosts: Collection[str]) -> Refusal | None:
             f"This page is not served as {host[:100]!r}. Open it on 127.0.0.1 with its port, or "
             f"name the host in {HOSTS} and start `make dev` again.",
         )
-    if any(origin.lower() not in _origins(host) for origin in headers.getlist("origin")):
+    own = (f"http://{host}", f"https://{host}")  # plain, or behind a proxy with TLS
+    if any(origin.lower() not in own for origin in headers.getlist("origin")):
         return Refusal(403, "This came from a page of another origin, which may do nothing here.")
-    path = scope["path"]
-    if _is_from_elsewhere(headers) and not _follows_link(scope, headers, path):
+    path, sites = scope["path"], headers.getlist("sec-fetch-site")
+    is_from_elsewhere = any(site.lower() not in ("same-origin", "none") for site in sites)
+    if is_from_elsewhere and not _follows_link(scope, headers):
         return Refusal(403, "This came from a page of another site, which may do nothing here.")
     if scope["type"] == "websocket":
         return None
@@ -148,25 +137,14 @@ def only_reads(document: str) -> bool:
     )
 
 
-def _origins(host: str) -> tuple[str, str]:
-    """The page's own origin, plain or behind a proxy with TLS."""
-    return f"http://{host}", f"https://{host}"
-
-
-def _is_from_elsewhere(headers: Headers) -> bool:
-    return any(
-        site.lower() not in ("same-origin", "none") for site in headers.getlist("sec-fetch-site")
-    )
-
-
-def _follows_link(scope: Scope, headers: Headers, path: str) -> bool:
+def _follows_link(scope: Scope, headers: Headers) -> bool:
     """Whether a person is led to one of the pages in a tab of its own."""
     return (
         scope["type"] == "http"
         and scope["method"] == "GET"
         and headers.get("sec-fetch-mode") == "navigate"
         and headers.get("sec-fetch-dest") == "document"
-        and not path.startswith(_NOT_PAGES)
+        and not scope["path"].startswith(_NOT_PAGES)
     )
 
 

@@ -6,13 +6,11 @@ to look it up in ``CATALOG`` or ``EXPERIMENTS`` raises the error of the file. Se
 read the files themselves, at each tick.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import dagster as dg
 
 from gr00t_assets.datasets.catalog import Catalog
-from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.project_files import (
     Experiments,
     read_project,
@@ -39,7 +37,7 @@ dataset_partitions = dg.StaticPartitionsDefinition(PROJECT.dataset_names)
 experiment_partitions = dg.StaticPartitionsDefinition(PROJECT.experiment_names)
 trainer_partitions = dg.StaticPartitionsDefinition(list(trainer_names()))
 
-_LOADED, _DATASETS = frozenset(PROJECT.experiment_names), frozenset(PROJECT.dataset_names)
+_LOADED = frozenset(PROJECT.experiment_names)
 
 
 def loaded_requests(requests: Iterable[dg.RunRequest]) -> list[dg.RunRequest]:
@@ -51,25 +49,21 @@ def loaded_requests(requests: Iterable[dg.RunRequest]) -> list[dg.RunRequest]:
     return [request for request in requests if request.partition_key in _LOADED]
 
 
-def _experiments_by(keys: Callable[[Experiment], Iterable[str]]) -> dict[str, list[str]]:
-    """Names of experiments by the keys of each."""
-    names: dict[str, list[str]] = defaultdict(list)
-    for experiment in EXPERIMENTS.values():
-        for key in keys(experiment):
-            names[key].append(experiment.name)
-    return names
+_datasets = {item.name: {one.name for one in item.datasets} for item in EXPERIMENTS.values()}
 
-
-def _known_datasets(experiment: Experiment) -> list[str]:
-    """Those of an experiment that are partitions: all, unless the catalog is no YAML just now."""
-    return [dataset.name for dataset in experiment.datasets if dataset.name in _DATASETS]
-
-
-dataset_to_experiments = dg.StaticPartitionMapping(_experiments_by(_known_datasets))
+dataset_to_experiments = dg.StaticPartitionMapping(
+    {
+        name: [experiment for experiment, own in _datasets.items() if name in own]
+        for name in PROJECT.dataset_names
+    }
+)
 """Each dataset's partition to the partitions of the experiments that train on it, alone or with
 others."""
 
 trainer_to_experiments = dg.StaticPartitionMapping(
-    _experiments_by(lambda experiment: [experiment.trainer])
+    {
+        name: [item.name for item in EXPERIMENTS.values() if name == item.trainer]
+        for name in trainer_names()
+    }
 )
 """Each trainer's partition to the partitions of the experiments that it trains."""

@@ -6,6 +6,7 @@ the page.
 """
 
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -19,7 +20,7 @@ from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.defs.assets.analysis import loss_comparison
 from gr00t_assets.defs.failures import OWNERS, explained
 from gr00t_assets.defs.metadata import bullets, table
-from gr00t_assets.defs.resources import EXPERIMENT, StoreResource
+from gr00t_assets.defs.resources import EXPERIMENT, StoreResource, running_sensor
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.project_files import ProjectFiles, read_project
 from gr00t_assets.experiments.sweeps import Sweep
@@ -38,8 +39,8 @@ project_files = dg.AssetSpec(
 CHECK = "files_have_no_fault"
 
 
-def _evaluation(project: ProjectFiles) -> dg.AssetCheckEvaluation:
-    """Every problem as a row."""
+def _findings(project: ProjectFiles) -> dict[str, Any]:
+    """What the check says, with every problem as a row."""
     rows = [
         [shown_path(fault.file), "" if line is None else line, text]
         for fault in project.faults
@@ -48,18 +49,13 @@ def _evaluation(project: ProjectFiles) -> dg.AssetCheckEvaluation:
     names = ", ".join(shown_path(fault.file) for fault in project.faults)
     sweeps = counted(len(project.sweeps), "sweep")
     sound = f"{sweeps}, {counted(len(project.experiments), 'experiment')}"
-    return dg.AssetCheckEvaluation(
-        asset_key=project_files.key,
-        check_name=CHECK,
-        passed=not rows,
-        severity=dg.AssetCheckSeverity.ERROR,
-        description=f"with a fault: {names}" if rows else f"no file has a fault: {sound}",
-        metadata={
-            "problems": table(["file", "line", "what"], rows),
-            "cannot be used": ", ".join((*project.lost_datasets, *project.sweeps.lost))
-            or "nothing",
-        },
-    )
+    lost = ", ".join((*project.lost_datasets, *project.sweeps.lost)) or "nothing"
+    return {
+        "passed": not rows,
+        "severity": dg.AssetCheckSeverity.ERROR,
+        "description": f"with a fault: {names}" if rows else f"no file has a fault: {sound}",
+        "metadata": {"problems": table(["file", "line", "what"], rows), "cannot be used": lost},
+    }
 
 
 @dg.asset_check(
@@ -69,24 +65,18 @@ def _evaluation(project: ProjectFiles) -> dg.AssetCheckEvaluation:
 )
 def files_have_no_fault() -> dg.AssetCheckResult:
     """What the sensor says by itself, asked for by a person."""
-    found = _evaluation(read_project())
-    return dg.AssetCheckResult(
-        passed=found.passed,
-        severity=found.severity,
-        description=found.description,
-        metadata=found.metadata,
-    )
+    return dg.AssetCheckResult(**_findings(read_project()))
 
 
-@dg.sensor(
-    name="project_files_sensor",
+@running_sensor(
     minimum_interval_seconds=15,
-    default_status=dg.DefaultSensorStatus.RUNNING,
     description="Tells the page which of the project's files have a fault, once that has changed.",
 )
 def project_files_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """One tick; the cursor is a hash of what was told last."""
-    found = _evaluation(read_project())
+    found = dg.AssetCheckEvaluation(
+        asset_key=project_files.key, check_name=CHECK, **_findings(read_project())
+    )
     told = json_hash([found.description, str(found.metadata["problems"].value)], 16)
     if told == context.cursor:
         return dg.SkipReason(f"as before: {found.description}")

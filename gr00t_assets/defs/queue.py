@@ -1,12 +1,11 @@
 """The run queue: as many trainings at a time as this machine has slots.
 
-A slot (``gr00t_assets.gpu.slots``) holds back every training, however it was asked for: on the
-page, by a schedule, by ``dagster asset materialize`` or by hand. The limits of Dagster's queue are
-derived from the slots, so there is no number to keep in step with them. Runs that need a device
-carry the tag ``gpu``, for a person who filters the list of runs, and the tag ``gr00t/slot``, which
-the queue's limit counts until they have trained; it names a remote engine where they train on one,
-whose ``jobs_at_once`` limits them. Dagster takes a run's tags from its job, and a run that the page
-or a backfill launches for assets has none, so the run coordinator adds them.
+A slot (``gr00t_assets.gpu.slots``) holds back every training, however it was asked for, and the
+limits of Dagster's queue are derived from the slots. Runs that need a device carry the tag ``gpu``,
+for a person who filters the list of runs, and the tag ``gr00t/slot``, which the queue's limit
+counts until they have trained; on a remote engine it names the engine, whose ``jobs_at_once``
+limits them. The run coordinator adds both, since a run that the page or a backfill launches for
+assets has no tags of a job.
 """
 
 import os
@@ -21,15 +20,7 @@ from pydantic import Field
 
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.project import project_root
-from gr00t_assets.defs.training_runs import (
-    ENGINE,
-    PARTITION_TAG,
-    PRIORITY_TAG,
-    experiment_of_run,
-    needs_device,
-    origin_tags,
-    trains,
-)
+from gr00t_assets.defs import training_runs
 from gr00t_assets.experiments.engine_file import usable_engines
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.project_files import read_project
@@ -64,13 +55,14 @@ class GpuTaggingRunCoordinator(dg.QueuedRunCoordinator):
     def submit_run(self, context: dg.SubmitRunContext) -> dg.DagsterRun:
         """Tag the run, with more where it needs a device, then put it in the queue."""
         run = context.dagster_run
-        experiment = experiment_of_run(run, read_project().experiments)
-        tags = origin_tags(run, experiment)
-        if needs_device(run):
+        experiment = training_runs.experiment_of_run(run, read_project().experiments)
+        tags = training_runs.origin_tags(run, experiment)
+        if training_runs.needs_device(run):
             tags |= device_tags(run, experiment)
             # Runs that a person launches on the page, alone or as a backfill, come without it.
-            if experiment is not None and experiment.priority and PRIORITY_TAG not in run.tags:
-                tags[PRIORITY_TAG] = str(experiment.priority)
+            priority = experiment.priority if experiment is not None else 0
+            if priority and training_runs.PRIORITY_TAG not in run.tags:
+                tags[training_runs.PRIORITY_TAG] = str(priority)
         self._instance.add_run_tags(run.run_id, tags)
         return super().submit_run(context)
 
@@ -96,12 +88,12 @@ def device_tags(run: dg.DagsterRun, experiment: Experiment | None) -> dict[str, 
 
     Under a remote engine the allocation is the slot, and the engine's own limit counts the run.
     """
-    if experiment is None or not trains(run):
+    if experiment is None or not training_runs.trains(run):
         return GPU_TAGS
     engines = usable_engines()
-    name = run.tags.get(ENGINE) or experiment.engine or engines.default
+    name = run.tags.get(training_runs.ENGINE) or experiment.engine or engines.default
     remote = any(engine.name == name for engine in engines.remote)
-    return {ENGINE: name, **GPU_TAGS, **({SLOT: _slot_of(name)} if remote else {})}
+    return {training_runs.ENGINE: name, **GPU_TAGS, **({SLOT: _slot_of(name)} if remote else {})}
 
 
 def _slot_of(engine: str) -> str:
@@ -173,10 +165,8 @@ def queue_status(instance: dg.DagsterInstance, machine: MachineStatus) -> QueueS
     """What waits, in the order in which it will train."""
     training = sum(len(device.holders) for device in machine.devices)
     in_use = f"{training} of {machine.slots} trainings at once"
-    started = {
-        record.dagster_run.run_id: record
-        for record in _gpu_runs(instance, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED)
-    }
+    begun = _gpu_runs(instance, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED)
+    started = {record.dagster_run.run_id: record for record in begun}
     waiting = [
         _waiting_run(started[waiter.run_id], f"started, waits for a slot: {in_use}")
         for waiter in machine.waiting
@@ -203,7 +193,7 @@ def queue_status(instance: dg.DagsterInstance, machine: MachineStatus) -> QueueS
 
 def priority_of(run: dg.DagsterRun, default: int = 0) -> int:
     """The priority that a run's tag gives it in the queue."""
-    text = run.tags.get(PRIORITY_TAG, "")
+    text = run.tags.get(training_runs.PRIORITY_TAG, "")
     return int(text) if text.lstrip("-").isdecimal() else default
 
 
@@ -217,7 +207,7 @@ def _waiting_run(record: dg.RunRecord, why: str) -> WaitingRun:
     run = record.dagster_run
     return WaitingRun(
         run_id=run.run_id,
-        partition=run.tags.get(PARTITION_TAG),
+        partition=run.tags.get(training_runs.PARTITION_TAG),
         priority=priority_of(run),
         queued_at=record.create_timestamp.timestamp(),
         why=why,

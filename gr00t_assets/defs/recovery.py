@@ -3,10 +3,8 @@
 ``run_monitoring`` of ``dagster.yaml`` closes runs whose worker is gone where the run launcher can
 tell. Dagster's default launcher cannot: a run whose machine lost power stays STARTED for ever. Here
 every process that carries out a run holds an exclusive ``flock`` on
-``<store>/run_workers/<host>/<run id>.lock`` until it ends, whatever ends it, and the launcher looks
-at it. Only processes of the same machine are judged by it: what another machine holds cannot be
-told from here on every file system. Runs that were STARTING or CANCELING are closed by Dagster's
-own time limits.
+``<store>/run_workers/<host>/<run id>.lock`` until it ends, and the launcher of the same machine
+looks at it. Runs that were STARTING or CANCELING are closed by Dagster's own time limits.
 """
 
 import fcntl
@@ -51,12 +49,11 @@ class WatchingRunLauncher(dg.DefaultRunLauncher):
         worker = dead_worker(run.run_id, Store.from_environment())
         if worker is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        return CheckRunHealthResult(
-            WorkerStatus.FAILED,
-            f"{worker} carried out this run and is gone: it was killed, or the machine "
-            "lost power. Nothing that was complete is lost; training goes on from the last "
-            "checkpoint.",
+        text = (
+            f"{worker} carried out this run and is gone: it was killed, or the machine lost power. "
+            "Nothing that was complete is lost; training goes on from the last checkpoint."
         )
+        return CheckRunHealthResult(WorkerStatus.FAILED, text)
 
 
 def hold_run(run: str, store: Store) -> None:
@@ -85,11 +82,10 @@ def dead_worker(run: str, store: Store) -> str | None:
 def remove_run_locks(instance: dg.DagsterInstance, store: Store) -> None:
     """Remove the lock files of this machine whose process is gone and whose run has ended."""
     for path in _lock_file("any", store).parent.glob("*.lock"):
-        if is_locked(path):
-            continue
-        run = instance.get_run_by_id(path.stem)
-        if run is None or run.is_finished:
-            path.unlink(missing_ok=True)
+        if not is_locked(path):
+            run = instance.get_run_by_id(path.stem)
+            if run is None or run.is_finished:
+                path.unlink(missing_ok=True)
 
 
 def _lock_file(run: str, store: Store) -> Path:
@@ -100,14 +96,18 @@ def parent_check(run: dg.DagsterRun, experiment: str) -> Callable[[], None]:
     """What raises ``ExplainedInterruptError`` once the Dagster that launched this run has ended.
 
     That are the code servers above this process, and ``gr00t-assets dev``, ``dagster dev`` or the
-    daemon that keeps them; a run of ``dagster asset materialize`` has none. Stopped or killed they
-    leave the runs that they launched: their code server ends only after those, hours later. A
-    training ends with the processes that launched it, with a checkpoint, and is asked for again
-    when Dagster is back.
+    daemon that keeps them; a run of ``dagster asset materialize`` has none. A code server itself
+    ends only after its runs, hours later. The training ends with a checkpoint, and is asked for
+    again when Dagster is back.
     """
     if not launched_by_server(run):
         return lambda: None
-    processes = [(process, start_time(process)) for process in _dagster_ancestors()]
+    processes = []
+    with suppress(psutil.Error):
+        for process in psutil.Process().parents():
+            if not _DAGSTER.search(" ".join(process.cmdline())):
+                break
+            processes.append((process.pid, start_time(process.pid)))
 
     def check() -> None:
         if not processes or not all(is_alive(*process) for process in processes):
@@ -116,14 +116,3 @@ def parent_check(run: dg.DagsterRun, experiment: str) -> Callable[[], None]:
             raise ExplainedInterruptError(TrainingError(experiment, problem, [remedy]))
 
     return check
-
-
-def _dagster_ancestors() -> list[int]:
-    """Ancestors of this process up to the first that is not Dagster's, the nearest first."""
-    ancestors: list[int] = []
-    with suppress(psutil.Error):
-        for process in psutil.Process().parents():
-            if not _DAGSTER.search(" ".join(process.cmdline())):
-                break
-            ancestors.append(process.pid)
-    return ancestors

@@ -1,13 +1,12 @@
 """Loads the code locations again when one of the project's files has changed.
 
-Partitions and schedules are part of what a code location defines, and Dagster knows them as they
-were when it was loaded. A code server that ``dagster code-server start`` runs loads anew beside
-what it has and then takes that out of use (``ReloadCode``, which the page's button asks for too):
-runs that have begun go on, and page and daemon look every second whether the server is another.
+Dagster knows partitions and schedules as they were when the code location was loaded. A code server
+of ``dagster code-server start`` loads anew beside what it has and then takes that out of use
+(``ReloadCode``, which the page's button asks for too): runs that have begun go on, and page and
+daemon look every second whether the server is another.
 
-Dynamic partitions would not do without it: the schedule of a new sweep has to be loaded all the
-same. Nor have they a static mapping from a dataset to its experiments, and before a shell could
-train a new experiment somebody would have to add it to the instance.
+Dynamic partitions would need it too, for the schedule of a new sweep. Nor do they map a dataset to
+its experiments, and somebody would have to add a new experiment before a shell could train it.
 """
 
 import json
@@ -44,10 +43,8 @@ _log = logging.getLogger(__name__)
 def watch(reload: Callable[[], object], stop: threading.Event, loaded: FileStamp) -> None:
     """Call ``reload`` whenever the files have changed, until ``stop`` is set.
 
-    Args:
-        reload: What loads them; where it fails it is called again at the next poll.
-        stop: Ends it.
-        loaded: ``project_stamp`` of before they were loaded last.
+    Where ``reload`` fails it is called again at the next poll; ``loaded`` is ``project_stamp`` of
+    before they were loaded last.
     """
     before, changed_at = loaded, 0.0
     while not stop.wait(POLL_SECONDS):

@@ -4,7 +4,7 @@ Records and manifests are what counts; the database repeats them for the page. M
 that are reported here belong to no run of Dagster: runs, their logs and checks are not made up.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import dagster as dg
@@ -18,20 +18,12 @@ from dagster._core.definitions.data_version import (
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.sources.versions import load_record
-from gr00t_assets.defs.assets.analysis import promoted_model, promotion_result
-from gr00t_assets.defs.assets.data import dataset, frame_cache, modality_config
-from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation, rollouts
-from gr00t_assets.defs.data_results import dataset_result, frame_cache_result, modality_result
+from gr00t_assets.defs.assets import analysis, data, evaluation, training
 from gr00t_assets.defs.partitions import CATALOG, EXPERIMENTS
 from gr00t_assets.defs.queue import project_instance
 from gr00t_assets.defs.resources import observe
-from gr00t_assets.defs.training_results import checkpoint_result, evaluation_result, rollouts_result
 from gr00t_assets.evaluation.result import load_evaluation
-from gr00t_assets.evaluation.rollouts.result import (
-    declared_environment,
-    read_rollouts,
-    rollouts_file,
-)
+from gr00t_assets.evaluation.rollouts import result as rolled_out
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.frame_check_result import load_frame_check
 from gr00t_assets.reporting.promotion.record import promoted_models
@@ -44,12 +36,7 @@ Result = dg.MaterializeResult | None
 
 
 class Reported(NamedTuple):
-    """What became of one partition of an asset.
-
-    Attributes:
-        new: Whether Dagster did not know it, or another version of it.
-        problem: Why it cannot be read from the store.
-    """
+    """What became of one partition: whether it was new to Dagster, or why it cannot be read."""
 
     asset: str
     partition: str
@@ -72,8 +59,7 @@ def rematerialize(instance: dg.DagsterInstance, store: Store) -> Iterator[Report
                 yield Reported(name, partition, False, str(error))
                 continue
             if result is not None:
-                new = _report(asset, partition, result, store, instance)
-                yield Reported(name, partition, new)
+                yield Reported(name, partition, _report(asset, partition, result, store, instance))
 
 
 def report_partition(name: str, partition: str, store: Store) -> bool:
@@ -105,7 +91,7 @@ def _report(
         known = record.asset_materialization
         if known is not None and (known.tags or {}).get(DATA_VERSION_TAG) == version.value:
             return False
-    if asset is checkpoint:
+    if asset is training.checkpoint:
         observe(EXPERIMENTS[partition], store, instance)
     tags = {
         DATA_VERSION_TAG: version.value,
@@ -133,12 +119,12 @@ def _made_from(asset: dg.AssetsDefinition, instance: dg.DagsterInstance) -> dict
 def _dataset(name: str, store: Store) -> Result:
     if not store.dataset_record(name).is_file():
         return None
-    return dataset_result(load_record(name, store), CATALOG[name], store)
+    return data.dataset_result(load_record(name, store), CATALOG[name], store)
 
 
 def _modality_config(name: str, store: Store) -> Result:
     there = store.modality_config(name).is_file()
-    return modality_result(load_modality_config(name, store)) if there else None
+    return data.modality_result(load_modality_config(name, store)) if there else None
 
 
 def _frame_cache(name: str, store: Store) -> Result:
@@ -156,7 +142,7 @@ def _frame_cache(name: str, store: Store) -> Result:
     info, files = frame_cache_info(directory, size := config.frame_size), record.directory(store)
     dataset, cache = LeRobotDataset.open(files, name), FrameCache.open(directory, size)
     quality = measure_quality(dataset, cache, config.language)
-    return frame_cache_result(record, info, checked, quality, store)
+    return data.frame_cache_result(record, info, checked, quality, store)
 
 
 def _of_run(read: Callable[[TrainingSpec, Store], Result]) -> Callable[[str, Store], Result]:
@@ -174,35 +160,34 @@ def _checkpoint(spec: TrainingSpec, store: Store) -> Result:
     manifest = load_manifest(spec.run_directory)
     if manifest is None or not is_complete(manifest, spec.experiment):
         return None
-    return checkpoint_result(manifest, spec, store)
+    return training.checkpoint_result(manifest, spec, store)
 
 
 def _evaluation(spec: TrainingSpec, store: Store) -> Result:
-    evaluation = load_evaluation(spec.run_directory)
-    return evaluation_result(evaluation, spec, store) if evaluation else None
+    found = load_evaluation(spec.run_directory)
+    return evaluation.evaluation_result(found, spec, store) if found else None
 
 
 def _rollouts(spec: TrainingSpec, store: Store) -> Result:
-    environment = declared_environment(spec)
-    path = environment and rollouts_file(spec.run_directory, environment.name)
-    return rollouts_result(read_rollouts(path), spec, store) if path and path.is_file() else None
+    environment = rolled_out.declared_environment(spec)
+    path = environment and rolled_out.rollouts_file(spec.run_directory, environment.name)
+    found = rolled_out.read_rollouts(path) if path and path.is_file() else None
+    return evaluation.rollouts_result(found, spec, store) if found else None
 
 
 def _promotion(spec: TrainingSpec, store: Store) -> Result:
     records = (model.record for model in promoted_models(store, spec.experiment.name))
     record = next((item for item in records if item and item.config_hash == spec.config_hash), None)
-    return promotion_result(record, store) if record else None
+    return analysis.promotion_result(record, store) if record else None
 
 
-_ASSETS: Mapping[
-    dg.AssetsDefinition, tuple[Mapping[str, object], Callable[[str, Store], Result]]
-] = {
-    dataset: (CATALOG, _dataset),
-    modality_config: (CATALOG, _modality_config),
-    frame_cache: (CATALOG, _frame_cache),
-    checkpoint: (EXPERIMENTS, _of_run(_checkpoint)),
-    open_loop_evaluation: (EXPERIMENTS, _of_run(_evaluation)),
-    rollouts: (EXPERIMENTS, _of_run(_rollouts)),
-    promoted_model: (EXPERIMENTS, _of_run(_promotion)),
+_ASSETS = {
+    data.dataset: (CATALOG, _dataset),
+    data.modality_config: (CATALOG, _modality_config),
+    data.frame_cache: (CATALOG, _frame_cache),
+    training.checkpoint: (EXPERIMENTS, _of_run(_checkpoint)),
+    evaluation.open_loop_evaluation: (EXPERIMENTS, _of_run(_evaluation)),
+    evaluation.rollouts: (EXPERIMENTS, _of_run(_rollouts)),
+    analysis.promoted_model: (EXPERIMENTS, _of_run(_promotion)),
 }
 """Partitions of each asset, and what the store says of one of them."""

@@ -6,7 +6,7 @@ checkpoint was made with those that it was told since; a changed one makes the c
 """
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
@@ -51,6 +51,11 @@ def _open_store(context: dg.InitResourceContext) -> Store:
             raise ExplainedFailureError(error) from None
     return store
 
+
+running_sensor = partial(
+    dg.sensor, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING
+)
+"""A sensor that is on from the start."""
 
 resources = {"store": dg.ResourceDefinition(_open_store)}
 """The resources by the name of the parameter that takes them."""

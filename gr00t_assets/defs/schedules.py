@@ -12,7 +12,8 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted
 from gr00t_assets.defs.assets.analysis import loss_comparison, research_journal
 from gr00t_assets.defs.assets.data import dataset, frame_cache, modality_config
-from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation, rollouts
+from gr00t_assets.defs.assets.evaluation import open_loop_evaluation, rollouts
+from gr00t_assets.defs.assets.training import checkpoint
 from gr00t_assets.defs.partitions import SWEEPS, loaded_requests
 from gr00t_assets.defs.queue import GPU
 from gr00t_assets.defs.resources import StoreResource
@@ -37,34 +38,33 @@ from gr00t_assets.runs.run_directory import training_process
 from gr00t_assets.runs.spec import current_config_hash
 from gr00t_assets.runs.stored_run import read_runs
 
-prepare_data_job = dg.define_asset_job(
-    "prepare_data",
-    selection=dg.AssetSelection.assets(dataset, modality_config, frame_cache),
-    description="Datasets, their modality configs and frame caches, by dataset.",
-)
-
 sweep_job = dg.define_asset_job(
     SWEEP_JOB,
-    selection=dg.AssetSelection.assets(checkpoint),
+    [checkpoint],
     description="Checkpoints and their checks, by experiment; the data must be there.",
     tags={GPU: "true"},
 )
 
-evaluation_job = dg.define_asset_job(
-    EVALUATION_JOB,
-    selection=dg.AssetSelection.assets(open_loop_evaluation, rollouts),
-    description="Open-loop evaluation and rollouts of what was trained, by experiment.",
-    tags={GPU: "true"},
-)
-
-analysis_job = dg.define_asset_job(
-    "analysis",
-    selection=dg.AssetSelection.assets(loss_comparison, research_journal),
-    description="The comparison of every experiment and the journal, with whatever was trained.",
-)
-
-jobs = [prepare_data_job, sweep_job, evaluation_job, analysis_job]
-
+jobs = [
+    dg.define_asset_job(
+        "prepare_data",
+        [dataset, modality_config, frame_cache],
+        description="Datasets, their modality configs and frame caches, by dataset.",
+    ),
+    sweep_job,
+    dg.define_asset_job(
+        EVALUATION_JOB,
+        [open_loop_evaluation, rollouts],
+        description="Open-loop evaluation and rollouts of what was trained, by experiment.",
+        tags={GPU: "true"},
+    ),
+    dg.define_asset_job(
+        "analysis",
+        [loss_comparison, research_journal],
+        description="The comparison of every experiment and the journal, with whatever was "
+        "trained.",
+    ),
+]
 
 TRAINED = "it is trained"
 GOES_ON_FROM = "it goes on from"
@@ -91,10 +91,9 @@ def sweep_requests(
     """What of a sweep has to be trained now, and why the rest has not.
 
     Missing is what has no finished run of its present configuration. What waits or trains already
-    is left alone, whoever asked for it, and so is what failed: a run that died is the sensor's to
-    ask for again, and one that failed for a reason that would come back waits for a person, or for
-    another configuration. A run that was cancelled, or that met a file with a fault which is mended
-    by now, is asked for again.
+    is left alone, and so is what failed: the sensor asks again for a run that died, and one that
+    would fail again waits for a person, or for another configuration. A run that was cancelled, or
+    that met a file with a fault which is mended by now, is asked for again.
 
     Returns:
         Requests, those of high priority first and else in the order of the file; and for every
@@ -132,8 +131,11 @@ def _reason(
         return busy[experiment.name]
     if process := training_process(directory):
         return f"{process} trains it"
-    if waiting := _waits_for_source(experiment, store):
-        return waiting
+    if (source := experiment.continued()) is not None:
+        source_hash = current_config_hash(source, store)
+        before = load_manifest(store.run_directory(source.name, source_hash))
+        if before is None or before.status != "finished":
+            return f"{GOES_ON_FROM} {source.name}, which is not trained yet"
     run = newest_run(instance, experiment.name)
     if run is None or run.status != dg.DagsterRunStatus.FAILURE:
         return None
@@ -146,15 +148,6 @@ def _reason(
     if run.tags.get(CONFIG_HASH) != config_hash:
         return None
     return f"{short_name(run)} failed ({cause}); mend that and launch it from the page"
-
-
-def _waits_for_source(experiment: Experiment, store: Store) -> str | None:
-    """The experiment that this one goes on from, where it is not finished."""
-    if (source := experiment.continued()) is None:
-        return None
-    manifest = load_manifest(store.run_directory(source.name, current_config_hash(source, store)))
-    is_trained = manifest is not None and manifest.status == "finished"
-    return None if is_trained else f"{GOES_ON_FROM} {source.name}, which is not trained yet"
 
 
 def reason_lines(reasons: Mapping[str, str]) -> str:
@@ -223,9 +216,8 @@ def round_requests(
     """Requests for the runs of the present round that were never asked for, and what goes on.
 
     A round is written down before its runs are asked for. Where a tick dies between the two, the
-    next one asks for them; for none twice, since a request has the name and configuration of its
-    experiment for a key, and Dagster takes one key once. The first round, of the sweep's file, is
-    for a person or the sweep's schedule to start.
+    next one asks for them; for none twice, since Dagster takes a key once, and the key of a request
+    has its experiment's configuration. A person or the sweep's schedule starts the first round.
     """
     from gr00t_assets.comparison.all_runs import from_store
     from gr00t_assets.planning.sweep_plan import next_step
@@ -247,30 +239,3 @@ def round_requests(
     requests, _ = sweep_requests(sweep, store, instance)
     own = [request for request in requests if request.partition_key in rounds.names]
     return own, f"{sweep.name}: {step.words}"
-
-
-@dg.sensor(
-    job=sweep_job,
-    minimum_interval_seconds=30,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description=(
-        "Asks for the next round of seeds of a sweep with 'until' when all before have finished, "
-        "until its question is settled or its hours are spent."
-    ),
-)
-def next_rounds(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
-    """One tick; see ``round_requests``."""
-    requests, lines = [], []
-    for sweep in read_project().sweeps.values():
-        if sweep.until is not None:
-            try:
-                asked, line = round_requests(sweep, store, context.instance)
-            except Gr00tAssetsError as error:
-                asked, line = [], error.explain()
-            requests += asked
-            lines.append(line)
-    requests = loaded_requests(requests)
-    text = "\n".join(lines) or "no sweep has 'until'"
-    if requests:
-        context.log.info(text)
-    return dg.SensorResult(requests, skip_reason=None if requests else dg.SkipReason(text))

@@ -12,23 +12,14 @@ from pydantic import Field
 from gr00t_assets.core.errors import EngineError
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.project import Store
+from gr00t_assets.defs import training_runs
 from gr00t_assets.defs.queue import RELEASED, SLOT, QueueStatus, queue_status
-from gr00t_assets.defs.training_runs import (
-    CONFIG_HASH,
-    ENGINE,
-    PARTITION_TAG,
-    SWEEP,
-    USER,
-    end_of_run,
-    experiment_of,
-    unfinished_runs,
-)
+from gr00t_assets.engines.start import client_of
 from gr00t_assets.experiments.engine_file import (
     LOCAL,
     Engines,
     EngineSettings,
-    RayEngine,
-    SlurmEngine,
+    LocalEngine,
     usable_engines,
 )
 from gr00t_assets.gpu.slots import MachineStatus
@@ -95,7 +86,7 @@ def project_status(
 ) -> ProjectStatus:
     """Look at the instance, the slots, the engines and the run directories; only reads."""
     queue = queue_status(instance, machine)
-    unfinished = unfinished_runs(instance)
+    unfinished = training_runs.unfinished_runs(instance)
     engines = usable_engines()
     training = tuple(_training(unfinished, machine, engines, store))
     failed, finished = _ended(instance, unfinished, store)
@@ -121,12 +112,13 @@ def _training(
         if run.status != dg.DagsterRunStatus.STARTED or run.tags.get(SLOT) == RELEASED:
             continue
         progress = _progress(run, store)
-        engine = run.tags.get(ENGINE) or (progress.engine if progress else engines.default)
+        engine = progress.engine if progress else engines.default
+        engine = run.tags.get(training_runs.ENGINE) or engine
         has_node = engine == LOCAL or (progress is not None and progress.node is not None)
         yield TrainingStatus(
             experiment=name,
-            sweep=run.tags.get(SWEEP),
-            user=run.tags.get(USER),
+            sweep=run.tags.get(training_runs.SWEEP),
+            user=run.tags.get(training_runs.USER),
             run_id=run.run_id,
             engine=engine,
             trains=has_node and run.run_id not in waiting,
@@ -144,7 +136,7 @@ def _engines(
     busy = Counter(item.engine for item in training if item.trains)
     waiting = Counter(item.engine for item in training if not item.trains)
     queued = (run for run in runs.values() if run.run_id not in started)
-    waiting.update(run.tags.get(ENGINE) or engines.default for run in queued)
+    waiting.update(run.tags.get(training_runs.ENGINE) or engines.default for run in queued)
     busy[LOCAL] = slots_held
     known = {name: (item.kind, _silence(item)) for name, item in engines.engines.items()}
     known |= {name or FILE: ("not known", item.headline) for name, item in engines.faulty.items()}
@@ -156,14 +148,9 @@ def _engines(
 
 def _silence(settings: EngineSettings) -> str | None:
     """Why an engine takes no jobs; None where it answers."""
-    from gr00t_assets.engines.ray_engine import RayClient
-    from gr00t_assets.engines.slurm import Slurm
-
     try:
-        if isinstance(settings, SlurmEngine):
-            Slurm(settings).find("", None)
-        elif isinstance(settings, RayEngine):
-            RayClient(settings).find("", None)
+        if not isinstance(settings, LocalEngine):
+            client_of(settings).find("", None)
     except EngineError as error:
         return error.headline
     return None
@@ -180,11 +167,11 @@ def _ended(
     for record in instance.get_run_records(filters=filters, limit=_MOST_RUNS):
         run = record.dagster_run
         made = _made(run)
-        name = run.tags.get(PARTITION_TAG) or made
+        name = run.tags.get(training_runs.PARTITION_TAG) or made
         if (name, made) in seen:
             continue
         seen.add((name, made))
-        experiment = experiment_of(run)
+        experiment = training_runs.experiment_of(run)
         is_failure = run.status == dg.DagsterRunStatus.FAILURE
         if is_failure and experiment in unfinished:
             continue
@@ -196,7 +183,7 @@ def _ended(
             made=made,
             run_id=run.run_id,
             ended_at=datetime.fromtimestamp(ended, UTC).isoformat(timespec="seconds"),
-            reason=end_of_run(instance, run).reason if is_failure else None,
+            reason=training_runs.end_of_run(instance, run).reason if is_failure else None,
             progress=_progress(run, store),
         )
         (failed if is_failure else finished).append(item)
@@ -207,12 +194,12 @@ def _made(run: dg.DagsterRun) -> str:
     """The assets of a run, or the name of its job."""
     if run.asset_selection:
         return ", ".join(sorted(key.to_user_string() for key in run.asset_selection))
-    return "checkpoint" if experiment_of(run) is not None else run.job_name
+    return "checkpoint" if training_runs.experiment_of(run) is not None else run.job_name
 
 
 def _progress(run: dg.DagsterRun, store: Store) -> Progress | None:
     """Of the run directory that a run says it trains in; it says so once it has started."""
-    name, config_hash = experiment_of(run), run.tags.get(CONFIG_HASH)
+    name, config_hash = training_runs.experiment_of(run), run.tags.get(training_runs.CONFIG_HASH)
     if name is None or config_hash is None:
         return None
     return read_progress(store.run_directory(name, config_hash))

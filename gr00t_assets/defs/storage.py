@@ -51,31 +51,28 @@ class CheckedSqliteStorage(DagsterSqliteStorage):
 
 
 def _require_plain_path(folder: Path) -> None:
-    faulty = [up for up in (folder, *folder.parents) if _MISTAKEN.search(up.name)]
-    if faulty:
-        part = _MISTAKEN.search(faulty[-1].name)
-        found = "" if part is None else part[0]
-        problem = f"Dagster's database cannot be in a path with {found!r}; nothing was written."
-        remedy = f"rename the folder {str(faulty[-1])!r}, without it"
-        raise StoreError(str(folder), problem, [remedy])
+    for up in (*reversed(folder.parents), folder):
+        if part := _MISTAKEN.search(up.name):
+            problem = (
+                f"Dagster's database cannot be in a path with {part[0]!r}; nothing was written."
+            )
+            remedy = f"rename the folder {str(up)!r}, without it"
+            raise StoreError(str(folder), problem, [remedy])
 
 
 def _require_writable(folder: Path) -> None:
-    files = [path for pattern in _DATABASES for path in folder.glob(pattern)]
     existing = next(up for up in (folder, *folder.parents) if up.exists())
-    closed = [
-        path for path in (existing, *files) if not os.access(path, os.W_OK, effective_ids=True)
-    ]
-    if closed:
-        problem = f"{user_name()} may not write Dagster's database; it is of {rights(closed[0])}."
-        store = shlex.quote(str(Store.from_environment().root))
-        remedy = f"work in a clone of your own, after: export GR00T_ASSETS_STORE={store}"
-        raise StoreError(str(closed[0]), problem, [remedy])
+    for path in (existing, *(folder / name for name in _DATABASES)):
+        if path.exists() and not os.access(path, os.W_OK, effective_ids=True):
+            problem = f"{user_name()} may not write Dagster's database; it is of {rights(path)}."
+            store = shlex.quote(str(Store.from_environment().root))
+            remedy = f"work in a clone of your own, after: export GR00T_ASSETS_STORE={store}"
+            raise StoreError(str(path), problem, [remedy])
 
 
 def _require_sound(folder: Path) -> None:
     """Look through each database, as far as it is not large; a locked one is in use and sound."""
-    for path in (path for pattern in _DATABASES for path in folder.glob(pattern)):
+    for path in (folder / name for name in _DATABASES if (folder / name).exists()):
         try:
             with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
                 whole = path.stat().st_size <= _READ_WHOLE

@@ -16,17 +16,8 @@ from pydantic import Field
 from gr00t_assets.core.errors import Gr00tAssetsError, PageError
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.project import Store, project_root
+from gr00t_assets.defs import training_runs
 from gr00t_assets.defs.schedules import GOES_ON_FROM, sweep_requests
-from gr00t_assets.defs.training_runs import (
-    ENGINE,
-    PARTITION_TAG,
-    SWEEP_JOB,
-    RunEnd,
-    end_of_run,
-    newest_run,
-    short_name,
-    unfinished_runs,
-)
 from gr00t_assets.experiments.engine_file import LOCAL
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweeps import Sweep
@@ -77,14 +68,9 @@ class SweepRuns:
 
     Attributes:
         sweep: With the experiments of its file.
-        asked: Run ids by experiment, of those that were asked for here.
+        asked: Run ids by experiment, of those that were asked for here, on ``engine`` in place of
+            that of each experiment.
         reasons: Why the others were not, by experiment.
-
-    Args:
-        sweep: Any sweep of the project.
-        store: Where its runs are.
-        instance: Whose queue they are put into.
-        engine: To train on, in place of that of each experiment.
     """
 
     def __init__(
@@ -96,18 +82,16 @@ class SweepRuns:
         self._store, self._instance, self._engine = store, instance, engine
         self._directories: dict[str, Path] = {}
         self._trained: dict[str, ExperimentState] = {}
-        self._ends: dict[str, RunEnd] = {}
+        self._ends: dict[str, training_runs.RunEnd] = {}
 
     def ask(
         self,
         experiments: Sequence[Experiment] | None = None,
         before: Callable[[list[Experiment]], object] | None = None,
     ) -> None:
-        """Ask for what is missing, as the sweep's schedule does.
+        """Ask for what is missing of some experiments, of all by default, as the schedule does.
 
-        Args:
-            experiments: Of these alone; of all where left out.
-            before: Is called with those that are to be asked for.
+        ``before`` is called with those that are to be asked for.
 
         Raises:
             PageError: The project's definitions cannot be loaded.
@@ -119,7 +103,7 @@ class SweepRuns:
         self.reasons |= reasons
         if requests and before is not None:
             before([by_name[str(request.partition_key)] for request in requests])
-        tags = {ENGINE: self._engine} if self._engine else {}
+        tags = {training_runs.ENGINE: self._engine} if self._engine else {}
         for name, run_id in _submit(requests, self._instance, tags):
             self.asked[name] = run_id
             self.reasons.pop(name, None)
@@ -129,21 +113,20 @@ class SweepRuns:
 
         In the order of the file.
         """
-        runs = unfinished_runs(self._instance)
+        runs = training_runs.unfinished_runs(self._instance)
         slots = {waiter.run_id for waiter in waiting(self._store)}
         own = {item.name: item for item in self.sweep.experiments}
         states = {name: self._state(own[name], runs.get(name), slots) for name in own}
         again = []
         for experiment in sorted(own.values(), key=lambda item: len(item.continued_steps)):
-            source = experiment.continued()
-            if source is None or states[experiment.name].state != "waiting":
+            name, source = experiment.name, experiment.continued()
+            reason = self.reasons.get(name, "")
+            is_waiting = states[name].state == "waiting" and reason.startswith(GOES_ON_FROM)
+            if source is None or not is_waiting:
                 continue
             before = states.get(source.name)
-            if not self.reasons.get(experiment.name, "").startswith(GOES_ON_FROM):
-                continue
             if before is None or before.state == "failed":
-                reason = self.reasons[experiment.name]
-                states[experiment.name] = _state(experiment.name, "failed", reason)
+                states[name] = _state(name, "failed", reason)
             elif before.is_trained:
                 again.append(experiment)
         if again:
@@ -180,25 +163,27 @@ class SweepRuns:
         reason = self.reasons.get(name)
         if reason is not None and reason.startswith(GOES_ON_FROM):
             return _state(name, "waiting", reason)
-        run = newest_run(self._instance, name)
+        run = training_runs.newest_run(self._instance, name)
         if run is None:
             return _state(name, "failed", reason or "it was not asked for")
         if not run.is_finished:
             return _of_run(name, run, progress, waits=False)
+        state, text = "failed", training_runs.short_name(run)
         if run.status == dg.DagsterRunStatus.CANCELED:
-            return _state(name, "failed", f"{short_name(run)} was cancelled", progress, run)
-        if run.status == dg.DagsterRunStatus.SUCCESS:
-            text = f"{short_name(run)} trained another configuration; ask for the sweep again"
-            return _state(name, "failed", text, progress, run)
-        if run.run_id not in self._ends:
-            self._ends[run.run_id] = end_of_run(self._instance, run)
-        end, cause = self._ends[run.run_id]
-        record = self._instance.get_run_record_by_id(run.run_id)
-        ended = record.end_time if record is not None and record.end_time else 0.0
-        if end == "repeats" or time.time() - ended > ASKED_AGAIN_WITHIN:
-            return _state(name, "failed", f"{short_name(run)}: {cause}", progress, run)
-        reason = f"{short_name(run)} died ({cause}) and is asked for again"
-        return _state(name, "waiting", reason, progress, run)
+            text += " was cancelled"
+        elif run.status == dg.DagsterRunStatus.SUCCESS:
+            text += " trained another configuration; ask for the sweep again"
+        else:
+            if run.run_id not in self._ends:
+                self._ends[run.run_id] = training_runs.end_of_run(self._instance, run)
+            end, cause = self._ends[run.run_id]
+            record = self._instance.get_run_record_by_id(run.run_id)
+            ended = record.end_time if record is not None and record.end_time else 0.0
+            if end == "repeats" or time.time() - ended > ASKED_AGAIN_WITHIN:
+                text += f": {cause}"
+            else:
+                state, text = "waiting", f"{text} died ({cause}) and is asked for again"
+        return _state(name, state, text, progress, run)
 
 
 def _state(
@@ -239,7 +224,7 @@ def _submit(
         graph = location.get_repository(job.repository_handle.repository_name).asset_graph
         for request in requests:
             assert request.partition_key is not None
-            partition = {PARTITION_TAG: request.partition_key}
+            partition = {training_runs.PARTITION_TAG: request.partition_key}
             run = instance.create_run(
                 job_name=job.name,
                 run_id=None,
@@ -282,9 +267,11 @@ def _served_job(instance: dg.DagsterInstance) -> Iterator[tuple[Any, Any, Any]]:
             workspace = context.create_request_context()
             for location in workspace.code_locations:
                 for repository in location.get_repositories().values():
-                    if repository.has_job(SWEEP_JOB):
-                        yield workspace, location, repository.get_full_job(SWEEP_JOB)
+                    if repository.has_job(training_runs.SWEEP_JOB):
+                        yield workspace, location, repository.get_full_job(training_runs.SWEEP_JOB)
                         return
             problems += [error.message.strip() for error in workspace.code_location_errors()]
-    problem = f"the project's definitions cannot be loaded, or have no job {SWEEP_JOB}."
+    problem = (
+        f"the project's definitions cannot be loaded, or have no job {training_runs.SWEEP_JOB}."
+    )
     raise PageError(_WORKSPACE, problem, problems)

@@ -19,7 +19,6 @@ SWEEP_JOB = "sweep"
 EVALUATION_JOB = "evaluation"
 _JOBS = {SWEEP_JOB: {CHECKPOINT}, EVALUATION_JOB: {EVALUATION, ROLLOUTS}}
 _ON_DEVICE = {CHECKPOINT, EVALUATION, ROLLOUTS}
-_BY_EXPERIMENT = _ON_DEVICE | {dg.AssetKey("promoted_model")}
 
 PARTITION_TAG = "dagster/partition"
 PRIORITY_TAG = "dagster/priority"
@@ -58,8 +57,9 @@ def experiment_of_run(
     run: dg.DagsterRun, experiments: Mapping[str, Experiment]
 ) -> Experiment | None:
     """The experiment whose partition a run makes; ``None`` where it is another asset's."""
+    by_experiment = _ON_DEVICE | {dg.AssetKey("promoted_model")}
     name = run.tags.get(PARTITION_TAG, "")
-    return experiments.get(name) if _BY_EXPERIMENT & _assets(run) else None
+    return experiments.get(name) if by_experiment & _assets(run) else None
 
 
 def origin_tags(run: dg.DagsterRun, experiment: Experiment | None) -> dict[str, str]:

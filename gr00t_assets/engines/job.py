@@ -1,23 +1,38 @@
-"""A job: what is to run, what engines say of it, and how it starts the node's program."""
+"""A job: what is to run, what engines say of it, its submission, the node's program."""
 
 import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeVar
 
 from gr00t_assets import __version__
 from gr00t_assets.core.errors import EngineError
-from gr00t_assets.core.locks import Every
+from gr00t_assets.core.locks import Every, Log, exclusive_lock
 from gr00t_assets.core.project import Store
-from gr00t_assets.engines.job_record import STORE_ID, STORE_MISSING, store_id
+from gr00t_assets.engines.job_record import (
+    JOB,
+    STORE_ID,
+    STORE_MISSING,
+    JobRecord,
+    now,
+    store_id,
+    write_job,
+)
 from gr00t_assets.experiments.engine_file import RayEngine, SlurmEngine
 from gr00t_assets.runs.run_directory import LOG, SPEC
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.nodes import NODE_RANK, RENDEZVOUS, RENDEZVOUS_ID
 
 T = TypeVar("T")
+
+Phase = Literal["waiting", "running", "ended"]
+
+SUBMITTING = ".job.lock"
+"""In the run directory: the lock of whoever submits its job."""
 
 REMIND_EVERY = 30.0
 """Seconds between two lines of the same reason to wait."""
@@ -36,8 +51,7 @@ exec {command}"""
 writes into the log itself, which the trainer looks for, and srun what the others say."""
 
 
-@dataclass(frozen=True)
-class JobFailure:
+class JobFailure(NamedTuple):
     """A node refused a job, or the engine ended it; see ``gr00t_assets.runs.retry``."""
 
     error: EngineError
@@ -55,7 +69,6 @@ class JobRequest:
         priority: Higher ones go first.
         log: Takes a line for a person.
         check: Raises where nobody waits for the job any more; called now and then.
-        variables: Further environment variables, of a trainer on this machine.
     """
 
     command: Sequence[str]
@@ -65,7 +78,6 @@ class JobRequest:
     priority: int = 0
     log: Callable[[str], object] = print
     check: Callable[[], object] = lambda: None
-    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 class EngineSilentError(EngineError):
@@ -79,47 +91,10 @@ class JobState(NamedTuple):
     """
 
     id: str
-    phase: Literal["waiting", "running", "ended"]
+    phase: Phase
     words: str = ""
     node: str | None = None
     code: int | None = None
-
-
-class Client(Protocol):
-    """One engine's commands. Each raises ``EngineSilentError`` where it does not answer.
-
-    Attributes:
-        label: What its jobs are called: ``Slurm job``.
-        most_lost: Times that whoever follows a run submits it again where its job was lost.
-    """
-
-    label: str
-    most_lost: int
-
-    @property
-    def grace(self) -> float:
-        """Seconds that a cancelled job has for its checkpoint."""
-        ...
-
-    def find(self, name: str, job: str | None) -> JobState | None:
-        """The job of a unique name, and of an id where it is known; None where it has none."""
-        ...
-
-    def submit(self, name: str, request: JobRequest) -> str:
-        """Submit a job; its id.
-
-        Raises:
-            EngineError: It is refused, in the engine's words, and nothing was submitted.
-        """
-        ...
-
-    def interrupt(self, job: str) -> None:
-        """Ask the node's program of a running job for a checkpoint and an end."""
-        ...
-
-    def cancel(self, job: str) -> None:
-        """End a job, whatever it does."""
-        ...
 
 
 def patiently(ask: Callable[[], T], request: JobRequest) -> T:
@@ -139,6 +114,42 @@ def patiently(ask: Callable[[], T], request: JobRequest) -> T:
                 request.log(f"{error}; asking again")
         request.check()
         time.sleep(_ASK_AGAIN)
+
+
+def submission_lock(spec: TrainingSpec, log: Log) -> AbstractContextManager[int]:
+    """Hold the lock of whoever submits the job of a run."""
+    what = f"the submission of {spec.experiment.name}"
+    return exclusive_lock(spec.run_directory / SUBMITTING, what, log)
+
+
+def submit_recorded(
+    settings: SlurmEngine | RayEngine,
+    names: Mapping[Path, str],
+    submit: Callable[[], Sequence[str]],
+) -> list[JobRecord]:
+    """Record jobs, whose names are by run directory, submit them, and record the ids that they got.
+
+    Raises:
+        EngineError: They are refused; no record is left.
+        EngineSilentError: They may have been submitted: whoever asks next looks for their names.
+    """
+    engine, kind = settings.name, settings.kind
+    records = [
+        write_job(JobRecord(engine=engine, kind=kind, name=name, submitted_at=now()), directory)
+        for directory, name in names.items()
+    ]
+    try:
+        ids = submit()
+    except EngineSilentError:
+        raise
+    except EngineError:
+        for directory in names:
+            (directory / JOB).unlink(missing_ok=True)
+        raise
+    return [
+        write_job(record.model_copy(update={"id": job}), directory)
+        for job, directory, record in zip(ids, names, records, strict=True)
+    ]
 
 
 def node_script(

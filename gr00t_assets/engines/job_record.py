@@ -17,15 +17,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from gr00t_assets.core import files
 from gr00t_assets.core.errors import EngineError
-from gr00t_assets.core.files import (
-    FrozenModel,
-    make_directory,
-    partial_name,
-    read_json,
-    sync_directory,
-    write_json,
-)
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import json_text
 
@@ -56,7 +49,7 @@ REFUSALS = {
 """What an exit code means where the node could leave no record."""
 
 
-class JobRecord(FrozenModel):
+class JobRecord(files.FrozenModel):
     """What was submitted for a run; the last one of a run directory."""
 
     format: Literal[1] = 1
@@ -70,7 +63,7 @@ class JobRecord(FrozenModel):
     )
 
 
-class NodeRecord(FrozenModel):
+class NodeRecord(files.FrozenModel):
     """What the node says of a job. One that is stopped for a requeue has no ``code`` yet."""
 
     format: Literal[1] = 1
@@ -91,25 +84,20 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def new_job_name(experiment: str, config_hash: str) -> str:
+def new_job_name(*parts: str) -> str:
     """A name that no other job has; Slurm and Ray take it.
 
     Examples:
         >>> new_job_name("lr1e-4", "0123456789ab")[:-8]
         'gr00t-lr1e-4-0123456789ab-'
     """
-    return f"gr00t-{experiment}-{config_hash}-{uuid.uuid4().hex[:8]}"
+    return "-".join(["gr00t", *parts, uuid.uuid4().hex[:8]])
 
 
 def write_job(record: JobRecord, run_directory: Path) -> JobRecord:
     """Write ``job.json`` in one step; it outlasts a power cut."""
-    write_json(run_directory / JOB, record.model_dump(mode="json"))
+    files.write_json(run_directory / JOB, record.model_dump(mode="json"))
     return record
-
-
-def remove_job(run_directory: Path) -> None:
-    """Remove the record of a job that was never submitted."""
-    (run_directory / JOB).unlink(missing_ok=True)
 
 
 def read_job(run_directory: Path) -> JobRecord | None:
@@ -120,7 +108,7 @@ def read_job(run_directory: Path) -> JobRecord | None:
     """
     path = run_directory / JOB
     try:
-        return JobRecord.model_validate(read_json(path))
+        return JobRecord.model_validate(files.read_json(path))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -131,13 +119,13 @@ def read_job(run_directory: Path) -> JobRecord | None:
 def read_node(run_directory: Path, name: str) -> NodeRecord | None:
     """What the node says of a job; None before it starts."""
     with suppress(OSError, ValueError):
-        return NodeRecord.model_validate(read_json(run_directory / JOBS / f"{name}.json"))
+        return NodeRecord.model_validate(files.read_json(run_directory / JOBS / f"{name}.json"))
     return None
 
 
 def write_node(record: NodeRecord, run_directory: Path) -> NodeRecord:
     """Write what the node says of a job."""
-    write_json(run_directory / JOBS / f"{record.name}.json", record.model_dump(mode="json"))
+    files.write_json(run_directory / JOBS / f"{record.name}.json", record.model_dump(mode="json"))
     return record
 
 
@@ -168,13 +156,13 @@ def _created(path: Path, content: str) -> bool:
 
     See link(2) and open(2), ``O_EXCL``.
     """
-    make_directory(path.parent)
-    own = path.with_name(partial_name(path.name))
+    files.make_directory(path.parent)
+    own = path.with_name(files.partial_name(path.name))
     own.write_text(content, encoding="utf-8")
     try:
-        sync_directory(own)
+        files.sync_directory(own)
         os.link(own, path)
-        sync_directory(path.parent)
+        files.sync_directory(path.parent)
     except FileExistsError:
         return False
     finally:

@@ -1,6 +1,6 @@
 """What runs on a node, inside the allocation, above the trainer.
 
-``python -m gr00t_assets.engines.node SPEC --job NAME ... -- COMMAND...``, by ``node_command``.
+``python -m gr00t_assets.engines.node SPEC --job NAME ... -- COMMAND...``, by ``job.node_script``.
 
 It refuses to train where the store is not the one that the job was submitted for, with another
 version of this package, a full store, or a wrong clock. Else the command runs under the guard
@@ -26,23 +26,7 @@ from pathlib import Path
 from gr00t_assets import __version__
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.processes import ends_within, host_name
-from gr00t_assets.engines.job_record import (
-    CLOCK_TOLERANCE,
-    CLOCKS_APART,
-    OTHER_VERSION,
-    REFUSALS,
-    STORE_FULL,
-    STORE_ID,
-    STORE_MISSING,
-    SUPERSEDED,
-    JobRecord,
-    NodeRecord,
-    Stop,
-    claim,
-    now,
-    read_job,
-    write_node,
-)
+from gr00t_assets.engines import job_record
 from gr00t_assets.gpu.guard import end_guarded, guarded, new_process_tag
 from gr00t_assets.runs.manifest import ENGINE, NODE
 from gr00t_assets.runs.retry import MIN_FREE_BYTES
@@ -55,14 +39,14 @@ _EARLY, _MOST_EARLY = 60.0, 5
 """Slurm may tell of the time limit so many seconds early (sbatch's manual, "--signal"), even as the
 job starts; such a start is made good by so many others before it counts as one without progress."""
 
-_NO_PROGRESS: dict[Stop | None, str] = {
+_NO_PROGRESS: dict[job_record.Stop | None, str] = {
     "time limit": """no checkpoint was written between two time limits.
 raise time_limit or checkpoint_before in data/engines.yaml""",
     "node lost": """another node of the job was lost again, and no checkpoint written in between.
 keep jobs from it: --exclude=NODE in the engine's options in data/engines.yaml""",
 }
 
-_SIGNALS: dict[int, Stop] = {
+_SIGNALS: dict[int, job_record.Stop] = {
     signal.SIGINT: "cancelled",
     signal.SIGUSR1: "time limit",
     signal.SIGTERM: "ended by the engine",
@@ -80,33 +64,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
     run_directory = options.spec.parent
-    record = NodeRecord(
+    record = job_record.NodeRecord(
         name=options.job,
         id=_own_id(options.job),
         node=_node_name(),
         version=__version__,
-        started_at=now(),
+        started_at=job_record.now(),
     )
     try:
         _require_store(options.store, options.store_id)
-        job = read_job(run_directory)
+        job = job_record.read_job(run_directory)
         if job is None or job.name != options.job:  # it came late: its run has another one by now
-            raise _RefusalError(SUPERSEDED)
+            raise _RefusalError(job_record.SUPERSEDED)
         refusal = None
         try:
             _require_node(options.version, options.store, job)
         except _RefusalError as error:
             refusal = error
-            ended = {"code": error.code, "ended_at": now(), "refused": error.text}
+            ended = {"code": error.code, "ended_at": job_record.now(), "refused": error.text}
             record = record.model_copy(update=ended)
-        if (claimed := claim(record, run_directory)) is None:
-            raise _RefusalError(SUPERSEDED)
+        if (claimed := job_record.claim(record, run_directory)) is None:
+            raise _RefusalError(job_record.SUPERSEDED)
         if refusal is not None:
             raise refusal
     except _RefusalError as error:
         sys.stderr.write("EngineError: " + error.text.replace("\n", "\n  ") + "\n")
         return error.code
-    return _Node(claimed, options.command, run_directory, options.engine, options.grace).run()
+    return _Node(claimed, options).run()
 
 
 class _RefusalError(Exception):
@@ -114,7 +98,7 @@ class _RefusalError(Exception):
 
     def __init__(self, code: int, *details: str) -> None:
         self.code = code
-        self.text = "\n".join([REFUSALS[code].format(node=_node_name()), *details])
+        self.text = "\n".join([job_record.REFUSALS[code].format(node=_node_name()), *details])
         super().__init__(self.text)
 
 
@@ -126,30 +110,30 @@ def _node_name() -> str:
 def _require_store(root: Path, expected: str) -> None:
     """Refuse a store that is not there, or another one."""
     try:
-        mark = (root / STORE_ID).read_text(encoding="utf-8").strip()
+        mark = (root / job_record.STORE_ID).read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise _RefusalError(STORE_MISSING, f"{root}: {error.strerror}") from error
+        raise _RefusalError(job_record.STORE_MISSING, f"{root}: {error.strerror}") from error
     if mark != expected:
         raise _RefusalError(
-            STORE_MISSING, f"{root} has the mark {mark[:8]}, expected {expected[:8]}"
+            job_record.STORE_MISSING, f"{root} has the mark {mark[:8]}, expected {expected[:8]}"
         )
 
 
-def _require_node(version: str, root: Path, job: JobRecord) -> None:
+def _require_node(version: str, root: Path, job: job_record.JobRecord) -> None:
     """Refuse another version, a full store, a clock that is behind."""
     if version != __version__:
         raise _RefusalError(
-            OTHER_VERSION,
+            job_record.OTHER_VERSION,
             f"{__version__} at {sys.executable}, the job was submitted with {version}",
             "install the same one on every node, or mend python in data/engines.yaml",
         )
     free = free_bytes(root)
     if free < MIN_FREE_BYTES:
-        raise _RefusalError(STORE_FULL, f"{free / 1e6:.0f} MB are free in {root}")
+        raise _RefusalError(job_record.STORE_FULL, f"{free / 1e6:.0f} MB are free in {root}")
     ahead = datetime.fromisoformat(job.submitted_at).timestamp() - time.time()
-    if ahead > CLOCK_TOLERANCE:
+    if ahead > job_record.CLOCK_TOLERANCE:
         raise _RefusalError(
-            CLOCKS_APART,
+            job_record.CLOCKS_APART,
             f"the job was submitted {ahead:.0f} s from now, as it has it",
             "set both clocks: chronyc makestep",
         )
@@ -158,18 +142,10 @@ def _require_node(version: str, root: Path, job: JobRecord) -> None:
 class _Node:
     """One start of a job on this node."""
 
-    def __init__(
-        self,
-        record: NodeRecord,
-        command: Sequence[str],
-        run_directory: Path,
-        engine: str,
-        grace: float,
-    ) -> None:
-        self.record, self.command, self.run_directory = record, command, run_directory
-        self.engine, self.grace = engine, grace
+    def __init__(self, record: job_record.NodeRecord, options: argparse.Namespace) -> None:
+        self.record, self.options, self.run_directory = record, options, options.spec.parent
         self.parent = os.getppid()
-        self.stopped: Stop | None = None
+        self.stopped: job_record.Stop | None = None
         self.began = self.stopped_at = time.monotonic()
         for number in _SIGNALS:
             signal.signal(number, lambda number, _frame: self._stop(_SIGNALS[number]))
@@ -178,14 +154,11 @@ class _Node:
         """Run the command to its end, or to a stop."""
         step = self._checkpoint()
         # What an earlier start of the job left may still write a checkpoint.
-        wait_until_free(self.run_directory, self.grace, print, lambda: None)
+        wait_until_free(self.run_directory, self.options.grace, print, lambda: None)
         tag = new_process_tag()
-        variables = {ENGINE: self.engine, NODE: self.record.node, "PYTHONUNBUFFERED": "1"}
-        guard = subprocess.Popen(
-            guarded(self.command, self.grace, tag),
-            env={**os.environ, **variables},
-            start_new_session=True,
-        )
+        variables = {ENGINE: self.options.engine, NODE: self.record.node, "PYTHONUNBUFFERED": "1"}
+        command = guarded(self.options.command, self.options.grace, tag)
+        guard = subprocess.Popen(command, env={**os.environ, **variables}, start_new_session=True)
         asked = False
         while not ends_within(guard, _POLL):
             if self.stopped and not asked:
@@ -203,7 +176,7 @@ class _Node:
         forgiven = early and self.record.restarts < _MOST_EARLY
         if self.stopped in _NO_PROGRESS and not forgiven and self._checkpoint() == step:
             return self._end(code, _NO_PROGRESS[self.stopped])
-        self.record = write_node(
+        self.record = job_record.write_node(
             self.record.model_copy(update={"stopped": self.stopped}), self.run_directory
         )
         if self.stopped == "ended by the engine" or _slurm("scontrol", "requeue", self.record.id):
@@ -215,13 +188,18 @@ class _Node:
         if os.getppid() != self.parent:
             self._stop("lost")
 
-    def _stop(self, why: Stop) -> None:
+    def _stop(self, why: job_record.Stop) -> None:
         if self.stopped is None:
             self.stopped, self.stopped_at = why, time.monotonic()
 
     def _end(self, code: int, refused: str | None = None) -> int:
-        ended = {"code": code, "ended_at": now(), "stopped": self.stopped, "refused": refused}
-        write_node(self.record.model_copy(update=ended), self.run_directory)
+        ended = {
+            "code": code,
+            "ended_at": job_record.now(),
+            "stopped": self.stopped,
+            "refused": refused,
+        }
+        job_record.write_node(self.record.model_copy(update=ended), self.run_directory)
         if self.stopped == "lost":
             _slurm("scancel", self.record.id)
         return code

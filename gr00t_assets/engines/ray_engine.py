@@ -10,20 +10,18 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from packaging.version import InvalidVersion, Version
 
 from gr00t_assets.core.errors import EngineError
-from gr00t_assets.engines.job import EngineSilentError, JobRequest, JobState, node_script
+from gr00t_assets.engines.job import EngineSilentError, JobRequest, JobState, Phase, node_script
 from gr00t_assets.experiments.engine_file import RayEngine
 from gr00t_assets.gpu.guard import stop_grace
 
 if TYPE_CHECKING:
     from requests import Response
-
-Phase = Literal["waiting", "running", "ended"]
 
 PASSED_ON = ("GR00T_ASSETS_ROOT", "GR00T_ASSETS_STORE", "GR00T_ASSETS_STOP_GRACE", "WANDB_MODE")
 """What a job gets of the environment. Whoever may open Ray's page reads it, so no secret is."""
@@ -46,30 +44,40 @@ _WORDS = 500
 
 
 class RayClient:
-    """The jobs of one cluster; see ``gr00t_assets.engines.job.Client``."""
+    """The jobs of one cluster.
+
+    Every method raises ``EngineSilentError`` where nobody answers or the head node cannot at the
+    moment, and ``EngineError`` where somebody answers who is no Ray, or asks for a token.
+    """
 
     label, most_lost = "Ray job", 3
 
     def __init__(self, settings: RayEngine) -> None:
-        self._settings, self._api, self._checked = settings, RayApi(settings.address), False
+        self._settings, self._address, self._checked = settings, settings.address.rstrip("/"), False
 
     @property
     def grace(self) -> float:
         """Seconds that Ray gives a stopped job."""
         return stop_grace() + _AFTER_GRACE
 
-    def find(self, name: str, job: str | None) -> JobState | None:
+    def find(self, name: str, job: str | None = None) -> JobState | None:
         """The job of a name; without a name, whether a Ray answers that takes jobs."""
         if not name:
-            self._api.require_version()
+            self._require_version()
             return None
-        if (details := self._api.job(name)) is None:
+        answer = self._ask("GET", f"/api/jobs/{name}")
+        if answer.status_code == 404 and _MISSING in answer.text:
             return None
+        details = self._content(answer)
         phase = _PHASES.get(details["status"], "ended")
-        return JobState(name, phase, _words(details), _node(details), _code(details))
+        node = urlsplit(details.get("driver_agent_http_address") or "").hostname
+        return JobState(name, phase, _words(details), node, _code(details))
 
     def submit(self, name: str, request: JobRequest) -> str:
-        """Submit the node's program; refused at once where no node has what it asks for."""
+        """Submit the node's program, unless Ray has a job of that name already.
+
+        It is refused at once where no node has what it asks for.
+        """
         experiment, settings = request.spec.experiment, self._settings
         needs = {
             "CPU": float(settings.cpus),
@@ -83,30 +91,36 @@ class RayClient:
             "RAY_JOB_STOP_SIGNAL": "SIGINT",
             "RAY_JOB_STOP_WAIT_TIME_S": str(round(self.grace)),
         }
-        self._api.submit(
-            {
-                "submission_id": name,
-                "entrypoint": node_script(name, request, settings, stop_grace()),
-                "entrypoint_num_cpus": needs["CPU"],
-                "entrypoint_num_gpus": needs["GPU"],
-                "entrypoint_memory": int(needs["memory"]),
-                "entrypoint_resources": dict(settings.resources),
-                "runtime_env": {"env_vars": passed_on | variables},
-                "metadata": {
-                    "experiment": experiment.name,
-                    "config_hash": request.spec.config_hash,
-                },
-            }
-        )
+        job = {
+            "submission_id": name,
+            "entrypoint": node_script(name, request, settings, stop_grace()),
+            "entrypoint_num_cpus": needs["CPU"],
+            "entrypoint_num_gpus": needs["GPU"],
+            "entrypoint_memory": int(needs["memory"]),
+            "entrypoint_resources": dict(settings.resources),
+            "runtime_env": {"env_vars": passed_on | variables},
+            "metadata": {"experiment": experiment.name, "config_hash": request.spec.config_hash},
+        }
+        answer = self._ask("POST", "/api/jobs/", job)
+        if answer.status_code != 200 and "already exists" not in answer.text:
+            self._content(answer)
         return name
 
     def interrupt(self, job: str) -> None:
         """SIGINT for all processes of the job; Ray kills them when their grace is over."""
-        self._api.stop(job)
+        self._ask("POST", f"/api/jobs/{job}/stop")
 
     def cancel(self, job: str) -> None:
-        """The same, since Ray has one way to end a job."""
+        """The same, since Ray has one way to end a job; one that has ended is let be."""
         self.interrupt(job)
+
+    def _require_version(self) -> None:
+        found = str(self._content(self._ask("GET", "/api/version")).get("ray_version"))
+        with suppress(InvalidVersion):
+            if Version(found) >= OLDEST:
+                return
+        problem = f"Ray {found} runs there; {OLDEST} is the oldest that takes these jobs."
+        raise self._error(problem, "start the cluster with a newer Ray")
 
     def _require_resources(self, needs: Mapping[str, float]) -> None:
         """Ray would let a job wait for ever that no node can run.
@@ -118,63 +132,22 @@ class RayClient:
         """
         if self._settings.autoscaling or self._checked:
             return
-        nodes = self._api.nodes()
+        content = self._content(self._ask("GET", f"/api/v0/nodes?limit={_NODES}"))
+        nodes = [node for node in content["data"]["result"]["result"] if node["state"] == "ALIVE"]
         if any(_fits(needs, node["resources_total"]) for node in nodes):
             self._checked = True
             return
         have = [
             f"{node['node_ip']} has {_listed(node['resources_total'], needs)}" for node in nodes
         ]
-        raise self._api.error(
+        raise self._error(
             f"no node has what a job asks for: {_listed(needs, needs)}.",
             *have,
             f"ask for less in engine '{self._settings.name}' of data/engines.yaml or in num_gpus; "
             "where nodes are started on demand write autoscaling: true",
         )
 
-
-class RayApi:
-    """The head node at an address.
-
-    Every method raises ``EngineSilentError`` where nobody answers or the head node cannot at the
-    moment, and ``EngineError`` where somebody answers who is no Ray, or asks for a token.
-    """
-
-    def __init__(self, address: str) -> None:
-        self._address = address.rstrip("/")
-
-    def require_version(self) -> None:
-        """Refuse a Ray that is too old."""
-        found = str(self._content(self._ask("GET", "/api/version")).get("ray_version"))
-        with suppress(InvalidVersion):
-            if Version(found) >= OLDEST:
-                return
-        problem = f"Ray {found} runs there; {OLDEST} is the oldest that takes these jobs."
-        raise self.error(problem, "start the cluster with a newer Ray")
-
-    def job(self, name: str) -> dict[str, Any] | None:
-        """What Ray says of a job; None where it has none of that name."""
-        answer = self._ask("GET", f"/api/jobs/{name}")
-        missing = answer.status_code == 404 and _MISSING in answer.text
-        return None if missing else self._content(answer)
-
-    def nodes(self) -> list[dict[str, Any]]:
-        """The nodes that are alive."""
-        content = self._content(self._ask("GET", f"/api/v0/nodes?limit={_NODES}"))
-        return [node for node in content["data"]["result"]["result"] if node["state"] == "ALIVE"]
-
-    def submit(self, job: dict[str, Any]) -> None:
-        """Submit a job, unless it has one of that name already."""
-        answer = self._ask("POST", "/api/jobs/", job)
-        if answer.status_code != 200 and "already exists" not in answer.text:
-            self._content(answer)
-
-    def stop(self, name: str) -> None:
-        """Ask a job to end; one that has ended is let be."""
-        self._ask("POST", f"/api/jobs/{name}/stop")
-
-    def error(self, problem: str, *details: str) -> EngineError:
-        """An error about this head node."""
+    def _error(self, problem: str, *details: str) -> EngineError:
         return EngineError(self._address, problem, details)
 
     def _ask(self, method: str, path: str, content: Any = None) -> "Response":
@@ -194,7 +167,7 @@ class RayApi:
             raise self._silent("nobody answers") from error
         if answer.status_code in (401, 403):
             problem = f"it asks for a token (HTTP {answer.status_code})."
-            raise self.error(problem, f"set {TOKEN} or {TOKEN_FILE} where Dagster runs")
+            raise self._error(problem, f"set {TOKEN} or {TOKEN_FILE} where Dagster runs")
         if answer.status_code >= 500 and method == "GET":
             raise self._silent(f"its head node cannot answer (HTTP {answer.status_code})")
         return answer
@@ -207,9 +180,9 @@ class RayApi:
                     return content
         if answer.status_code in (200, 404):
             problem = "what answers there is no Ray."
-            raise self.error(problem, "write the address of Ray's dashboard, with its port")
+            raise self._error(problem, "write the address of Ray's dashboard, with its port")
         text = answer.text.strip().splitlines() or ["no reason given"]
-        raise self.error(f"Ray refused it (HTTP {answer.status_code}).", text[-1][:_WORDS])
+        raise self._error(f"Ray refused it (HTTP {answer.status_code}).", text[-1][:_WORDS])
 
     def _silent(self, what: str) -> EngineSilentError:
         remedy = "start its head node, or mend address in data/engines.yaml"
@@ -221,7 +194,7 @@ class RayApi:
             text = Path(file).read_text(encoding="utf-8").strip() if file else None
             return os.environ.get(TOKEN) or text
         except OSError as error:
-            raise self.error(f"{TOKEN_FILE} names no file: {error}.", "mend it") from error
+            raise self._error(f"{TOKEN_FILE} names no file: {error}.", "mend it") from error
 
 
 def _words(details: Mapping[str, Any]) -> str:
@@ -234,10 +207,6 @@ def _words(details: Mapping[str, Any]) -> str:
     message = str(details.get("message") or details["status"]).split(", last available logs")[0]
     lines = [line for line in message.splitlines() if not line.startswith("\t")]
     return " ".join(lines)[:_WORDS].rstrip(".")
-
-
-def _node(details: Mapping[str, Any]) -> str | None:
-    return urlsplit(details.get("driver_agent_http_address") or "").hostname
 
 
 def _code(details: Mapping[str, Any]) -> int | None:

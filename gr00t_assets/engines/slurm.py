@@ -8,7 +8,6 @@ import math
 import os
 import re
 import subprocess
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from itertools import groupby
@@ -17,9 +16,15 @@ from gr00t_assets import __version__
 from gr00t_assets.core.errors import EngineError
 from gr00t_assets.core.locks import Log
 from gr00t_assets.core.project import Store
-from gr00t_assets.engines.job import EngineSilentError, JobRequest, JobState, node_script
-from gr00t_assets.engines.job_record import JobRecord, now, unfinished_job
-from gr00t_assets.engines.remote_job import submission_lock, submit_recorded
+from gr00t_assets.engines.job import (
+    EngineSilentError,
+    JobRequest,
+    JobState,
+    node_script,
+    submission_lock,
+    submit_recorded,
+)
+from gr00t_assets.engines.job_record import JobRecord, new_job_name, unfinished_job
 from gr00t_assets.experiments.engine_file import SlurmEngine
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.runs.run_directory import place_spec
@@ -39,7 +44,7 @@ _SILENT = re.compile(
 _WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
 _RUNNING = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "STAGE_OUT", "SIGNALING", "RESIZING"}
 
-_REASONS = {
+_MEANINGS = {
     "Resources": "for free resources in the partition",
     "Priority": "behind jobs of higher priority",
     "BeginTime": "for its begin time, as after a requeue",
@@ -52,16 +57,12 @@ _REASONS = {
     "QOSMaxJobsPerUserLimit": "this user's jobs are at the limit of the QOS",
     "AssocMaxJobsLimit": "the account's jobs are at their limit",
     "launch failed requeued held": "its start failed on the node: scontrol release",
-}
-"""Slurm's reasons for waiting, in words; see squeue(1), JOB REASON CODES."""
-
-_ENDS = {
     "CANCELLED": "by scancel or an administrator",
     "TIMEOUT": "no checkpoint was complete in time: raise checkpoint_before in data/engines.yaml",
     "OUT_OF_MEMORY": "raise memory_gb in data/engines.yaml",
     "NODE_FAIL": "the node was lost",
 }
-"""The same of states in which a job ends."""
+"""Slurm's reasons for waiting, and states in which a job ends; see squeue(1), JOB REASON CODES."""
 
 _REMEDIES = (
     (r"partition", "mend partition in data/engines.yaml", "%R"),
@@ -73,7 +74,7 @@ _REMEDIES = (
 
 
 class Slurm:
-    """The cluster of an engine; see ``gr00t_assets.engines.job.Client``."""
+    """The jobs of one cluster; every method raises ``EngineSilentError`` where nobody answers."""
 
     label, most_lost = "Slurm job", 0  # Slurm starts a lost job again itself
 
@@ -82,13 +83,10 @@ class Slurm:
 
     def find(self, name: str, job: str | None) -> JobState | None:
         """The job of a unique name; of several that which lives, else the last."""
-        own = [state for found, state in self._jobs(name) if found == name]
+        own = self._jobs(name)
         living = [state for state in own if state.phase != "ended"]
-        known = [state for state in living if state.id == job]
-        for states in (known, living, own):
-            if states:
-                return self._with_code(states[-1])
-        return None
+        states = [state for state in living if state.id == job] or living or own
+        return self._with_code(states[-1]) if states else None
 
     def submit(self, name: str, request: JobRequest) -> str:
         """Submit one job."""
@@ -135,8 +133,8 @@ class Slurm:
         """``scancel``; a job that has ended is let be."""
         self._run("scancel", "--quiet", job)
 
-    def _jobs(self, name: str) -> list[tuple[str, JobState]]:
-        """Jobs of this user by name, with those that ended lately; an array's have its index."""
+    def _jobs(self, name: str) -> list[JobState]:
+        """This user's jobs of a name, those that ended lately too; an array's ends in the index."""
         names = ",".join(filter(None, [name, name.rpartition("_")[0]])) or "-"
         done = self._run(
             "squeue", "--me", "--array", "--noheader", "--states=all", "--format=%i|%j|%T|%N|%r",
@@ -148,10 +146,10 @@ class Slurm:
         for line in done.stdout.splitlines():
             job, found, state, node, reason = line.split("|", 4)
             phase = "waiting" if state in _WAITING else "running" if state in _RUNNING else "ended"
-            words = _words(reason, _REASONS) if phase == "waiting" else _words(state, _ENDS)
+            words = _words(reason if phase == "waiting" else state)
             _, _, index = job.partition("_")
-            found = f"{found}_{index}" if index else found
-            jobs.append((found, JobState(job, phase, words, node or None)))
+            if name == (f"{found}_{index}" if index else found):
+                jobs.append(JobState(job, phase, words, node or None))
         return jobs
 
     def _with_code(self, state: JobState) -> JobState:
@@ -212,10 +210,10 @@ class Slurm:
         return done
 
 
-def _words(said: str, known: Mapping[str, str]) -> str:
+def _words(said: str) -> str:
     """What Slurm said, and what it means where that is known."""
     plain = said.strip("()")
-    meaning = known.get(plain.split(",")[0])
+    meaning = _MEANINGS.get(plain.split(",")[0])
     return f"{plain} ({meaning})" if meaning else plain
 
 
@@ -234,7 +232,7 @@ def _task_lines(name: str, request: JobRequest, settings: SlurmEngine) -> str:
 
 
 def _batch_script(tasks: Sequence[str]) -> str:
-    """The batch script; of an array each index has its own lines."""
+    """Of an array each index has its own lines."""
     lines = ["#!/bin/bash", f"# gr00t-assets {__version__}"]
     if len(tasks) == 1:
         return "\n".join([*lines, *tasks, ""])
@@ -279,13 +277,10 @@ def _submit_array(
     specs: Sequence[TrainingSpec], size: tuple[int, int], slurm: Slurm, store: Store, log: Log
 ) -> list[JobRecord]:
     settings, sweep = slurm.settings, specs[0].experiment.sweep
-    name = f"gr00t-{sweep}-{uuid.uuid4().hex[:8]}"
-    jobs, tasks = {}, []
-    for index, spec in enumerate(specs):
-        own = f"{name}_{index}"
-        jobs[spec.run_directory] = JobRecord(
-            engine=settings.name, kind=settings.kind, name=own, submitted_at=now()
-        )
+    name = new_job_name(sweep)
+    names = {spec.run_directory: f"{name}_{index}" for index, spec in enumerate(specs)}
+    tasks = []
+    for spec, own in zip(specs, names.values(), strict=True):
         command = trainer_named(spec.experiment.trainer).command(spec)
         tasks.append(_task_lines(own, JobRequest(command, spec, store), settings))
     options = [f"--array=0-{len(specs) - 1}%{settings.jobs_at_once}", f"--comment={sweep}"]
@@ -295,4 +290,4 @@ def _submit_array(
         log(f"submitted {len(specs)} jobs as Slurm array {array} ({name})")
         return [f"{array}_{index}" for index in range(len(specs))]
 
-    return submit_recorded(jobs, submit)
+    return submit_recorded(settings, names, submit)

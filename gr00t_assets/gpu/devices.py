@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import psutil
 from pydantic import Field
@@ -70,8 +70,7 @@ class Gpu:
     capability: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True)
-class Driver:
+class Driver(NamedTuple):
     """The NVIDIA driver: ``550.54.15``, and the newest CUDA that it runs, such as (12, 4)."""
 
     version: str

@@ -20,15 +20,10 @@ Slot = tuple[str, int]
 """A device and the number of a slot on it."""
 
 
-class SlotRecord(LockRecord):
-    """What a holder's and a waiter's file have in common."""
-
-    vram_bytes: int | None = Field(default=None, description="Memory of each device, in bytes")
-
-
-class Holder(SlotRecord):
+class Holder(LockRecord):
     """Who holds one slot, as its file says; the lock on that file says whether it is still true."""
 
+    vram_bytes: int | None = Field(default=None, description="Declared for each device, in bytes")
     device: str = Field(default=UNKNOWN, description="As CUDA_VISIBLE_DEVICES takes it, or cpu")
     slot: int = Field(default=0, description="Number of the slot on its device, from 0")
     uuid: str | None = Field(default=None, description="Of the GPU; None where it is not known")

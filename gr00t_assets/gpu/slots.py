@@ -85,19 +85,13 @@ def acquire(
     priority: int = 0,
     check: Callable[[], object] = lambda: None,
 ) -> Iterator[Lease]:
-    """Wait for slots on ``wanted`` devices and hold them for the block.
+    """Wait for slots on ``wanted`` different devices and hold them for the block.
 
     All are taken or none, so that two who want several cannot wait for each other. Of one priority
     who came first is served first, so that one who wants several is not passed by for ever.
-
-    Args:
-        wanted: Number of different devices.
-        store: That the machine's trainings share; the project's where left out.
-        what: Who asks: an experiment's name.
-        log: Where a line goes when it waits, and every ten seconds after that.
-        vram_bytes: Memory needed on each device; a device with less free is passed over. Not
-            checked where left out, on a CPU, and where the driver does not answer.
-        check: Called while it waits; what it raises ends the waiting.
+    ``what`` is who asks: an experiment's name. While it waits ``log`` gets a line every ten
+    seconds, and what ``check`` raises ends the waiting. A device with less than ``vram_bytes`` of
+    free memory is passed over; not on a CPU, and where the driver does not answer.
 
     Raises:
         TrainingError: This machine has fewer devices, or smaller ones, than are wanted.
@@ -110,7 +104,11 @@ def acquire(
         vram_bytes=vram_bytes,
         devices=slots_by_device(),
     )
-    _refuse_too_many(waiter)
+    gpus = len(waiter.devices) if CPU not in waiter.devices else 0
+    if wanted > max(gpus, 1):
+        problem = f"{wanted} GPUs are wanted and {gpus} are there."
+        remedy = f"lower num_gpus in the sweep file, or name the GPUs in {GPUS}"
+        raise TrainingError(waiter.experiment, problem, [remedy])
     with ExitStack() as locks:
         yield _Acquisition(store, waiter, log).lease(locks, check)
 
@@ -202,8 +200,7 @@ class _Acquisition:
         line += f" slots since {waiter.since}"
         if taken:
             files = [slot_file(self._folder, (holder.device, holder.slot)) for holder in taken]
-            named = map(Holder.with_remedy, taken, files)
-            line += f"; held by {'; '.join(named)}"
+            line += f"; held by {'; '.join(map(Holder.with_remedy, taken, files))}"
         others = [other for other in waiting(self._store) if other.pid != waiter.pid]
         if others:
             line += f"; also waiting: {', '.join(other.experiment for other in others)}"
@@ -211,14 +208,6 @@ class _Acquisition:
         for device, headroom in self._headrooms.items():
             if waiter.vram_bytes and not headroom.fits(waiter.vram_bytes):
                 self._log(headroom.shortage(device, waiter.vram_bytes))
-
-
-def _refuse_too_many(waiter: Waiter) -> None:
-    gpus = len(waiter.devices) if CPU not in waiter.devices else 0
-    if waiter.wanted > max(gpus, 1):
-        problem = f"{waiter.wanted} GPUs are wanted and {gpus} are there."
-        remedy = f"lower num_gpus in the sweep file, or name the GPUs in {GPUS}"
-        raise TrainingError(waiter.experiment, problem, [remedy])
 
 
 def _refuse_too_big(waiter: Waiter, headrooms: Mapping[str, MemoryHeadroom]) -> None:

@@ -21,10 +21,11 @@ from pathlib import Path
 import psutil
 from pydantic import Field
 
+from gr00t_assets.core.locks import LockRecord
 from gr00t_assets.core.processes import is_locked, open_lock, try_lock
 from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.devices import Gpu, GpuProcess
-from gr00t_assets.gpu.slot_files import Holder, Slot, SlotRecord, slots_folder
+from gr00t_assets.gpu.slot_files import Holder, Slot, slots_folder
 
 SKIP_AFTER = 60.0
 """Waiters that have not polled for so many seconds, as when suspended, are skipped."""
@@ -37,9 +38,10 @@ _LOCK = "line.lock"
 _TICKETS = "waiting"
 
 
-class Waiter(SlotRecord):
+class Waiter(LockRecord):
     """Who waits for slots, as its ticket says."""
 
+    vram_bytes: int | None = Field(default=None, description="Needed on each device, in bytes")
     number: int = Field(default=0, description="Order of arrival")
     priority: int = Field(default=0, description="A higher one is served first")
     wanted: int = Field(default=1, description="Different devices")
@@ -138,11 +140,7 @@ class MemoryHeadroom:
 
     def fits(self, needed: int | None) -> bool:
         """Whether so much is free."""
-        return self.could_fit(needed, self.own)
-
-    def could_fit(self, needed: int | None, own: int = 0) -> bool:
-        """Whether so much would be free if the trainings of the slots held ``own`` bytes."""
-        return self.total is None or (needed or 0) + self.foreign + own <= self.total
+        return self.total is None or (needed or 0) + self.foreign + self.own <= self.total
 
     def after(self, vram_bytes: int | None) -> "MemoryHeadroom":
         """The headroom that is left once another training has declared its memory."""
@@ -150,14 +148,13 @@ class MemoryHeadroom:
 
     def shortage(self, device: str, needed: int) -> str:
         """One line for a device that is passed over."""
-        free = max(0, (self.total or 0) - self.foreign - self.own)
-        line = (
-            f"device {device} is passed over: {_gigabytes(free)} of {_gigabytes(self.total or 0)} "
-            f"GB are free, {_gigabytes(needed)} are needed"
-        )
+        total, foreign = (self.total or 0) / 1e9, self.foreign / 1e9
+        free = max(0, total - foreign - self.own / 1e9)
+        line = f"device {device} is passed over: {free:.1f} of {total:.1f} GB are free, "
+        line += f"{needed / 1e9:.1f} are needed"
         if not self.foreign:
             return line
-        unnamed = f"{_gigabytes(self.foreign)} GB that the driver names no process for"
+        unnamed = f"{foreign:.1f} GB that the driver names no process for"
         return f"{line}; not of this queue: {'; '.join(map(str, self.processes)) or unnamed}"
 
 
@@ -212,10 +209,6 @@ def _owner(process: GpuProcess, holders: Sequence[Holder]) -> int | None:
     return next(owners, None)
 
 
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:.1f}"
-
-
 def allot_slots(
     waiter: Waiter, ahead: list[Waiter], free: set[Slot], headrooms: Mapping[str, MemoryHeadroom]
 ) -> list[Slot] | None:
@@ -234,7 +227,8 @@ def allot_slots(
             for device, _ in slots:
                 rooms[device] = rooms[device].after(other.vram_bytes)
             continue
-        suitable = {name for name in other.devices if rooms[name].could_fit(other.vram_bytes)}
+        unused = {name: replace(rooms[name], own=0) for name in other.devices}
+        suitable = {name for name, room in unused.items() if room.fits(other.vram_bytes)}
         if len(suitable) >= other.wanted:
             free = {slot for slot in free if slot[0] not in suitable}
     return _choose_slots(waiter, free, rooms)

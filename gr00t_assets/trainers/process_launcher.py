@@ -61,7 +61,7 @@ class LaunchedProcess(CopiedOutput):
     ``code`` is that exit code, 128 + n for signal n, once the block of ``launched`` is left.
     """
 
-    failure = None  # nothing but the trainer ends it here; see ``engines.start.Job``
+    failure = None  # nothing but the trainer ends it here; see ``engines.start.started``
 
     def __init__(
         self, guard: "subprocess.Popen[bytes]", lease: Lease, grace: float, output: BinaryIO | None

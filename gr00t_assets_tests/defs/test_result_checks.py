@@ -6,11 +6,12 @@ import pytest
 
 from gr00t_assets.defs.checks import (
     beats_best_rule,
+    beats_holding_still,
+    beats_rules,
     judge_baseline,
-    judge_fall,
-    judge_language,
-    judge_rollouts,
-    judge_spikes,
+    loss_fell,
+    loss_has_no_spikes,
+    uses_language,
 )
 from gr00t_assets.evaluation.result import LanguageUsed, save_evaluation
 from gr00t_assets.runs.metrics import Metric, append_metric
@@ -42,26 +43,26 @@ def log(spec: TrainingSpec, losses: list[float]) -> None:
 def test_a_loss_that_fell_passes_and_one_that_rose_fails(spec: TrainingSpec) -> None:
     losses = [1.0 / (1 + step / 20) + 0.01 * (step % 3) for step in range(200)]
     log(spec, losses)
-    assert judge_fall(spec)[0] == "yes"
+    assert loss_fell(spec)[0] == "yes"
     (spec.run_directory / "metrics.jsonl").unlink()
     log(spec, losses[::-1])
-    answer, why = judge_fall(spec)
+    answer, why = loss_fell(spec)
     assert answer == "no" and why.startswith("from 0.1")
 
 
 def test_a_spike_is_named_with_its_step(spec: TrainingSpec) -> None:
     losses = [1.0 + 0.01 * (step % 3) for step in range(200)]
     log(spec, losses)
-    assert judge_spikes(spec) == ("yes", "none in 200 steps")
+    assert loss_has_no_spikes(spec) == ("yes", "none in 200 steps")
     (spec.run_directory / "metrics.jsonl").unlink()
     losses[120] = 5.0
     log(spec, losses)
     text = "at 1 of 200 steps (121); the highest is 5 at step 121"
-    assert judge_spikes(spec) == ("no", text)
+    assert loss_has_no_spikes(spec) == ("no", text)
 
 
 def test_without_a_run_an_evaluation_or_rollouts_nothing_can_be_told(spec: TrainingSpec) -> None:
-    judges = (judge_fall, judge_spikes, judge_baseline("hold"), judge_language)
+    judges = (loss_fell, loss_has_no_spikes, beats_holding_still, uses_language)
     assert {judge(spec)[0] for judge in judges} == {"cannot be told"}
 
 
@@ -70,10 +71,10 @@ def test_baselines_are_judged_one_by_one(spec: TrainingSpec) -> None:
     save_evaluation(found, spec.run_directory)
     beaten = {rule.name: rule.beaten for rule in found.main.baselines}
     assert beaten == {"hold": "yes", "mean action": "no"}
-    answer, why = judge_baseline("hold")(spec)
+    answer, why = judge_baseline("hold", spec)
     assert answer == "yes" and why.startswith("held out: The policy errs less than the rule")
-    assert judge_baseline("mean action")(spec)[0] == "no"
-    assert judge_baseline("median action")(spec)[0] == "cannot be told"
+    assert judge_baseline("mean action", spec)[0] == "no"
+    assert judge_baseline("median action", spec)[0] == "cannot be told"
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_one_task_leaves_no_language_to_tell_apart(
 ) -> None:
     found = evaluation(finished_run("lr1e-3", 0.1), 0.3)
     save_evaluation(found.model_copy(update={"language_used": used}), spec.run_directory)
-    assert judge_language(spec)[0] == answer
+    assert uses_language(spec)[0] == answer
 
 
 def test_success_is_held_against_the_best_rule() -> None:
@@ -103,4 +104,4 @@ def test_success_is_held_against_the_best_rule() -> None:
 
 
 def test_where_no_environment_is_declared_there_is_nothing_to_beat(spec: TrainingSpec) -> None:
-    assert judge_rollouts(spec)[0] == "does not apply"
+    assert beats_rules(spec)[0] == "does not apply"

@@ -21,7 +21,7 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 from {MODULE} import defs
 from gr00t_assets.core.project import Store
-from gr00t_assets.defs.assets.training import observe_experiments
+from gr00t_assets.defs.sensors import observe_experiments
 from gr00t_assets.defs.partitions import EXPERIMENTS
 
 key = dg.AssetKey("checkpoint")

@@ -29,15 +29,17 @@ MATERIALIZE = """
 import json, sys
 import dagster as dg
 from gr00t_assets.defs.assets.training import training_environment
-from gr00t_assets.defs.checks import environment_checks
+from gr00t_assets.defs.checks import checks
 from gr00t_assets.defs.resources import resources
 
 @dg.asset(deps=[training_environment], partitions_def=training_environment.partitions_def)
 def after():
     return None
 
+own = [check for check in checks
+       if {key.asset_key for key in check.check_keys} == {training_environment.key}]
 result = dg.materialize(
-    [training_environment, *environment_checks, after],
+    [training_environment, *own, after],
     partition_key=sys.argv[1],
     resources=resources,
     raise_on_error=False,
@@ -59,8 +61,7 @@ print(json.dumps({
 
 MAPPING = """
 import json
-from gr00t_assets.defs.assets.training import *
-from gr00t_assets.defs.partitions import experiment_partitions
+from gr00t_assets.defs.partitions import *
 def upstream(name):
     found = trainer_to_experiments.get_upstream_mapped_partitions_result_for_partitions(
         experiment_partitions.subset_with_partition_keys([name]), experiment_partitions,

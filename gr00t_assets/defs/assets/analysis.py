@@ -9,17 +9,10 @@ import dagster as dg
 from gr00t_assets.core.files import json_hash
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted
-from gr00t_assets.defs.assets.training import checkpoint, open_loop_evaluation, rollouts
+from gr00t_assets.defs import metadata as show
+from gr00t_assets.defs.assets.evaluation import open_loop_evaluation, rollouts
+from gr00t_assets.defs.assets.training import checkpoint
 from gr00t_assets.defs.failures import explained_asset
-from gr00t_assets.defs.metadata import (
-    REPORTS,
-    Metadata,
-    bullets,
-    readable,
-    result,
-    stored_path,
-    table,
-)
 from gr00t_assets.defs.partitions import EXPERIMENTS, SWEEPS, experiment_partitions
 from gr00t_assets.defs.resources import StoreResource
 from gr00t_assets.reporting.promotion.record import Promotion, promoted_folder
@@ -28,47 +21,40 @@ if TYPE_CHECKING:
     from gr00t_assets.comparison.statistics.ranking import ComparabilityClass
     from gr00t_assets.reporting.report import Report
 
-_ARRIVED = dg.AutomationCondition.any_deps_updated()
+_RANKING_HEAD = ("class", "rank", "experiment", "loss", "chance best")
 
-
-def _until_requested(label: str) -> dg.AutomationCondition:
-    """True from when something of what the asset reads is new until it has been asked for."""
-    until = (dg.AutomationCondition.newly_requested() & ~_ARRIVED) | (
-        dg.AutomationCondition.initial_evaluation()
-    )
-    return (_ARRIVED.since(until) & ~dg.AutomationCondition.in_progress()).with_label(label)
-
-
-FOLLOW_CHECKPOINTS = _until_requested(
-    "a checkpoint, an evaluation or rollouts have arrived since the comparison was last asked for"
-)
-"""Asks for the comparison as soon as any experiment has a new checkpoint, evaluation or rollouts.
-
-``AutomationCondition.eager`` waits for every partition of ``checkpoint``, and while any of them
-trains: overnight that is until the morning. A checkpoint that arrives while a comparison is at
-work is remembered and asks for another one after it: the comparison that is just being written has
-not read it. So only a request ends the remembering, and since Dagster tells of a request one tick
-late, not where a checkpoint has arrived within that tick.
-"""
-
-FOLLOW_COMPARISON = _until_requested(
-    "the comparison has been written since this was last asked for"
-)
-"""Asks for what is written from the comparison whenever there is a new one."""
-
-MOST_IMAGES, MOST_RANKED = 6, 10
+_MOST_IMAGES, _MOST_RANKED = 6, 10
 """Sweeps whose curves are drawn for the page, and configurations of a class that are listed; the
 report has them all."""
 
 
+def _when_new(label: str) -> dg.AutomationCondition:
+    """Asks for an asset as soon as something of what it reads is new, until it was asked for.
+
+    ``AutomationCondition.eager`` waits for every partition of ``checkpoint``, and while any of them
+    trains: overnight that is until the morning. A checkpoint that arrives while a comparison is at
+    work is remembered and asks for another one after it: the comparison that is just being written
+    has not read it. So only a request ends the remembering, and since Dagster tells of a request
+    one tick late, not where a checkpoint has arrived within that tick.
+    """
+    arrived = dg.AutomationCondition.any_deps_updated()
+    until = (dg.AutomationCondition.newly_requested() & ~arrived) | (
+        dg.AutomationCondition.initial_evaluation()
+    )
+    return (arrived.since(until) & ~dg.AutomationCondition.in_progress()).with_label(label)
+
+
 @explained_asset(
+    "analysis",
+    {"pandas"},
     deps=[
         dg.AssetDep(asset, partition_mapping=dg.AllPartitionMapping())
         for asset in (checkpoint, open_loop_evaluation, rollouts)
     ],
-    automation_condition=FOLLOW_CHECKPOINTS,
-    group_name="analysis",
-    kinds={"pandas"},
+    automation_condition=_when_new(
+        "a checkpoint, an evaluation or rollouts have arrived since the comparison was last asked "
+        "for"
+    ),
     code_version="2",
 )
 def loss_comparison(
@@ -85,6 +71,7 @@ def loss_comparison(
     runs = [run for of_sweep in report.stored.values() for run in of_sweep]
     # Of the sweeps that the report shows: those that never ran are only counted.
     counts = sum((summary.counts for summary in report.sweeps), Counter[str]())
+    statuses = ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "no runs"
     sweeps = f"{len(report.sweeps)} of {counted(len(SWEEPS), 'sweep')}"
     cautions = [f"{item.sweep.name}: {text}" for item in report.sweeps for text in item.cautions]
     # The same runs give the same version.
@@ -92,37 +79,37 @@ def loss_comparison(
         [run.name, run.config_hash, run.status, run.final_loss.mean if run.final_loss else None]
         for run in runs
     ]
-    context.log.info(f"{sweeps}; {_counts_text(counts)}")
+    context.log.info(f"{sweeps}; {statuses}")
     for problem in report.problems:
         context.log.warning(problem)
-    return result(
+    return show.result(
         json_hash(compared, 16),
         {
             "verdict": dg.MetadataValue.text(report.verdict),
             **_comparison(report),
-            "status": f"{_counts_text(counts)}, in {sweeps}",
-            **({"cautions": bullets(cautions)} if cautions else {}),
+            "status": f"{statuses}, in {sweeps}",
+            "cautions": show.bullets(cautions) if cautions else None,
             "curves": _curves(report),
             "everything": dg.MetadataValue.md(report.markdown()),
             "experiments": len({run.name for summary in report.sweeps for run in summary.runs}),
             "runs_finished": counts["finished"],
-            "report": dg.MetadataValue.url(f"{REPORTS}/{report.path.name}"),
-            "report_file": stored_path(report.path, store),
+            "report": dg.MetadataValue.url(f"{show.REPORTS}/{report.path.name}"),
+            "report_file": show.stored_path(report.path, store),
         },
     )
 
 
-def _comparison(report: "Report") -> Metadata:
+def _comparison(report: "Report") -> show.Metadata:
     """Answers, rankings and what to run next, of the store's runs."""
     from gr00t_assets.reporting.markdown import answers_markdown, class_heading, proposals_markdown
 
-    shown: Metadata = {}
+    shown: show.Metadata = {}
     for comparison in report.comparisons:
         if comparison.answers:
             shown["questions_and_answers"] = dg.MetadataValue.md(answers_markdown(comparison))
         classes = comparison.ranked_classes
         if rows := [row for item in classes for row in _ranking(item, class_heading(item))]:
-            shown["ranking"] = table(["class", "rank", "experiment", "loss", "chance best"], rows)
+            shown["ranking"] = show.table(_RANKING_HEAD, rows)
         if comparison.proposals:
             proposals = proposals_markdown(comparison.proposals)
             shown["what_to_run_next"] = dg.MetadataValue.md(proposals)
@@ -145,7 +132,7 @@ def _ranking(ranked_class: "ComparabilityClass", heading: str) -> list[list[str]
             ", ".join(filter(None, loss_and_interval(ranked))),
             "" if ranked.chance_best is None else chance_words(ranked.chance_best),
         ]
-        for ranked in ranked_class.ranking[:MOST_RANKED]
+        for ranked in ranked_class.ranking[:_MOST_RANKED]
     ]
     more = len(ranked_class.ranking) - len(rows)
     return [*rows, [name, "", f"and {more} more", "", ""]] if more else rows
@@ -157,21 +144,17 @@ def _curves(report: "Report") -> dg.MetadataValue:
 
     images = [
         markdown_image(curves_png(summary.runs), f"training loss of {summary.sweep.name}")
-        for summary in report.sweeps[:MOST_IMAGES]
+        for summary in report.sweeps[:_MOST_IMAGES]
         if any(run.curve for run in summary.runs)
     ]
     return dg.MetadataValue.md("\n\n".join(images) or "no loss logged yet")
 
 
-def _counts_text(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} {status}" for status, count in counts.most_common()) or "no runs"
-
-
 @explained_asset(
+    "analysis",
+    {"markdown"},
     deps=[loss_comparison],
-    automation_condition=FOLLOW_COMPARISON,
-    group_name="analysis",
-    kinds={"markdown"},
+    automation_condition=_when_new("the comparison has been written since this was last asked for"),
 )
 def research_journal(
     context: dg.AssetExecutionContext, store: StoreResource
@@ -186,24 +169,24 @@ def research_journal(
     journal = write_journal(list(SWEEPS.values()), store)
     context.log.info(f"{'written' if journal.changed else 'unchanged'}: {journal.path.name}")
     unplaced = [f"{note.name}: {note.problem}" for note in journal.notes if note.problem]
-    return result(
+    return show.result(
         hashlib.sha256(journal.text.encode()).hexdigest()[:16],
         {
             "verdict": dg.MetadataValue.text(journal.verdict),
             "journal": dg.MetadataValue.md(journal.text),
             "changed": journal.changed,
             "notes": len(journal.notes),
-            **({"notes_without_place": "; ".join(unplaced)} if unplaced else {}),
-            "file": stored_path(journal.path, store),
+            "notes_without_place": "; ".join(unplaced) or None,
+            "file": show.stored_path(journal.path, store),
         },
     )
 
 
 @explained_asset(
+    "promotion",
+    {"huggingface"},
     partitions_def=experiment_partitions,
     deps=[open_loop_evaluation, rollouts],
-    group_name="promotion",
-    kinds={"huggingface"},
 )
 def promoted_model(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
     """Weights, model card and record of a model that beats doing nothing, where that is shown.
@@ -228,7 +211,7 @@ def promotion_result(record: Promotion, store: Store) -> dg.MaterializeResult:
 
     folder = promoted_folder(store, record.experiment, record.config_hash, record.step)
     hubs = {push.url: push.commit for push in pushes(folder)}
-    return result(
+    return show.result(
         "-".join(sorted(record.weights.values()))[:64],
         {
             "verdict": record.verdict,
@@ -238,15 +221,15 @@ def promotion_result(record: Promotion, store: Store) -> dg.MaterializeResult:
             else f"step {record.step}: {record.chosen or 'asked for by its step'}",
             "experiment": record.experiment,
             "model_card": dg.MetadataValue.md((folder / CARD).read_text(encoding="utf-8")),
-            "loss": readable(record.loss),
+            "loss": show.readable(record.loss),
             "loss_se": "cannot be told"
             if record.loss_standard_error is None
-            else readable(record.loss_standard_error),
+            else show.readable(record.loss_standard_error),
             "promoted_at": record.promoted_at,
             "commit": record.commit or "none",
-            "pushed": table(["repository", "commit"], hubs.items()) if hubs else "not pushed",
-            "folder": stored_path(folder, store),
+            "pushed": show.table(["repository", "commit"], hubs.items()) if hubs else "not pushed",
+            "folder": show.stored_path(folder, store),
             "config_hash": record.config_hash,
-            "weights": table(["file", "sha256"], record.weights.items()),
+            "weights": show.table(["file", "sha256"], record.weights.items()),
         },
     )

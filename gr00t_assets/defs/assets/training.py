@@ -1,62 +1,37 @@
-"""Assets of training: experiments, what trainers run with, checkpoints, what becomes of those."""
+"""Assets of training: experiments, what trainers run with, checkpoints."""
 
 from functools import lru_cache
 
 import dagster as dg
 
-from gr00t_assets.core.errors import EvaluationError
-from gr00t_assets.core.files import file_stamp, json_hash
-from gr00t_assets.core.project import Store, materialize_command
+from gr00t_assets.core.files import json_hash
+from gr00t_assets.core.project import Store
+from gr00t_assets.core.text import counted
+from gr00t_assets.defs import metadata as show
+from gr00t_assets.defs import partitions
 from gr00t_assets.defs.assets.data import frame_cache, modality_config
 from gr00t_assets.defs.failures import OWNERS, explained_asset
-from gr00t_assets.defs.launching import run_training, run_worker, training_failure
-from gr00t_assets.defs.metadata import findings_table, result, table
-from gr00t_assets.defs.partitions import (
-    EXPERIMENTS,
-    dataset_to_experiments,
-    experiment_partitions,
-    trainer_partitions,
-    trainer_to_experiments,
-)
+from gr00t_assets.defs.launching import run_training, training_failure
 from gr00t_assets.defs.queue import GPU, RELEASED, SLOT, device_tags
-from gr00t_assets.defs.resources import (
-    EXPERIMENT,
-    StoreResource,
-    changed_versions,
-    experiment_versions,
-    observation,
-)
-from gr00t_assets.defs.training_results import (
-    ALREADY_FINISHED,
-    checkpoint_result,
-    evaluation_result,
-    rollouts_result,
-)
+from gr00t_assets.defs.resources import EXPERIMENT, StoreResource
 from gr00t_assets.defs.training_runs import CONFIG_HASH, ENGINE
-from gr00t_assets.evaluation.result import EvaluationSettings, load_evaluation
-from gr00t_assets.evaluation.rollouts.result import (
-    declared_environment,
-    read_rollouts,
-    rollouts_file,
-    settings_for,
-)
-from gr00t_assets.experiments.project_files import project_stamp, read_project
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.gpu.devices import slots_by_device
-from gr00t_assets.runs.manifest import Manifest, load_manifest
+from gr00t_assets.runs.manifest import MIXTURE_HEAD, Manifest, load_manifest, mixture_rows
+from gr00t_assets.runs.metrics import read_held_out_losses, read_metrics
 from gr00t_assets.runs.retry import is_complete
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
 from gr00t_assets.trainers.base import EnvironmentReport
 from gr00t_assets.trainers.run_checks import begin_weights_check
+from gr00t_assets.trainers.wandb_run import read_record
 
-_MOST_AT_ONCE = 200
-"""Observations of one tick, some seconds' work of the daemon."""
+ALREADY_FINISHED = "already finished; nothing trained"
 
 
 experiment = dg.AssetSpec(
     EXPERIMENT,
-    partitions_def=experiment_partitions,
+    partitions_def=partitions.experiment_partitions,
     group_name="training",
     kinds={"yaml"},
     owners=OWNERS,
@@ -67,41 +42,7 @@ exactly the experiments that are to be trained anew. It is observed, not made: b
 )
 
 
-@dg.sensor(
-    minimum_interval_seconds=30,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells Dagster of experiments that are new or changed, by their config hash.",
-)
-def observe_experiments(
-    context: dg.SensorEvaluationContext, store: StoreResource
-) -> dg.SensorResult | dg.SkipReason:
-    """One tick. It starts no run, and where nothing was changed since the last it does nothing.
-
-    An observable source with an automation condition would launch a run instead, of some seconds,
-    to look at all of them.
-    """
-    data = file_stamp(store.modality_config("any").parent.glob("*.json"))
-    versions = _versions(store, (project_stamp(), data))
-    cursor = json_hash(versions, 16)
-    if context.cursor == cursor:
-        return dg.SkipReason("no experiment has changed")
-    changed = list(changed_versions(versions, context.instance).items())
-    experiments = read_project().experiments
-    told = [observation(experiments[name], version) for name, version in changed[:_MOST_AT_ONCE]]
-    return dg.SensorResult(
-        asset_events=told,
-        skip_reason=f"{len(told)} of {len(changed)} changed experiments observed",
-        cursor=cursor if len(told) == len(changed) else None,
-    )
-
-
-@lru_cache(maxsize=1)
-def _versions(store: Store, _stamp: object) -> dict[str, str]:
-    """Computed again when a file has changed."""
-    return experiment_versions(read_project().experiments, store)
-
-
-@explained_asset(partitions_def=trainer_partitions, group_name="training", kinds={"python"})
+@explained_asset("training", {"python"}, partitions_def=partitions.trainer_partitions)
 def training_environment(
     context: dg.AssetExecutionContext, store: StoreResource
 ) -> dg.MaterializeResult:
@@ -114,15 +55,15 @@ def training_environment(
         log = context.log.error if finding.severity == "error" else context.log.warning
         log(f"{finding.code}: {finding.text}")
     identity = json_hash([sorted(report.versions.items()), sorted(report.source.items())], 16)
-    return result(
+    return show.result(
         identity,
         {
             "status": findings.summary(),
             "missing_or_wrong": ", ".join(item.code for item in findings.errors) or "nothing",
-            "findings": findings_table(findings),
+            "findings": show.findings_table(findings),
             **{name: value or "not known" for name, value in report.source.items()},
-            "versions": table(["package", "version"], report.versions.items()),
-            "devices": table(["device", "trainings at a time"], slots_by_device().items()),
+            "versions": show.table(["package", "version"], report.versions.items()),
+            "devices": show.table(["device", "trainings at a time"], slots_by_device().items()),
         },
     )
 
@@ -134,15 +75,15 @@ def environment_report(trainer: str, run_id: str, store: Store) -> EnvironmentRe
 
 
 @explained_asset(
-    partitions_def=experiment_partitions,
+    "training",
+    {"pytorch"},
+    partitions_def=partitions.experiment_partitions,
     deps=[
         experiment,
-        dg.AssetDep(modality_config, partition_mapping=dataset_to_experiments),
-        dg.AssetDep(frame_cache, partition_mapping=dataset_to_experiments),
-        dg.AssetDep(training_environment, partition_mapping=trainer_to_experiments),
+        dg.AssetDep(modality_config, partition_mapping=partitions.dataset_to_experiments),
+        dg.AssetDep(frame_cache, partition_mapping=partitions.dataset_to_experiments),
+        dg.AssetDep(training_environment, partition_mapping=partitions.trainer_to_experiments),
     ],
-    group_name="training",
-    kinds={"pytorch"},
     op_tags={GPU: "true"},
 )
 def checkpoint(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
@@ -152,7 +93,7 @@ def checkpoint(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Ma
     Hyperparameters come from the sweep file alone: a changed experiment is another run directory.
     """
     # ``dagster asset materialize`` runs past the queue, whose limit counts its run by these tags.
-    asked = EXPERIMENTS[context.partition_key]
+    asked = partitions.EXPERIMENTS[context.partition_key]
     context.instance.add_run_tags(context.run_id, device_tags(context.run, asked))
     if engine := context.run.tags.get(ENGINE):
         asked = asked.model_copy(update={"engine": engine})
@@ -192,65 +133,85 @@ def _train(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) 
     raise training_failure(spec, code, fresh, last_lines, store)
 
 
-@explained_asset(
-    partitions_def=experiment_partitions,
-    deps=[checkpoint],
-    group_name="analysis",
-    kinds={"pytorch"},
-)
-def open_loop_evaluation(
-    context: dg.AssetExecutionContext, store: StoreResource
+def checkpoint_result(
+    manifest: Manifest, spec: TrainingSpec, store: Store, text: str = ALREADY_FINISHED
 ) -> dg.MaterializeResult:
-    """Predicted against recorded actions, on held-out episodes and on ones seen in training.
+    """Of a run that is finished or pruned; ``text`` says whether it was trained now.
 
-    With intervals, beside holding the state and the mean action, and with a swap of prompts that
-    tells whether language is used. It is not success on a robot. What was evaluated with the same
-    weights before is not evaluated again.
+    Names, loss, curve and settings, then numbers, then where everything came from.
     """
-    from gr00t_assets.evaluation.worker import evaluation_command
-
-    spec = make_spec(EXPERIMENTS[context.partition_key], store)
-    _require_trained(spec, "evaluate")
-    command = evaluation_command(spec.run_directory, EvaluationSettings())
-    run_worker(context, command, "evaluation.log", "evaluation", spec, store)
-    evaluation = load_evaluation(spec.run_directory)
-    assert evaluation is not None
-    return evaluation_result(evaluation, spec, store)
-
-
-@explained_asset(
-    partitions_def=experiment_partitions,
-    deps=[checkpoint],
-    group_name="analysis",
-    kinds={"gymnasium"},
-)
-def rollouts(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
-    """Success of the policy in simulation, with intervals and videos, beside rules without a model.
-
-    In the environment that `data/datasets.yaml` names for the experiment's dataset; where it names
-    none there is nothing to do. What was rolled out with the same weights, environment and settings
-    before is not rolled out again.
-    """
-    from gr00t_assets.evaluation.worker import evaluation_command
-
-    spec = make_spec(EXPERIMENTS[context.partition_key], store)
-    environment = declared_environment(spec)
-    if environment is None:
-        names = ", ".join(dataset.name for dataset in spec.datasets)
-        verdict = f"no environment is declared for dataset {names}"
-        context.log.info(verdict)
-        return result("no environment", {"verdict": verdict})
-    _require_trained(spec, "roll out")
-    settings = settings_for(environment, spec)
-    command = evaluation_command(spec.run_directory, settings, environment.name)
-    run_worker(context, command, "rollouts.log", "rolling out", spec, store)
-    found = read_rollouts(rollouts_file(spec.run_directory, environment.name))
-    return rollouts_result(found, spec, store)
+    version = f"{manifest.config_hash}-{manifest.trainer_revision}"
+    if manifest.status == "pruned":
+        text, version = manifest.failure or "pruned", f"{version}-pruned"
+    hyperparameters = spec.experiment.hyperparameters
+    changed = hyperparameters.changed()
+    defaults = hyperparameters.model_dump(exclude=set(changed))
+    parts = {name: f"{count:,}" for name, count in manifest.trainable_parameters.items() if count}
+    mixture = mixture_rows(manifest)
+    return show.result(
+        version,
+        {
+            "experiment": f"{spec.experiment.name} of the sweep {spec.experiment.sweep}",
+            "hypothesis": spec.experiment.hypothesis or "none",
+            **_losses(manifest, spec),
+            "hyperparameters": show.settings(changed),
+            "result": text,
+            **_checkpoint_numbers(manifest, spec),
+            "trainable_parameters": show.table(["part", "parameters"], parts.items()),
+            "trainer": f"{manifest.trainer}, revision {manifest.trainer_revision}",
+            "base_model": manifest.base_model,
+            "dataset": f"{manifest.dataset}, version {manifest.dataset_version}",
+            "mixture": show.table(MIXTURE_HEAD, mixture) if mixture else None,
+            "device": manifest.device,
+            "weights_and_biases": _wandb(spec),
+            "run_directory": show.stored_path(spec.run_directory, store),
+            "config_hash": manifest.config_hash,
+            "default_hyperparameters": show.settings(defaults),
+        },
+    )
 
 
-def _require_trained(spec: TrainingSpec, what: str) -> None:
-    name = spec.experiment.name
-    if not spec.run_directory.is_dir():
-        problem = f"its present configuration was not trained, so there is nothing to {what}."
-        command = materialize_command("checkpoint", name)
-        raise EvaluationError(name, problem, [f"run: {command}"])
+def _losses(manifest: Manifest, spec: TrainingSpec) -> show.Metadata:
+    """The final loss with its curve, and the loss on held-out episodes where it was taken."""
+    from gr00t_assets.comparison.wording import loss_text
+    from gr00t_assets.reporting.curve_images import inline_curve, run_curve_png
+
+    metrics, window = read_metrics(spec.run_directory), manifest.final_loss
+    loss, caption = "none was logged", f"training loss of {spec.experiment.name}"
+    if window:
+        mean = loss_text(window.mean, window.standard_error)
+        loss = f"{mean} over the last {counted(window.steps, 'step')}"
+    shown: show.Metadata = {
+        "loss": loss,
+        "loss_line": dg.MetadataValue.md(inline_curve(metrics, show.INLINE)),
+        "loss_curve": show.image(run_curve_png(metrics), caption),
+    }
+    if held_out := read_held_out_losses(spec.run_directory):
+        rows = [[step, f"{loss:.4f}"] for step, loss in held_out.items()]
+        shown["held_out_losses"] = show.folded_table(["step", "loss on held-out episodes"], rows)
+        shown["held_out_loss"] = show.readable(list(held_out.values())[-1])
+    return shown
+
+
+def _checkpoint_numbers(manifest: Manifest, spec: TrainingSpec) -> show.Metadata:
+    """What the page plots by partition and by time."""
+    first, final = manifest.first_loss, manifest.final_loss
+    return {
+        "first_loss": show.readable(first.mean if first else None),
+        "final_loss": show.readable(final.mean if final else None),
+        "final_loss_se": show.readable(final.standard_error if final else None),
+        "learning_rate": spec.experiment.hyperparameters.learning_rate,
+        **show.fields(manifest, "steps", "samples_seen", "epochs", "samples_per_second"),
+        **show.fields(manifest, "wall_seconds", "gpu_seconds"),
+        "peak_memory_megabytes": show.readable(manifest.peak_memory_bytes / 1e6),
+        "attempts": manifest.attempts,
+    }
+
+
+def _wandb(spec: TrainingSpec) -> dg.MetadataValue | str | None:
+    """Where the run is on Weights & Biases, or how it gets there."""
+    record = read_record(spec.run_directory)
+    if record is None or record.mode is None:
+        return None
+    offline = f"offline; in the run directory: {record.sync}"
+    return dg.MetadataValue.url(record.url) if record.url else offline

@@ -11,7 +11,7 @@ from gr00t_assets.datasets.quality.figures import Measure
 from gr00t_assets.datasets.quality.motion import resampled
 from gr00t_assets.datasets.quality.scores import near_pairs
 from gr00t_assets.datasets.quality.table import quality_table, score_table
-from gr00t_assets.defs.data_results import quality_metadata
+from gr00t_assets.defs.assets.data import quality_metadata
 from gr00t_assets_tests.datasets.quality.edits import ACTION, STATE, measured, rewrite, warned
 
 

@@ -17,7 +17,7 @@ from gr00t_assets.datasets.fit.modality_configs import build_modality_config
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.sources.ingest import ingest_dataset
 from gr00t_assets.datasets.sources.versions import DatasetRecord, content_hash
-from gr00t_assets.defs.data_results import dataset_metadata
+from gr00t_assets.defs.assets.data import dataset_metadata
 from gr00t_assets_tests.datasets.checks.edits import (
     data_file,
     edit_json,

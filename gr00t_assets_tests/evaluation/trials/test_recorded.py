@@ -13,7 +13,7 @@ from gr00t_assets.datasets.source_kinds import SyntheticSource
 from gr00t_assets.datasets.sources.fetch import named_source, no_log
 from gr00t_assets.datasets.sources.versions import load_record
 from gr00t_assets.datasets.synthetic.generator import generate
-from gr00t_assets.defs.data_results import lineage_metadata
+from gr00t_assets.defs.assets.data import lineage_metadata
 from gr00t_assets.evaluation.trials.outcomes import TrialOutcome, import_trials, load_lineage
 from gr00t_assets.evaluation.trials.plan import TrialPlan
 from gr00t_assets_tests.evaluation.trials.conftest import PlanMaker

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gr00t_assets.evaluation.paired_errors import adjusted, error_over_seeds, paired
+from gr00t_assets.comparison.statistics.effects import ALPHA, holm
+from gr00t_assets.evaluation.paired_errors import error_over_seeds, paired
 
 HARD, OWN = 0.5, 0.08
 """Standard deviation of log errors between episodes, and of a policy's own share on each."""
@@ -85,7 +86,7 @@ def any_apart(seed: int) -> bool:
     hard = draw.normal(0, HARD, 16)
     errors = [np.exp(hard + draw.normal(0, OWN, (1, 16))) for _ in range(POLICIES)]
     compared = [paired(one, other) for at, one in enumerate(errors) for other in errors[at + 1 :]]
-    return any(pair.told_apart for pair in adjusted(compared))
+    return min(holm([pair.p_value for pair in compared])) <= ALPHA
 
 
 if __name__ == "__main__":

@@ -105,8 +105,12 @@ class Environment(FrozenModel):
     fps: float = Field(gt=0, description="Steps in a second, as in the demonstrations")
     seeds: int = Field(default=1000, ge=0, description="First seed of evaluation; others follow")
     episodes: int = Field(default=50, ge=1, le=10_000, description="Of an evaluation")
-    replan_every: int | None = Field(default=None, ge=1, description="Actions done of each chunk")
-    episode_seconds: float = Field(default=120.0, gt=0, description="Wall time, or it has failed")
+    replan_every: int | None = Field(
+        default=None, ge=1, description="Actions of a chunk that are done before the next is asked"
+    )
+    episode_seconds: float = Field(
+        default=120.0, gt=0, description="Wall time after which an episode counts as failed"
+    )
 
     @field_validator("success", "score")
     @classmethod

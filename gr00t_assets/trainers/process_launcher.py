@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -90,12 +90,7 @@ class LaunchedProcess(CopiedOutput):
 
 @contextmanager
 def launched(
-    command: Sequence[str],
-    lease: Lease,
-    log: Path | None = None,
-    *,
-    grace: float | None = None,
-    variables: Mapping[str, str] | None = None,
+    command: Sequence[str], lease: Lease, log: Path | None = None, *, grace: float | None = None
 ) -> Iterator[LaunchedProcess]:
     """Start a command on leased devices; what is left of it ends with the block.
 
@@ -106,7 +101,6 @@ def launched(
         log: File that its output is appended to, copied from there to standard output; the
             terminal alone where left out.
         grace: Seconds that it has to stop in; ``GR00T_ASSETS_STOP_GRACE`` where left out.
-        variables: Further environment variables.
     """
     seconds = stop_grace() if grace is None else grace
     with ExitStack() as files:
@@ -118,7 +112,7 @@ def launched(
             guarded(command, seconds, lease.process_tag),
             stdout=written,
             stderr=None if written is None else subprocess.STDOUT,
-            env={**os.environ, **lease.environment(), **(variables or {}), "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, **lease.environment(), "PYTHONUNBUFFERED": "1"},
             pass_fds=lease.descriptors,
             start_new_session=True,
         )

@@ -177,8 +177,13 @@ def _scan(
     with collector.guard(STATS):
         if stored is not None:
             complete = {n: s for n, s in scanned.statistics.items() if n not in scanned.incomplete}
-            columns = ((info.features[n], kind, complete.get(n)) for n, kind in sliced.items())
-            check_statistics(collector, modality, stored, columns, used=info.version != V30)
+            check_statistics(
+                collector,
+                modality,
+                stored,
+                ((info.features[n], kind, complete.get(n)) for n, kind in sliced.items()),
+                used=info.version != V30,
+            )
     actions = [name for name, kind in sliced.items() if kind == "action"]
     names = [camera.name for camera in cameras]
     images = (scanned.images[name] for name in names if name in scanned.images)

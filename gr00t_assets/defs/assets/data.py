@@ -30,8 +30,6 @@ from gr00t_assets.modality.frame_check_result import FrameCheckResult, save_fram
 if TYPE_CHECKING:
     from gr00t_assets.datasets.frames.frame_index import FrameCacheInfo
 
-_LOG_EVERY = 10.0
-
 
 @explained_asset("data", {"huggingface", "parquet"}, partitions_def=dataset_partitions)
 def dataset(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
@@ -76,12 +74,8 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
     training reads the frame of a timestamp without a video decoder. Frames of videos that an older
     version of the dataset had are copied.
     """
+    from gr00t_assets.datasets.frames import frame_cache_build
     from gr00t_assets.datasets.frames.frame_cache import FrameCache
-    from gr00t_assets.datasets.frames.frame_cache_build import (
-        build_frame_cache,
-        earlier_caches,
-        frame_cache_bytes,
-    )
     from gr00t_assets.datasets.frames.frame_check import check_frames
     from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
     from gr00t_assets.datasets.quality.measure import measure_quality
@@ -92,10 +86,11 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
     cameras, size = [key.original_key for key in config.video], config.frame_size
     require_sound_version(record.name, record.version, store)
     source = LeRobotDataset.open(record.directory(store), record.name)
-    previous, log = earlier_caches(directory), context.log.info
-    log(f"its frame cache takes {format_bytes(frame_cache_bytes(source, cameras, size))}")
+    previous, log = frame_cache_build.earlier_caches(directory), context.log.info
+    needed = frame_cache_build.frame_cache_bytes(source, cameras, size)
+    log(f"its frame cache takes {format_bytes(needed)}")
     with _progress(context, f"frames of {record.name}") as progress:
-        info = build_frame_cache(
+        info = frame_cache_build.build_frame_cache(
             source, cameras, directory, progress, size=size, previous=previous, log=log
         )
     log(
@@ -130,7 +125,7 @@ def _progress(
     from rich.console import Console
     from rich.progress import Progress
 
-    console, is_due = Console(stderr=True), Every(_LOG_EVERY)
+    console, is_due = Console(stderr=True), Every(10.0)
     is_due()  # The first line comes after ten seconds.
     with Progress(console=console, disable=not console.is_terminal) as bars:
         bar = bars.add_task(description, total=None)

@@ -15,6 +15,9 @@ import pytest
 from gr00t_assets_tests import parity_cut
 from gr00t_assets_tests.harness import leftovers
 
+# One torch thread, as a training has: with several, memory and last digits are others.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 TESTS = Path(__file__).resolve().parent
 SHARED = Path(os.environ.get("GR00T_ASSETS_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 

@@ -116,7 +116,8 @@ def sleep_in_ray(address: str, options: argparse.Namespace) -> float:
     needs = {"entrypoint_num_cpus": 1, "entrypoint_num_gpus": 1}
     for job in jobs:
         command = f"sleep {options.seconds}"
-        requests.post(jobs_api, json={"entrypoint": command, "submission_id": job, **needs})
+        asked = {"entrypoint": command, "submission_id": job, **needs}
+        requests.post(jobs_api, json=asked).raise_for_status()
     while any(
         requests.get(jobs_api + job).json().get("status") in ("PENDING", "RUNNING") for job in jobs
     ):

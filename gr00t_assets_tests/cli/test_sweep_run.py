@@ -41,6 +41,20 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         yield served
 
 
+@pytest.fixture(scope="module")
+def night(page: Page) -> subprocess.CompletedProcess[str]:
+    """The sweep ``night``, trained to its end: three runs."""
+    return run(page.project, "sweep", "run", "night", "--wait")
+
+
+@pytest.fixture
+def held_at(page: Page) -> Iterator[Path]:
+    """The gate at which ``gated`` waits while it is there; a test that fails holds up no other."""
+    file = gate(page.project, "gated")
+    yield file
+    file.unlink(missing_ok=True)
+
+
 def run(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command with its output and its messages apart."""
     return subprocess.run(
@@ -76,9 +90,10 @@ def test_without_a_daemon_nothing_is_asked_for(tmp_path: Path):
     assert done.returncode == 1 and "night" in done.stdout
 
 
-def test_what_is_missing_is_asked_for_watched_and_finished(page: Page):
-    project = page.project
-    done = run(project, "sweep", "run", "night", "--wait")
+def test_what_is_missing_is_asked_for_watched_and_finished(
+    page: Page, night: subprocess.CompletedProcess[str]
+):
+    project, done = page.project, night
     assert done.returncode == 0, done.stdout + done.stderr + page.log()
     lines = done.stdout.splitlines()
     assert re.fullmatch(r"second: asked for, run [0-9a-f]{8}", lines[0])
@@ -98,6 +113,7 @@ def test_what_is_missing_is_asked_for_watched_and_finished(page: Page):
     assert all(tag["gr00t/config_hash"] for tag in tags.values())
 
 
+@pytest.mark.usefixtures("night")
 def test_the_table_of_a_terminal_and_nothing_is_trained_twice(page: Page):
     before = len(page.trainings())
     ours, theirs = pty.openpty()
@@ -122,14 +138,15 @@ def test_the_table_of_a_terminal_and_nothing_is_trained_twice(page: Page):
 
 
 @pytest.mark.cluster
-def test_ctrl_c_ends_the_watching_alone_and_status_shows_what_trains(page: Page):
+@pytest.mark.usefixtures("night")
+def test_ctrl_c_ends_the_watching_alone_and_status_shows_what_trains(page: Page, held_at: Path):
     project = page.project
     process = start(project, "sweep", "run", "held", "--wait", stdout=subprocess.PIPE)
     metrics = project.store.root / "runs" / "gated"
     assert wait_until(
         lambda: any(file.stat().st_size for file in metrics.glob("*/metrics.jsonl")), 600
     )
-    gate(project, "gated").touch()
+    held_at.touch()
     assert process.stdout is not None
     assert any("gated: training" in line for line in process.stdout), "until it says so"
     process.send_signal(signal.SIGINT)
@@ -154,7 +171,7 @@ def test_ctrl_c_ends_the_watching_alone_and_status_shows_what_trains(page: Page)
     assert again.stdout is not None
     line = again.stdout.readline()
     assert line.startswith("gated: not asked for: run "), "it trains by the first one's asking"
-    gate(project, "gated").unlink()
+    held_at.unlink()
     output, _ = again.communicate(timeout=240)
     assert again.returncode == 0 and "gated: finished" in output, output
 
@@ -171,6 +188,7 @@ def test_what_cannot_be_trained_is_1_with_the_reason(page: Page):
     assert re.search(r"failed in the last 3 days: \d+\n.*\n *pair .*GPU", shown), shown
 
 
+@pytest.mark.usefixtures("night")
 def test_an_engine_for_these_runs_is_a_tag_and_one_that_is_not_there_is_refused(page: Page):
     refused = run(page.project, "sweep", "run", "night", "--engine", "lcal")
     assert refused.returncode == 1 and "local" in refused.stderr

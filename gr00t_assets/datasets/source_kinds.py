@@ -193,7 +193,7 @@ def without_credentials(text: str) -> str:
     """A text whose addresses have lost their user and password.
 
     Examples:
-        >>> without_credentials("fatal: https://me:secret@host/repo not found")
+        >>> without_credentials("fatal: https://me:s@cret@host/repo not found")
         'fatal: https://host/repo not found'
     """
-    return re.sub(r"(\w+://)[^/@\s]+@", r"\1", text)
+    return re.sub(r"(\w+://)[^/\s]+@", r"\1", text)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.errors import CatalogError
-from gr00t_assets.datasets.catalog import CatalogEntry, find_entry, load_catalog
+from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
 from gr00t_assets.datasets.source_kinds import (
     EnvironmentSource,
     GitSource,
@@ -124,4 +124,4 @@ def test_a_branch_is_not_a_pinned_commit(tmp_path: Path) -> None:
 
 def test_an_unknown_dataset_is_answered_with_the_nearest(catalog: dict[str, CatalogEntry]) -> None:
     with pytest.raises(CatalogError, match=r"did you mean 'robot_sim\.PickNPlace'"):
-        find_entry("robot_sim.PickAndPlace", catalog)
+        catalog["robot_sim.PickAndPlace"]

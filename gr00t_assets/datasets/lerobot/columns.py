@@ -2,7 +2,7 @@
 
 import errno
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,7 +80,8 @@ def stored_images(column: pa.Array, directory: Path) -> Iterator[bytes | None] |
     if images is None:
         return None
     paths = [None] * len(column)
-    if images.null_count and column.type.get_field_index("path") >= 0:
+    is_struct = images is not column
+    if is_struct and images.null_count and column.type.get_field_index("path") >= 0:
         paths = column.field("path").to_pylist()
     return (
         image.as_py() if image.is_valid else _file_content(directory, path)
@@ -149,29 +150,28 @@ class Columns:
     def __init__(
         self, faults: FileFaults | Collector, file: str, features: Mapping[str, Feature]
     ) -> None:
-        self._faults, self._file, self._features = faults, file, features
+        self._faults, self.file, self._features = faults, file, features
         self._reported: set[tuple[str, str]] = set()
         self.broken: set[str] = set()
 
-    def numeric(self, schema: pa.Schema, only: Collection[str]) -> list[str]:
-        """Columns of numbers that are there as they are declared, as far as the schema says."""
-        kinds = dict(zip(schema.names, schema.types, strict=True))
+    def numeric(self, schema: pa.Schema, undeclared: bool) -> list[str]:
+        """Columns of numbers that are there as they are declared, as far as the schema says.
+
+        ``undeclared``: whether others are reported.
+        """
+        kinds, names = dict(zip(schema.names, schema.types, strict=True)), []
         for name, feature in self._features.items():
-            is_column = feature.dtype not in ("video", "audio")
-            if name not in kinds and is_column and (not only or name in only):
-                self.report_missing(name)
-        for name in kinds if not only else ():
-            if name not in self._features:
-                self._report("column-undeclared", name, f"column {name}")
-        names = []
-        for name, feature in self._features.items():
-            if name not in kinds or (only and name not in only) or feature.kind != "number":
-                continue
-            if _is_numeric(kinds[name]):
+            if name not in kinds:
+                if feature.dtype not in ("video", "audio"):
+                    self.report_missing(name)
+            elif feature.kind == "number" and _is_numeric(kinds[name]):
                 names.append(name)
-            else:
+            elif feature.kind == "number":
                 self._report_dtype(feature, str(kinds[name]))
                 self.broken.add(name)
+        for name in kinds if undeclared else ():
+            if name not in self._features:
+                self._report("column-undeclared", name, f"column {name}")
         return names
 
     def too_large(self, rows: int, numbers: int) -> bool:
@@ -230,7 +230,7 @@ class Columns:
         """Report a fault of a column once a file."""
         if (fault, column) not in self._reported:
             self._reported.add((fault, column))
-            self._faults.report(fault, self._file, found, **texts)
+            self._faults.report(fault, self.file, found, **texts)
 
 
 def _is_numeric(kind: pa.DataType) -> bool:

@@ -124,7 +124,10 @@ class Folder:
     def warnings(self) -> tuple[str, ...]:
         """What was found that is odd and yet usable, each with its file."""
         findings = self.collector.findings()
-        return tuple(f"{item.subject}: {item.found}" for item in findings.warnings)
+        return tuple(
+            f"{item.subject}: {item.found}" if item.subject else item.found
+            for item in findings.warnings
+        )
 
     def raise_errors(self, name: str, problem: str) -> None:
         """Raise all errors found so far as one DatasetError; ``problem`` is what they mean."""

@@ -78,6 +78,17 @@ IMAGE_FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
         ),
         "image-column",
     ),
+    "an empty cell in a column without paths": (
+        lambda folder: pq.write_table(
+            (table := pq.read_table(folder / data_file(1))).set_column(
+                table.column_names.index(FRONT),
+                FRONT,
+                pa.array([None, *(cell["bytes"].as_py() for cell in table.column(FRONT)[1:])]),
+            ),
+            folder / data_file(1),
+        ),
+        "image-missing",
+    ),
     "the column is not there": (
         lambda folder: pq.write_table(
             pq.read_table(folder / data_file(1)).drop_columns(FRONT), folder / data_file(1)

@@ -31,12 +31,10 @@ class EpisodeScanner:
         sliced: Columns that state and action keys are slices of, in order.
         task_columns: Columns of task indices.
         backend: One of ``camera_checks.BACKENDS``.
-        widths: Numbers in a row of each column that a key is a slice of.
         rows: Rows of all episodes that could be read.
-        statistics: Of each such column.
+        statistics: Of each column that a key is a slice of and that could be read.
         incomplete: Columns whose statistics are not those of the whole dataset.
-        videos: Cameras as their first video that could be read is.
-        images: Cameras of images in the rows.
+        measured: Cameras as their first video or image that could be read is.
     """
 
     metadata: Metadata
@@ -50,11 +48,9 @@ class EpisodeScanner:
         self.collector, self.episodes = self.folder.collector, self.metadata.episodes
         self.fps = self.info.fps
         self.rows, self._rate_checked = 0, False
-        self.widths: dict[str, int] = {}
         self.statistics: dict[str, RunningStatistics] = defaultdict(RunningStatistics)
         self.incomplete: set[str] = set()
-        self.videos: dict[str, Camera] = {}
-        self.images: dict[str, Camera] = {}
+        self.measured: dict[str, Camera] = {}
         self._features = {"timestamp": TIMESTAMP, **self.info.features}
         self._videos = [camera for camera in self.cameras if camera.is_video]
         self._images = [camera for camera in self.cameras if not camera.is_video]
@@ -66,7 +62,6 @@ class EpisodeScanner:
         """Look at every episode."""
         scan = self._scan_shared_files if self.info.version == V30 else self._scan_own_files
         scan(progress or (lambda done, count: None))
-        self._faults.report_all(sum(map(self.folder.exists, self.metadata.data_files())))
         for camera in self._videos:
             check_declaration(self.collector, camera, self._formats[camera.name], self.backend)
 
@@ -107,6 +102,7 @@ class EpisodeScanner:
             if rows is None or rows.count != episode.length:
                 self.incomplete.update(self.sliced)
             progress(done, len(self.episodes))
+        self._faults.report_all(sum(map(self.folder.exists, self.metadata.data_files())))
 
     def _scan_shared_files(self, progress: Progress) -> None:
         """v3.0: files of the rows of many episodes, and of their videos."""
@@ -127,7 +123,7 @@ class EpisodeScanner:
                 progress(done, len(episodes))
 
         folder, data = self.folder, self.metadata.data_files()
-        whole = find_rows(folder, self.episodes, data, self._features, visit, self._faults)
+        whole = find_rows(folder, self.episodes, data, self._features, visit)
         if len(whole) < len(episodes):
             self.incomplete.update(self.sliced)
         for file in dict.fromkeys(part.file for part in whole.values()):
@@ -140,8 +136,7 @@ class EpisodeScanner:
         path = self.folder.opened(file) if file else None
         if not file or not path:
             return None
-        reading = read_rows(self.collector, path, file, self._features, faults=self._faults)
-        rows = next(reading, None)
+        rows = next(read_rows(self._faults, path, file, self._features), None)
         if rows is not None:
             if rows.count == 0:
                 self.collector.report("no-rows", file, "0 rows")
@@ -152,13 +147,13 @@ class EpisodeScanner:
     def _check_images(self, file: str) -> None:
         for camera in self._images:
             kind = check_images(self.folder, file, camera)
-            if kind and camera.size is not None and camera.name not in self.images:
-                self.images[camera.name] = Camera.declared(camera, self.info.fps or 0, kind)
+            if kind and camera.size is not None and camera.name not in self.measured:
+                self.measured[camera.name] = Camera.declared(camera, self.info.fps or 0, kind)
 
     def _keep_video(self, camera: str, file: str, video: VideoPackets) -> None:
         height, width, fps, codec = video.height, video.width, video.fps or 0, video.codec
         measured = Camera(original_key=camera, height=height, width=width, fps=fps, codec=codec)
-        self.videos.setdefault(camera, measured)
+        self.measured.setdefault(camera, measured)
         self._formats[camera][file] = f"{height} x {width}", codec
 
     def _check_rate(self, rows: Rows | None, video_rates: Sequence[float | None]) -> None:
@@ -198,9 +193,8 @@ class EpisodeScanner:
             values = rows.values.get(name)
             if values is None or name in not_finite:
                 self.incomplete.add(name)
-                continue
-            self.widths[name] = values.shape[1]
-            self.statistics[name].add(values)
+            else:
+                self.statistics[name].add(values)
 
     def _check_lengths(
         self, file: str, episode: Episode, rows: int | None, frames: Mapping[str, int]

@@ -33,7 +33,8 @@ BATCH_ROWS = 256
 
 DAMAGED = (
     *("line-not-json", "text-not-unicode", "field", "too-many-lines"),
-    *("meta-missing", "parquet-unreadable"),
+    *("meta-missing", "parquet-unreadable", "file-unreadable", "file-too-large"),
+    *("empty-file", "lfs-pointer", "not-a-file"),
 )
 _SEGMENT = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
 _OPTIONAL = (
@@ -129,7 +130,8 @@ def _v30_episodes(folder: Folder, info: Info) -> Iterator[tuple[str, Episode]]:
     if not paths:
         file = f"{V30_EPISODES}/chunk-000/file-000.parquet"
         folder.collector.report("meta-missing", file, "no such file")
-    for path in paths:
+    opened = [path for path in paths if folder.opened(folder.relative(path))]
+    for path in opened:
         with suppress(OSError, ValueError, pa.ArrowException):
             stored.update(pq.read_schema(path).names)
     cameras = [
@@ -139,10 +141,8 @@ def _v30_episodes(folder: Folder, info: Info) -> Iterator[tuple[str, Episode]]:
     ]
     count, needed = 0, ["episode_index", "length"]
     needed += [f"videos/{camera}/{part}" for camera in cameras for part in _SEGMENT]
-    for path in paths:
+    for path in opened:
         file = folder.relative(path)
-        if folder.opened(file) is None:
-            continue
         with report_unreadable(folder.collector, file):
             names = pq.read_schema(path).names
             if missing := [name for name in needed if name not in names]:

@@ -110,16 +110,12 @@ class Folder:
 
     def check_links(self) -> None:
         """Report every symbolic link that leads out of the folder or nowhere."""
-        for parent, folders, files in os.walk(self.directory):
-            for name in (*folders, *files):
-                path = Path(parent, name)
-                if not path.is_symlink():
-                    continue
-                file, link = self.relative(path), f"a symbolic link to {path.readlink()}"
-                if not self.holds(file):
-                    self.collector.report("symlink-escape", file, link)
-                elif not path.exists():
-                    self.collector.report("symlink-broken", file, f"{link}, which is not there")
+        for path in filter(Path.is_symlink, self.directory.rglob("*")):
+            file, link = self.relative(path), f"a symbolic link to {path.readlink()}"
+            if not self.holds(file):
+                self.collector.report("symlink-escape", file, link)
+            elif not path.exists():
+                self.collector.report("symlink-broken", file, f"{link}, which is not there")
 
     def warnings(self) -> tuple[str, ...]:
         """What was found that is odd and yet usable, each with its file."""

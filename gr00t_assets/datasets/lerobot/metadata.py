@@ -116,9 +116,12 @@ def find_cameras(metadata: Metadata, needed: Collection[str] = ()) -> list[Featu
 
 def _is_in_rows(metadata: Metadata, camera: Feature) -> bool:
     """Whether the first file of rows that can be read has a column of a camera."""
+    folder = metadata.folder
     for file in metadata.data_files():
-        with suppress(OSError, ValueError, pa.ArrowException):
-            return camera.name in pq.read_schema(metadata.folder.directory / file).names
+        path = folder.directory / file
+        if path.is_file() and (folder.holds(file) or not folder.confined):
+            with suppress(OSError, ValueError, pa.ArrowException):
+                return camera.name in pq.read_schema(path).names
     return False
 
 

@@ -54,13 +54,13 @@ class Rows:
 
 
 def read_rows(
-    collector: Collector,
+    faults: FileFaults,
     path: Path,
     file: str,
     features: Mapping[str, Feature],
     *,
     shared: bool = False,
-    faults: FileFaults | None = None,
+    undeclared: bool = True,
 ) -> Iterator[Rows]:
     """The rows of a file, or of each episode in it, in order; nothing where it cannot be read.
 
@@ -69,12 +69,11 @@ def read_rows(
     Args:
         features: Those to read, as they are declared, by name.
         shared: Whether it holds many episodes, as in v3.0.
-        faults: Takes what is wrong with a column, until all files were read; without it columns
-            that are not declared are passed over.
+        undeclared: Whether other columns are findings.
     """
+    collector, columns = faults.collector, Columns(faults, file, features)
     with report_unreadable(collector, file), pq.ParquetFile(path, pre_buffer=False) as parquet:
-        columns = Columns(faults or collector, file, features)
-        names = columns.numeric(parquet.schema_arrow, undeclared=faults is not None)
+        names = columns.numeric(parquet.schema_arrow, undeclared)
         count, stored = parquet.metadata.num_rows, _stored_values(parquet.metadata, names)
         if not shared:
             if not columns.too_large(count, stored):
@@ -172,7 +171,6 @@ def find_rows(
     files: Collection[str],
     features: Mapping[str, Feature],
     visit: Callable[[Rows], None] | None = None,
-    faults: FileFaults | None = None,
 ) -> dict[int, Rows]:
     """Where the rows of every episode are that is listed and whole, in the order of files and rows.
 
@@ -184,15 +182,18 @@ def find_rows(
     collector, features = folder.collector, {EPISODE_INDEX: _NUMBERS, **features}
     if visit is None:
         features = {EPISODE_INDEX: features[EPISODE_INDEX]}
-    ranges: list[Rows] = []
+    faults, ranges = FileFaults(collector), list[Rows]()
+    options = {"shared": True, "undeclared": visit is not None}
     for file in files:
         if (path := folder.opened(file)) is None:
             continue
         with collector.guard(file):
-            for rows in read_rows(collector, path, file, features, shared=True, faults=faults):
+            for rows in read_rows(faults, path, file, features, **options):
                 ranges.append(replace(rows, values={}))
                 if visit is not None:
                     visit(rows)
+    absent = {file for file in files if not folder.exists(file)}
+    faults.report_all(len(set(files)) - len(absent))
     parts: dict[int, list[Rows]] = defaultdict(list)
     for part in ranges:
         parts[part.episode].append(part)
@@ -201,7 +202,6 @@ def find_rows(
         for episode in episodes
         if [part.count for part in parts[episode.index]] == [episode.length]
     }
-    absent = {file for file in files if not folder.exists(file)}
     if len(whole) < len(episodes):
         report_missing_files(folder, sorted(absent), "parquet-missing")
     else:

@@ -5,13 +5,11 @@ as ``src/lerobot/datasets/utils.py`` in huggingface/lerobot writes it, releases 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any, TypeGuard
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gr00t_assets.core.files import parquet_rows
@@ -126,25 +124,26 @@ def v30_episode_files(folder: Folder) -> list[Path]:
 
 def _v30_episodes(folder: Folder, info: Info) -> Iterator[tuple[str, Episode]]:
     """Where they lie in the videos of cameras is read of those that are named or have files."""
-    paths, stored = v30_episode_files(folder), set[str]()
+    paths, stored = v30_episode_files(folder), dict[Path, list[str]]()
     if not paths:
         file = f"{V30_EPISODES}/chunk-000/file-000.parquet"
         folder.collector.report("meta-missing", file, "no such file")
-    opened = [path for path in paths if folder.opened(folder.relative(path))]
-    for path in opened:
-        with suppress(OSError, ValueError, pa.ArrowException):
-            stored.update(pq.read_schema(path).names)
+    for path in paths:
+        file = folder.relative(path)
+        with report_unreadable(folder.collector, file):
+            if folder.opened(file):
+                stored[path] = pq.read_schema(path).names
     cameras = [
         name
         for name in (camera.name for camera in info.video_cameras)
-        if f"videos/{name}/from_timestamp" in stored or info.shared_files(folder, name)
+        if any(f"videos/{name}/from_timestamp" in names for names in stored.values())
+        or info.shared_files(folder, name)
     ]
     count, needed = 0, ["episode_index", "length"]
     needed += [f"videos/{camera}/{part}" for camera in cameras for part in _SEGMENT]
-    for path in opened:
+    for path, names in stored.items():
         file = folder.relative(path)
         with report_unreadable(folder.collector, file):
-            names = pq.read_schema(path).names
             if missing := [name for name in needed if name not in names]:
                 found = f"no column {', '.join(missing)}"
                 folder.collector.report("field", file, found, expected="LeRobot's columns")

@@ -85,9 +85,8 @@ class EpisodeScanner:
                 name = episode.videos[camera.name].file
                 with self.collector.guard(name):
                     path = self.folder.opened(name)
-                    if path and (
-                        video := read_packets(self.collector, path, name, LONGEST_EPISODE)
-                    ):
+                    video = path and read_packets(self.collector, path, name, LONGEST_EPISODE)
+                    if video:
                         self._keep_video(camera.name, name, video)
                         videos[name] = video
             with self.collector.guard(file):

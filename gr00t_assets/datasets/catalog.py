@@ -131,13 +131,13 @@ def read_catalog(path: Path | None = None) -> Catalog:
             raise_problems(located, [yaml_problem((), "expected datasets by name")], CatalogError)
     except CatalogError as error:
         return Catalog(faults={path: error}, unreadable=error)
-    entries = [entry for item in content.items() if (entry := _entry(*item, problems))]
+    entries = [_entry(key, value, problems) for key, value in content.items()]
     faulty = defaultdict(list)
     for item in problems:
         faulty[str(item.location[0])].append(item)
     found = {name: problems_error(located, items, CatalogError) for name, items in faulty.items()}
     errors = {name: error for name, error in found.items() if error}
-    sound = {entry.name: entry for entry in entries if entry.name not in errors}
+    sound = {entry.name: entry for entry in entries if entry and entry.name not in errors}
     whole = problems_error(located, problems, CatalogError)
     return Catalog(sound, errors, {path: whole} if whole else {})
 

@@ -53,7 +53,7 @@ def replicate(few: Path, episodes: int, target: Path) -> None:
         for index in range(len(listed))
     ]
     random = np.random.default_rng(0)
-    running = RunningStatistics(44)
+    running = RunningStatistics()
     lines, row = [], 0
     for index in range(episodes):
         pattern = index % len(listed)

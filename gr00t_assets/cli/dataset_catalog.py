@@ -27,7 +27,7 @@ from gr00t_assets.core.project import Store, materialize_command, own_modality_f
 from gr00t_assets.core.text import counted, duration
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.datasets.adding import adding
-from gr00t_assets.datasets.catalog import CatalogEntry, find_entry, project_catalog
+from gr00t_assets.datasets.catalog import CatalogEntry, project_catalog
 from gr00t_assets.datasets.sources.fetch import named_source
 from gr00t_assets.datasets.sources.versions import load_record
 from gr00t_assets.experiments.project_files import read_project
@@ -56,7 +56,7 @@ def dataset_show(
     name: Annotated[str, argument("A dataset of the catalog", datasets)], as_json: Json = False
 ) -> None:
     """Print what is known of a dataset, and the next command."""
-    state = _state(find_entry(name, read_project().datasets), Store.from_environment())
+    state = _state(read_project().datasets[name], Store.from_environment())
     sweeps = [
         sweep.name
         for sweep in read_project().sweeps.values()

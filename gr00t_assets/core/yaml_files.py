@@ -282,11 +282,12 @@ def _collect(
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
-            inner = (*location, str(key.value))
+            name = str(key.value)  # a list where the key is one, which is refused later
+            inner = (*location, name)
             lines[inner] = key.start_mark.line + 1
-            if key.value in seen:
+            if name in seen:
                 repeated.append(yaml_problem(inner, "is given twice"))
-            seen.add(key.value)
+            seen.add(name)
             _collect(value, inner, lines, repeated)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):

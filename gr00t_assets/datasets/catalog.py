@@ -2,7 +2,7 @@
 
 import functools
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,8 +93,12 @@ class Catalog(dict[str, CatalogEntry]):
         self.unreadable = unreadable
 
     def __missing__(self, name: str) -> CatalogEntry:
-        """Raise ``CatalogError``: why there is no such entry."""
-        return find_entry(name, self)
+        """Raise ``CatalogError``: why there is no such entry, with the nearest name."""
+        if name in self.errors:
+            raise self.errors[name].with_traceback(None)  # It may be raised often.
+        hints = [did_you_mean(name, self)]
+        hints += [f"{self.unreadable.headline}; it may have it"] if self.unreadable else []
+        raise CatalogError(name, "there is no dataset of this name in data/datasets.yaml.", hints)
 
     def __or__(self, other: "Catalog") -> "Catalog":  # pyright: ignore[reportIncompatibleMethodOverride]
         """Both, of two entries of one name that of this one, whether it can be used or not."""
@@ -127,21 +131,18 @@ def read_catalog(path: Path | None = None) -> Catalog:
             raise_problems(located, [yaml_problem((), "expected datasets by name")], CatalogError)
     except CatalogError as error:
         return Catalog(faults={path: error}, unreadable=error)
-    entries = {}
-    for key, value in content.items():
-        if entry := _entry(key, value, problems):
-            entries[entry.name] = entry
+    entries = [_entry(key, value, problems) for key, value in content.items()]
     faulty = defaultdict(list)
     for item in problems:
         faulty[str(item.location[0])].append(item)
     found = {name: problems_error(located, items, CatalogError) for name, items in faulty.items()}
     errors = {name: error for name, error in found.items() if error}
-    sound = {name: entry for name, entry in entries.items() if name not in errors}
+    sound = {entry.name: entry for entry in entries if entry and entry.name not in errors}
     whole = problems_error(located, problems, CatalogError)
     return Catalog(sound, errors, {path: whole} if whole else {})
 
 
-def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
+def load_catalog(path: Path | None = None) -> Catalog:
     """The whole catalog, as ``read_catalog``; a CatalogError with every problem of a file."""
     catalog = read_catalog(path)
     for error in catalog.faults.values():
@@ -153,6 +154,19 @@ def project_catalog() -> Catalog:
     """What can be used of the project's catalog; empty where it has none yet."""
     own = project_root() / "data" / "datasets.yaml"
     return read_catalog() if own.is_file() else Catalog()
+
+
+def project_entries(names: Iterable[str]) -> list[CatalogEntry | None]:
+    """The entries of the project's catalog, None for a name that it does not have.
+
+    Raises:
+        CatalogError: A fault of the catalog may be why it does not.
+    """
+    catalog = project_catalog()
+    return [
+        catalog[name] if name in catalog.errors or catalog.unreadable else catalog.get(name)
+        for name in names
+    ]
 
 
 def dataset_problem(name: str, datasets: Collection[str]) -> tuple[str, str] | None:
@@ -172,24 +186,6 @@ def dataset_problem(name: str, datasets: Collection[str]) -> tuple[str, str] | N
                 return None
             return f"dataset '{name}' is not known: {datasets.unreadable.headline}", ""
     return f"unknown dataset '{name}'", did_you_mean(name, datasets)
-
-
-def find_entry(name: str, catalog: Mapping[str, CatalogEntry]) -> CatalogEntry:
-    """The entry of a name; a CatalogError, with the nearest name, where there is none."""
-    if name in catalog:
-        return catalog[name]
-    hints = [did_you_mean(name, catalog)]
-    if isinstance(catalog, Catalog):
-        if name in catalog.errors:
-            raise catalog.errors[name].with_traceback(None)  # It may be raised often.
-        hints += [f"{catalog.unreadable.headline}; it may have it"] if catalog.unreadable else []
-    raise CatalogError(name, "there is no dataset of this name in data/datasets.yaml.", hints)
-
-
-def known_entry(name: str, catalog: Catalog) -> CatalogEntry | None:
-    """The entry of a name, None where there is none; a CatalogError where a fault may be why."""
-    faulty = name in catalog.errors or catalog.unreadable is not None
-    return find_entry(name, catalog) if faulty else catalog.get(name)
 
 
 def _entry(key: Any, value: Any, problems: list[Finding]) -> CatalogEntry | None:

@@ -56,7 +56,7 @@ def _encode(rows: list[tuple[str, list["Image"]]], width: int) -> bytes:
 
     across = (width - _GAP * (_COLUMNS + 1)) // _COLUMNS
     heights = [
-        max((round(frame.height * across / frame.width) for frame in frames), default=0)
+        max((round(frame.height * across / frame.width) or 1 for frame in frames), default=0)
         for _, frames in rows
     ]
     total = sum(heights) + len(rows) * (_CAPTION + _GAP) + _GAP

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, Field, NonNegativeFloat, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from gr00t_assets.core.files import FrozenModel, json_hash
 from gr00t_assets.core.text import counted, did_you_mean
@@ -84,6 +84,9 @@ class SyntheticSource(FrozenModel):
         return f"synthetic {self.robot}, seed {self.seed}"
 
 
+_Noise = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class EnvironmentSource(FrozenModel):
     """Demonstrations of the expert of an environment, recorded here."""
 
@@ -93,7 +96,7 @@ class EnvironmentSource(FrozenModel):
     )
     episodes: int = Field(default=100, ge=1, le=10_000, description="Demonstrations")
     seed: int = Field(default=0, ge=0, description="Of the first episode")
-    noise: NonNegativeFloat | tuple[NonNegativeFloat, ...] = Field(
+    noise: _Noise | tuple[_Noise, ...] = Field(
         default=0.0,
         description="Disturbance of the executed commands, in their units: of all, or of each",
     )
@@ -193,7 +196,7 @@ def without_credentials(text: str) -> str:
     """A text whose addresses have lost their user and password.
 
     Examples:
-        >>> without_credentials("fatal: https://me:secret@host/repo not found")
+        >>> without_credentials("fatal: https://me:s@cret@host/repo not found")
         'fatal: https://host/repo not found'
     """
-    return re.sub(r"(\w+://)[^/@\s]+@", r"\1", text)
+    return re.sub(r"(\w+://)[^/\s]+@", r"\1", text)

@@ -13,7 +13,6 @@ from gr00t_assets.core.files import sync_file
 from gr00t_assets.core.project import project_root
 from gr00t_assets.core.text import name_problem
 from gr00t_assets.core.yaml_files import load_yaml, shown_path
-from gr00t_assets.datasets.catalog import find_entry
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.registry import DEFAULT_TRAINER, trainer_named, trainer_names
 from gr00t_assets.experiments.sweeps import Sweep, find_sweep, load_sweep
@@ -43,7 +42,7 @@ def new_sweep(
     if not catalog:
         raise SweepError(name, "data/datasets.yaml has no dataset to train on.", ["add one first"])
     if dataset is not None:
-        find_entry(dataset, catalog)
+        dataset = catalog[dataset].name  # or a CatalogError
     if source is None:
         chosen = dataset or next(iter(catalog))
         text = _starter_text(name, chosen, trainer or DEFAULT_TRAINER, list(catalog))
@@ -65,7 +64,7 @@ def generations_sweep(name: str, dataset: str, other: str) -> Sweep:
     catalog, configs = read_project().datasets, data_configs()
     _refuse_name(name, _EDIT.format(name))
     by_generation = {
-        configs[find_entry(item, catalog).data_config].generation: item for item in (dataset, other)
+        configs[catalog[item].data_config].generation: item for item in (dataset, other)
     }
     if len(by_generation) < 2:
         problem = f"the data configs of {dataset} and {other} are of one generation."

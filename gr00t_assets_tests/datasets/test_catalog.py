@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.errors import CatalogError
-from gr00t_assets.datasets.catalog import CatalogEntry, find_entry, load_catalog
+from gr00t_assets.datasets.catalog import CatalogEntry, load_catalog
 from gr00t_assets.datasets.source_kinds import (
     EnvironmentSource,
     GitSource,
@@ -122,6 +122,21 @@ def test_a_branch_is_not_a_pinned_commit(tmp_path: Path) -> None:
     assert "expected a folder inside the repository" in str(caught.value)
 
 
+def test_a_list_as_a_name_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "datasets.yaml"
+    file.write_text("? [a, b]\n: {description: x}\n")
+    with pytest.raises(CatalogError, match="this is not YAML"):
+        load_catalog(file)
+
+
+def test_noise_without_an_end_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "datasets.yaml"
+    source = "{kind: environment, environment: so101-pick, noise: .inf}"
+    file.write_text(f"a:\n  description: x\n  source: {source}\n  data_config: so100_dualcam\n")
+    with pytest.raises(CatalogError, match=r"noise.*finite number"):
+        load_catalog(file)
+
+
 def test_an_unknown_dataset_is_answered_with_the_nearest(catalog: dict[str, CatalogEntry]) -> None:
     with pytest.raises(CatalogError, match=r"did you mean 'robot_sim\.PickNPlace'"):
-        find_entry("robot_sim.PickAndPlace", catalog)
+        catalog["robot_sim.PickAndPlace"]

@@ -6,6 +6,7 @@ from PIL import Image
 
 from gr00t_assets.datasets.contact_sheet import LIMIT, contact_sheet
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets_tests.datasets.videos import encoded_dataset
 
 
 def test_a_sheet_has_a_row_for_each_episode_and_stays_small(demo_dataset: Path) -> None:
@@ -17,6 +18,11 @@ def test_a_sheet_has_a_row_for_each_episode_and_stays_small(demo_dataset: Path) 
     assert 20_000 < len(sheet) < LIMIT
     fewer = replace(dataset, episodes=dataset.episodes[:2])
     assert Image.open(io.BytesIO(contact_sheet(fewer))).height < 400
+
+
+def test_a_camera_of_a_few_lines_has_a_row(tmp_path: Path) -> None:
+    dataset = encoded_dataset(tmp_path, [3], {"lidar": (8192, 16)})
+    assert Image.open(io.BytesIO(contact_sheet(dataset))).height == 4 + 20 + 1 + 4
 
 
 def test_frames_go_from_the_first_to_the_last(small_dataset: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from math import inf
 from pathlib import Path
 from typing import cast
 
@@ -11,7 +12,7 @@ import pytest
 from av.video.stream import VideoStream
 
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.datasets.lerobot.episodes import Episode
+from gr00t_assets.datasets.lerobot.episodes import Episode, VideoSegment
 from gr00t_assets.datasets.lerobot.info import Info
 
 FPS = 30
@@ -62,13 +63,20 @@ def video_dataset(
     directory: Path, lengths: Sequence[int], cameras: Mapping[str, tuple[int, int]]
 ) -> LeRobotDataset:
     """A dataset whose videos may or may not be there yet; cameras by name, with their size."""
+    info = Info(fps=FPS, chunks_size=1000, video_path=TEMPLATE)
+
+    def videos(index: int) -> dict[str, VideoSegment]:
+        return {name: VideoSegment(str(info.own_file(index, name)), 0.0, inf) for name in cameras}
+
     return LeRobotDataset(
         directory=directory,
         name=directory.name,
-        info=Info(fps=FPS, chunks_size=1000, video_path=TEMPLATE),
+        info=info,
         modality=None,
         tasks={},
-        episodes=tuple(Episode(index, length, ()) for index, length in enumerate(lengths)),
+        episodes=tuple(
+            Episode(index, length, videos=videos(index)) for index, length in enumerate(lengths)
+        ),
         cameras=tuple(cameras),
         warnings=(),
     )

@@ -8,7 +8,6 @@ import pytest
 
 from gr00t_assets.core.errors import CatalogError, SweepError
 from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.catalog import find_entry
 from gr00t_assets.experiments.engine_file import engine_of
 from gr00t_assets.experiments.project_files import (
     ProjectFiles,
@@ -124,8 +123,6 @@ def test_a_fault_of_one_entry_disables_the_dataset_and_its_sweeps_and_each_says_
     cannot = f"defaults.dataset: dataset 'demo' cannot be used: {fault}"
     assert sweep_line.startswith(f"data/sweeps/a.yaml:1: {cannot}")
     assert project.dataset_names == ["other", "demo"], "its partition stays"
-    with pytest.raises(CatalogError, match=r"datasets\.yaml:5"):
-        find_entry("demo", project.datasets)
     with pytest.raises(CatalogError, match=r"datasets\.yaml:5"):
         project.datasets["demo"]
 

@@ -31,12 +31,10 @@ class EpisodeScanner:
         sliced: Columns that state and action keys are slices of, in order.
         task_columns: Columns of task indices.
         backend: One of ``camera_checks.BACKENDS``.
-        widths: Numbers in a row of each column that a key is a slice of.
         rows: Rows of all episodes that could be read.
-        statistics: Of each such column.
+        statistics: Of each column that a key is a slice of and that could be read.
         incomplete: Columns whose statistics are not those of the whole dataset.
-        videos: Cameras as their first video that could be read is.
-        images: Cameras of images in the rows.
+        measured: Cameras as their first video or image that could be read is.
     """
 
     metadata: Metadata
@@ -50,11 +48,9 @@ class EpisodeScanner:
         self.collector, self.episodes = self.folder.collector, self.metadata.episodes
         self.fps = self.info.fps
         self.rows, self._rate_checked = 0, False
-        self.widths: dict[str, int] = {}
-        self.statistics: dict[str, RunningStatistics] = {}
+        self.statistics: dict[str, RunningStatistics] = defaultdict(RunningStatistics)
         self.incomplete: set[str] = set()
-        self.videos: dict[str, Camera] = {}
-        self.images: dict[str, Camera] = {}
+        self.measured: dict[str, Camera] = {}
         self._features = {"timestamp": TIMESTAMP, **self.info.features}
         self._videos = [camera for camera in self.cameras if camera.is_video]
         self._images = [camera for camera in self.cameras if not camera.is_video]
@@ -66,7 +62,6 @@ class EpisodeScanner:
         """Look at every episode."""
         scan = self._scan_shared_files if self.info.version == V30 else self._scan_own_files
         scan(progress or (lambda done, count: None))
-        self._faults.report_all(sum(map(self.folder.exists, self.metadata.data_files())))
         for camera in self._videos:
             check_declaration(self.collector, camera, self._formats[camera.name], self.backend)
 
@@ -81,24 +76,23 @@ class EpisodeScanner:
     def _scan_own_files(self, progress: Progress) -> None:
         """v2.x: a file of rows for each episode, and a video of each camera."""
         for done, episode in enumerate(self.episodes, start=1):
-            file = self.info.data_file(episode.index)
+            file = episode.data_file
             rows: Rows | None = None
             videos: dict[str, VideoPackets] = {}
             with self.collector.guard(file):
                 rows = self._read_rows(file)
             for camera in self._videos:
-                name = self.info.video_file(episode.index, camera.name)
+                name = episode.videos[camera.name].file
                 with self.collector.guard(name):
-                    path = self.folder.opened(name) if name else None
-                    if not name or not path:
-                        continue
-                    if video := read_packets(self.collector, path, name, LONGEST_EPISODE):
-                        self._keep_video(camera, name, video)
+                    path = self.folder.opened(name)
+                    video = path and read_packets(self.collector, path, name, LONGEST_EPISODE)
+                    if video:
+                        self._keep_video(camera.name, name, video)
                         videos[name] = video
             with self.collector.guard(file):
                 self._check_rate(rows, [video.fps for video in videos.values()])
-                if file is not None and rows is not None and rows.count:
-                    self._check_rows(file, episode, rows)
+                if rows is not None and rows.count:
+                    self._check_rows(episode, rows)
                 for name, video in videos.items():
                     check_video(self.collector, name, video, self.fps)
                 frames = {name: video.frames for name, video in videos.items()}
@@ -107,44 +101,41 @@ class EpisodeScanner:
             if rows is None or rows.count != episode.length:
                 self.incomplete.update(self.sliced)
             progress(done, len(self.episodes))
+        self._faults.report_all(sum(map(self.folder.exists, self.metadata.data_files())))
 
     def _scan_shared_files(self, progress: Progress) -> None:
         """v3.0: files of the rows of many episodes, and of their videos."""
         episodes = {episode.index: episode for episode in self.episodes}
         names = [camera.name for camera in self._videos]
-        found = find_frames(self.folder, self.episodes, names, self.fps or 0)
-        videos = {file: cuts for files in found.values() for file, cuts in files.items()}
-        for camera in self._videos:
-            for file, (packets, _) in found[camera.name].items():
-                self._keep_video(camera, file, packets)
+        videos = find_frames(self.folder, self.episodes, names, self.fps or 0)
+        for video in videos:
+            self._keep_video(video.camera, video.file, video.packets)
         done = 0
 
-        def visit(file: str, rows: Rows) -> None:
+        def visit(rows: Rows) -> None:
             nonlocal done
-            self._check_rate(rows, [packets.fps for packets, _ in videos.values()])
-            episode = episodes.get(rows.episode if rows.episode is not None else -1)
-            if episode is not None:
+            self._check_rate(rows, [video.packets.fps for video in videos])
+            if episode := episodes.get(rows.episode):
                 self.rows += rows.count
-                self._check_rows(file, episode, rows)
+                self._check_rows(episode, rows)
                 done += 1
                 progress(done, len(episodes))
 
         folder, data = self.folder, self.metadata.data_files()
-        whole = find_rows(folder, self.episodes, data, self._features, visit, self._faults)
+        whole = find_rows(folder, self.episodes, data, self._features, visit)
         if len(whole) < len(episodes):
             self.incomplete.update(self.sliced)
         for file in dict.fromkeys(part.file for part in whole.values()):
             self._check_images(file)
-        for file, (packets, cuts) in videos.items():
-            with self.collector.guard(file):
-                check_video(self.collector, file, packets, self.fps, cuts)
+        for video in videos:
+            with self.collector.guard(video.file):
+                check_video(self.collector, video.file, video.packets, self.fps, video.cuts)
 
     def _read_rows(self, file: str | None) -> Rows | None:
         path = self.folder.opened(file) if file else None
         if not file or not path:
             return None
-        reading = read_rows(self.collector, path, file, self._features, faults=self._faults)
-        rows = next(reading, None)
+        rows = next(read_rows(self._faults, path, file, self._features), None)
         if rows is not None:
             if rows.count == 0:
                 self.collector.report("no-rows", file, "0 rows")
@@ -155,15 +146,14 @@ class EpisodeScanner:
     def _check_images(self, file: str) -> None:
         for camera in self._images:
             kind = check_images(self.folder, file, camera)
-            if kind and camera.size is not None and camera.name not in self.images:
-                self.images[camera.name] = Camera.declared(camera, self.info.fps or 0, kind)
+            if kind and camera.size is not None and camera.name not in self.measured:
+                self.measured[camera.name] = Camera.declared(camera, self.info.fps or 0, kind)
 
-    def _keep_video(self, camera: Feature, file: str, video: VideoPackets) -> None:
-        height, width, codec = video.height, video.width, video.codec
-        fields = {"height": height, "width": width, "fps": video.fps or 0, "codec": codec}
-        measured = Camera.model_validate({"original_key": camera.name, **fields})
-        self.videos.setdefault(camera.name, measured)
-        self._formats[camera.name][file] = f"{height} x {width}", codec
+    def _keep_video(self, camera: str, file: str, video: VideoPackets) -> None:
+        height, width, fps, codec = video.height, video.width, video.fps or 0, video.codec
+        measured = Camera(original_key=camera, height=height, width=width, fps=fps, codec=codec)
+        self.measured.setdefault(camera, measured)
+        self._formats[camera][file] = f"{height} x {width}", codec
 
     def _check_rate(self, rows: Rows | None, video_rates: Sequence[float | None]) -> None:
         """Where timestamps and videos agree against ``info.json``, it is that which is wrong."""
@@ -179,8 +169,8 @@ class EpisodeScanner:
             self.collector.report("info-fps", INFO, f"fps {self.fps:g}", measured=measured)
             self.fps = round(measured, 2)
 
-    def _check_rows(self, file: str, episode: Episode, rows: Rows) -> None:
-        is_shared = rows.episode is not None
+    def _check_rows(self, episode: Episode, rows: Rows) -> None:
+        is_shared, file = self.info.version == V30, rows.file
         place = f"episode {rows.episode}" if is_shared else file
 
         def report(fault: str, found: str, **texts: object) -> None:
@@ -202,10 +192,8 @@ class EpisodeScanner:
             values = rows.values.get(name)
             if values is None or name in not_finite:
                 self.incomplete.add(name)
-                continue
-            self.widths[name] = values.shape[1]
-            running = self.statistics.setdefault(name, RunningStatistics(values.shape[1]))
-            running.add(values)
+            else:
+                self.statistics[name].add(values)
 
     def _check_lengths(
         self, file: str, episode: Episode, rows: int | None, frames: Mapping[str, int]

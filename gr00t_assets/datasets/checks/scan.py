@@ -185,12 +185,11 @@ def _scan(
                 used=info.version != V30,
             )
     actions = [name for name, kind in sliced.items() if kind == "action"]
-    names = [camera.name for camera in cameras]
-    images = (scanned.images[name] for name in names if name in scanned.images)
+    names, measured = [camera.name for camera in cameras], scanned.measured
     return {
-        "widths": scanned.widths,
+        "widths": {name: info.features[name].width for name in scanned.statistics},
         "cameras": tuple(names),
-        "measured": (*scanned.videos.values(), *images),
+        "measured": tuple(measured[name] for name in names if name in measured),
         "constant": {name: scanned.constant_numbers(name) for name in actions},
     }
 

@@ -35,8 +35,7 @@ def check_dataset(
 ) -> Findings:
     """Look for everything that keeps a dataset from being trained on, and for what is odd.
 
-    Each Parquet file is read once and each video is walked through packet by packet, without
-    decoding. Nothing is written, and no fault of the dataset is raised as an exception.
+    Files are read as ``scan_dataset`` does. No fault of the dataset is raised as an exception.
 
     Args:
         data_config: A data config that it is to fit, or its name; without it a dataset that fits

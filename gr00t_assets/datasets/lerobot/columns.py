@@ -2,7 +2,7 @@
 
 import errno
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,7 +80,8 @@ def stored_images(column: pa.Array, directory: Path) -> Iterator[bytes | None] |
     if images is None:
         return None
     paths = [None] * len(column)
-    if images.null_count and column.type.get_field_index("path") >= 0:
+    is_struct = images is not column
+    if is_struct and images.null_count and column.type.get_field_index("path") >= 0:
         paths = column.field("path").to_pylist()
     return (
         image.as_py() if image.is_valid else _file_content(directory, path)
@@ -126,52 +127,48 @@ class FileFaults:
     """Faults of the columns of many files; what all of them have alike is the declaration's."""
 
     def __init__(self, collector: Collector) -> None:
-        self._collector = collector
-        self._files: dict[tuple[Any, ...], list[str]] = defaultdict(list)
+        self.collector = collector
+        self._files: dict[tuple[Any, ...], dict[str, None]] = defaultdict(dict)
 
     def report(self, fault: str, file: str, found: str, /, **texts: object) -> None:
-        """Keep a fault until all files were read."""
-        self._files[fault, found, *texts.items()].append(file)
+        """Keep a fault until all files were read; the same of a file counts once."""
+        self._files[fault, found, *texts.items()][file] = None
 
     def report_all(self, count: int) -> None:
         """Hand on what was kept of so many files that were read."""
         for (fault, found, *texts), files in self._files.items():
             if len(files) == count and fault in _OF_ALL:
-                self._collector.report(_OF_ALL[fault], INFO, f"{found} in its files", **dict(texts))
+                self.collector.report(_OF_ALL[fault], INFO, f"{found} in its files", **dict(texts))
                 continue
             for file in files:
-                self._collector.report(fault, file, found, **dict(texts))
+                self.collector.report(fault, file, found, **dict(texts))
 
 
 class Columns:
     """The columns of one file, each held against its declaration; ``broken`` cannot be used."""
 
-    def __init__(
-        self, faults: FileFaults | Collector, file: str, features: Mapping[str, Feature]
-    ) -> None:
-        self._faults, self._file, self._features = faults, file, features
-        self._reported: set[tuple[str, str]] = set()
+    def __init__(self, faults: FileFaults, file: str, features: Mapping[str, Feature]) -> None:
+        self._faults, self.file, self._features = faults, file, features
         self.broken: set[str] = set()
 
-    def numeric(self, schema: pa.Schema, only: Collection[str]) -> list[str]:
-        """Columns of numbers that are there as they are declared, as far as the schema says."""
-        kinds = dict(zip(schema.names, schema.types, strict=True))
+    def numeric(self, schema: pa.Schema, undeclared: bool) -> list[str]:
+        """Columns of numbers that are there as they are declared, as far as the schema says.
+
+        ``undeclared``: whether others are reported.
+        """
+        kinds, names = dict(zip(schema.names, schema.types, strict=True)), []
         for name, feature in self._features.items():
-            is_column = feature.dtype not in ("video", "audio")
-            if name not in kinds and is_column and (not only or name in only):
-                self.report_missing(name)
-        for name in kinds if not only else ():
-            if name not in self._features:
-                self._report("column-undeclared", name, f"column {name}")
-        names = []
-        for name, feature in self._features.items():
-            if name not in kinds or (only and name not in only) or feature.kind != "number":
-                continue
-            if _is_numeric(kinds[name]):
+            if name not in kinds:
+                if feature.dtype not in ("video", "audio"):
+                    self.report_missing(name)
+            elif feature.kind == "number" and _is_numeric(kinds[name]):
                 names.append(name)
-            else:
+            elif feature.kind == "number":
                 self._report_dtype(feature, str(kinds[name]))
                 self.broken.add(name)
+        for name in kinds if undeclared else ():
+            if name not in self._features:
+                self._report("column-undeclared", f"column {name}")
         return names
 
     def too_large(self, rows: int, numbers: int) -> bool:
@@ -179,7 +176,7 @@ class Columns:
         if rows <= LONGEST_EPISODE and numbers <= MOST_NUMBERS:
             return False
         limits = {"rows": LONGEST_EPISODE, "numbers": MOST_NUMBERS}
-        self._report("parquet-too-large", "", f"{rows:,} rows, {numbers:,} values", **limits)
+        self._report("parquet-too-large", f"{rows:,} rows, {numbers:,} values", **limits)
         return True
 
     def values(self, table: pa.Table | pa.RecordBatch) -> dict[str, np.ndarray]:
@@ -199,12 +196,12 @@ class Columns:
         """Report a column that is not there."""
         self.broken.add(name)
         fault = "column-needed" if name in (EPISODE_INDEX, "timestamp") else "column-missing"
-        self._report(fault, name, f"no column {name}")
+        self._report(fault, f"no column {name}")
 
     def _declared(self, feature: Feature, column: pa.ChunkedArray | pa.Array) -> np.ndarray | None:
         flat, count = flatten_column(column), len(column)
         if flat.nulls:
-            self._report("column-null", feature.name, f"{flat.nulls} empty cells in {feature.name}")
+            self._report("column-null", f"{flat.nulls} empty cells in {feature.name}")
             return None
         ragged = any(len(lengths) != 1 for lengths in flat.lengths)
         if count and (ragged or len(flat.values) != count * feature.width):
@@ -212,7 +209,7 @@ class Columns:
             shown = " x ".join(" to ".join(map(str, span)) for span in spans) or "1"
             found = f"{feature.name} has {shown} numbers in a row"
             fault = "column-ragged" if ragged else "column-shape"
-            self._report(fault, feature.name, found, width=feature.width)
+            self._report(fault, found, width=feature.width)
             return None
         array = flat.values.to_numpy(zero_copy_only=False)
         if str(array.dtype) != feature.dtype:
@@ -224,13 +221,10 @@ class Columns:
     def _report_dtype(self, feature: Feature, dtype: str) -> None:
         fault = "column-dtype-alike" if _kind(dtype) == _kind(feature.dtype) else "column-dtype"
         texts = {"dtype": feature.dtype, "right": dtype}
-        self._report(fault, feature.name, f"{feature.name} is {dtype}", **texts)
+        self._report(fault, f"{feature.name} is {dtype}", **texts)
 
-    def _report(self, fault: str, column: str, found: str, **texts: object) -> None:
-        """Report a fault of a column once a file."""
-        if (fault, column) not in self._reported:
-            self._reported.add((fault, column))
-            self._faults.report(fault, self._file, found, **texts)
+    def _report(self, fault: str, found: str, **texts: object) -> None:
+        self._faults.report(fault, self.file, found, **texts)
 
 
 def _is_numeric(kind: pa.DataType) -> bool:

@@ -25,7 +25,7 @@ from gr00t_assets.datasets.lerobot.folder import (
 from gr00t_assets.datasets.lerobot.info import V30, Info
 from gr00t_assets.datasets.lerobot.metadata import find_cameras, read_metadata
 from gr00t_assets.datasets.lerobot.rows import (
-    RowRange,
+    Rows,
     batch_rows,
     check_content,
     find_rows,
@@ -52,7 +52,7 @@ class LeRobotDataset:
     episodes: tuple[Episode, ...]
     cameras: tuple[str, ...]
     warnings: tuple[str, ...]
-    ranges: Mapping[int, RowRange] = field(default_factory=dict)
+    ranges: Mapping[int, Rows] = field(default_factory=dict)
     _footers: dict[Path, pq.FileMetaData] = field(default_factory=dict, repr=False, compare=False)
     """Of files of many episodes: long, and read for each of them otherwise."""
 
@@ -136,8 +136,8 @@ class LeRobotDataset:
 
     def parquet_path(self, index: int) -> Path:
         """The file of an episode's rows; in v3.0 it holds others, too, as that of a video does."""
-        rows = self.ranges.get(self.episode(index).index)
-        return self.directory / str(self.info.data_file(index) if rows is None else rows.file)
+        episode, rows = self.episode(index), self.ranges.get(index)
+        return self.directory / str(episode.data_file if rows is None else rows.file)
 
     def video_path(self, index: int, camera: str) -> Path:
         """The file of an episode's video of one camera."""
@@ -145,12 +145,10 @@ class LeRobotDataset:
 
     def video_segment(self, index: int, camera: str) -> VideoSegment:
         """A file and from and to which second in it an episode is; DatasetError without a video."""
-        shared = self.episode(index).shared
-        if shared is None:
-            return VideoSegment(str(self.info.video_file(index, camera)), 0.0, float("inf"))
-        if camera not in shared.videos:
+        videos = self.episode(index).videos
+        if camera not in videos:
             raise DatasetError(self.name, f"episode {index} has no video of camera {camera}.")
-        return shared.videos[camera]
+        return videos[camera]
 
     def read_episode(self, index: int, columns: Sequence[str] | None = None) -> pa.Table:
         """Rows of an episode; its columns in the order that is asked for, all of them by default.

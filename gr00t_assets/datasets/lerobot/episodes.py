@@ -5,13 +5,11 @@ as ``src/lerobot/datasets/utils.py`` in huggingface/lerobot writes it, releases 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, TypeGuard
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gr00t_assets.core.files import parquet_rows
@@ -33,7 +31,8 @@ BATCH_ROWS = 256
 
 DAMAGED = (
     *("line-not-json", "text-not-unicode", "field", "too-many-lines"),
-    *("meta-missing", "parquet-unreadable"),
+    *("meta-missing", "parquet-unreadable", "file-unreadable", "file-too-large"),
+    *("empty-file", "lfs-pointer", "not-a-file"),
 )
 _SEGMENT = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
 _OPTIONAL = (
@@ -46,7 +45,8 @@ _OPTIONAL = (
 class VideoSegment:
     """Where an episode lies in a video file, whose path is relative to the dataset.
 
-    From the second at which its first frame is shown to that at which one after its last would be.
+    From the second at which its first frame is shown to that at which one after its last would be;
+    infinity where the file is the episode's own.
     """
 
     file: str
@@ -55,30 +55,20 @@ class VideoSegment:
 
 
 @dataclass(frozen=True, slots=True)
-class SharedFiles:
-    """Where an episode lies in the files of v3.0, which hold many.
-
-    ``data_file`` should have its rows, which are numbered over the whole dataset in ``rows``, first
-    and one past the last, where they are given. ``videos`` are by camera.
-    """
-
-    data_file: str | None = None
-    rows: tuple[int, int] | None = None
-    videos: Mapping[str, VideoSegment] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Episode:
     """One demonstration, as the list of episodes has it.
 
-    Its length is in rows, one a frame; 0 where it could not be read. ``shared`` is ``None`` in
-    v2.x, where it has files of its own.
+    Its length is in rows, one a frame; 0 where it could not be read. ``data_file`` should have
+    them, in v3.0 numbered over the whole dataset as ``rows``, first and one past the last, say.
+    ``videos`` are by camera.
     """
 
     index: int
     length: int
     tasks: tuple[str, ...] = ()
-    shared: SharedFiles | None = None
+    data_file: str | None = None
+    videos: Mapping[str, VideoSegment] = field(default_factory=dict)
+    rows: tuple[int, int] | None = None
 
 
 def read_episodes(folder: Folder, info: Info) -> tuple[tuple[Episode, ...] | None, bool]:
@@ -92,7 +82,7 @@ def read_episodes(folder: Folder, info: Info) -> tuple[tuple[Episode, ...] | Non
     if info.version == V30:
         listed = _v30_episodes(folder, info)
     elif (lines := read_lines(folder, file)) is not None:
-        listed = _v2_episodes(folder, lines)
+        listed = _v2_episodes(folder, info, lines)
     else:
         return None, False
     episodes: dict[int, Episode] = {}
@@ -106,9 +96,9 @@ def read_episodes(folder: Folder, info: Info) -> tuple[tuple[Episode, ...] | Non
 
 
 def _v2_episodes(
-    folder: Folder, lines: Iterator[tuple[int, dict[str, Any]]]
+    folder: Folder, info: Info, lines: Iterator[tuple[int, dict[str, Any]]]
 ) -> Iterator[tuple[str, Episode]]:
-    collector = folder.collector
+    collector, cameras = folder.collector, [camera.name for camera in info.video_cameras]
     for number, item in lines:
         where = f"line {number}"
         index = whole_number(collector, EPISODES, where, item, "episode_index", 0, LARGEST_INDEX)
@@ -122,7 +112,9 @@ def _v2_episodes(
             collector.report("episode-tasks", EPISODES, f"{where}: tasks is {short(tasks)}")
             tasks = []
         if index is not None:
-            yield where, Episode(index, length or 0, tuple(tasks))
+            paths = {camera: info.own_file(index, camera) for camera in cameras}
+            videos = {name: VideoSegment(path, 0.0, inf) for name, path in paths.items() if path}
+            yield where, Episode(index, length or 0, tuple(tasks), info.own_file(index), videos)
 
 
 def v30_episode_files(folder: Folder) -> list[Path]:
@@ -132,26 +124,26 @@ def v30_episode_files(folder: Folder) -> list[Path]:
 
 def _v30_episodes(folder: Folder, info: Info) -> Iterator[tuple[str, Episode]]:
     """Where they lie in the videos of cameras is read of those that are named or have files."""
-    paths, stored = v30_episode_files(folder), set[str]()
+    paths, stored = v30_episode_files(folder), dict[Path, list[str]]()
     if not paths:
         file = f"{V30_EPISODES}/chunk-000/file-000.parquet"
         folder.collector.report("meta-missing", file, "no such file")
     for path in paths:
-        with suppress(OSError, ValueError, pa.ArrowException):
-            stored.update(pq.read_schema(path).names)
+        file = folder.relative(path)
+        with report_unreadable(folder.collector, file):
+            if folder.opened(file):
+                stored[path] = pq.read_schema(path).names
     cameras = [
         name
         for name in (camera.name for camera in info.video_cameras)
-        if f"videos/{name}/from_timestamp" in stored or info.shared_files(folder, name)
+        if any(f"videos/{name}/from_timestamp" in names for names in stored.values())
+        or info.shared_files(folder, name)
     ]
     count, needed = 0, ["episode_index", "length"]
     needed += [f"videos/{camera}/{part}" for camera in cameras for part in _SEGMENT]
-    for path in paths:
+    for path, names in stored.items():
         file = folder.relative(path)
-        if folder.opened(file) is None:
-            continue
         with report_unreadable(folder.collector, file):
-            names = pq.read_schema(path).names
             if missing := [name for name in needed if name not in names]:
                 found = f"no column {', '.join(missing)}"
                 folder.collector.report("field", file, found, expected="LeRobot's columns")
@@ -194,8 +186,9 @@ def _v30_episode(
     chunk, number, first, last, tasks = (row.get(name) for name in _OPTIONAL)
     named = info.shared_file(chunk, number) if _is_count(chunk) and _is_count(number) else None
     rows = (first, last) if isinstance(first, int) and isinstance(last, int) else None
-    tasks = tasks if isinstance(tasks, list | tuple) else [tasks] if tasks else []
-    return Episode(index, length or 0, tuple(map(str, tasks)), SharedFiles(named, rows, videos))
+    texts = tasks if isinstance(tasks, list | tuple) else [tasks]
+    tasks = tuple(str(text) for text in texts if text)
+    return Episode(index, length or 0, tasks, named, videos, rows)
 
 
 def _is_count(value: Any) -> TypeGuard[int]:

@@ -36,15 +36,11 @@ class Feature:
     @property
     def kind(self) -> Kind:
         """What it holds; a depth camera is ``depth`` wherever its frames are."""
-        match self.dtype:
-            case "video" | "image" as camera:
-                is_depth = self.info.get("is_depth_map", self.info.get("video.is_depth_map"))
-                return "depth" if is_depth is True else camera
-            case "audio":
-                return "audio"
-            case "string":
-                return "text"
-        return "number"
+        if self.dtype in ("video", "image"):
+            is_depth = self.info.get("is_depth_map", self.info.get("video.is_depth_map"))
+            return "depth" if is_depth is True else self.dtype
+        kinds: dict[str, Kind] = {"audio": "audio", "string": "text"}
+        return kinds.get(self.dtype, "number")
 
     @property
     def is_camera(self) -> bool:

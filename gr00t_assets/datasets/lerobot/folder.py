@@ -110,21 +110,20 @@ class Folder:
 
     def check_links(self) -> None:
         """Report every symbolic link that leads out of the folder or nowhere."""
-        for parent, folders, files in os.walk(self.directory):
-            for name in (*folders, *files):
-                path = Path(parent, name)
-                if not path.is_symlink():
-                    continue
-                file, link = self.relative(path), f"a symbolic link to {path.readlink()}"
-                if not self.holds(file):
-                    self.collector.report("symlink-escape", file, link)
-                elif not path.exists():
-                    self.collector.report("symlink-broken", file, f"{link}, which is not there")
+        for path in filter(Path.is_symlink, self.directory.rglob("*")):
+            file, link = self.relative(path), f"a symbolic link to {path.readlink()}"
+            if not self.holds(file):
+                self.collector.report("symlink-escape", file, link)
+            elif not path.exists():
+                self.collector.report("symlink-broken", file, f"{link}, which is not there")
 
     def warnings(self) -> tuple[str, ...]:
         """What was found that is odd and yet usable, each with its file."""
         findings = self.collector.findings()
-        return tuple(f"{item.subject}: {item.found}" for item in findings.warnings)
+        return tuple(
+            f"{item.subject}: {item.found}" if item.subject else item.found
+            for item in findings.warnings
+        )
 
     def raise_errors(self, name: str, problem: str) -> None:
         """Raise all errors found so far as one DatasetError; ``problem`` is what they mean."""

@@ -76,20 +76,12 @@ class Info:
         """The file that lists the tasks."""
         return V30_TASKS if self.version == V30 else TASKS
 
-    def data_file(self, episode: int) -> str | None:
-        """Path of an episode's rows in v2.x; none where the template cannot be used."""
-        return self._episode_file(self.data_path, episode, "")
-
-    def video_file(self, episode: int, camera: str) -> str | None:
-        """Path of an episode's video of a camera in v2.x; none likewise."""
-        return self._episode_file(self.video_path, episode, camera)
-
-    def shared_files(self, folder: Folder, camera: str | None = None) -> list[str]:
-        """Files of many episodes that are there, in LeRobot's order."""
+    def own_file(self, episode: int, camera: str | None = None) -> str | None:
+        """Path of an episode's rows in v2.x, or of its video; none where the template is broken."""
         template = self.data_path if camera is None else self.video_path
-        pattern = re.sub(r"{video_key[^}]*}", glob.escape(camera or ""), template or "")
-        pattern = re.sub(r"{[^}]*}", "*", pattern)
-        return sorted(map(folder.relative, folder.directory.glob(pattern))) if template else []
+        if template is None or self.chunks_size is None:
+            return None
+        return episode_path(template, episode, camera or "", self.chunks_size)
 
     def shared_file(self, chunk: int, number: int, camera: str | None = None) -> str | None:
         """Path of a file of many episodes in v3.0: rows, or the videos of a camera."""
@@ -97,10 +89,15 @@ class Info:
         fields = {"chunk_index": chunk, "file_index": number, "video_key": camera}
         return None if template is None else template.format(**fields)
 
-    def _episode_file(self, template: str | None, episode: int, camera: str) -> str | None:
-        if template is None or self.chunks_size is None:
-            return None
-        return episode_path(template, episode, camera, self.chunks_size)
+    def shared_files(self, folder: Folder, camera: str | None = None) -> list[str]:
+        """Files of many episodes that are there, in LeRobot's order."""
+        template = self.data_path if camera is None else self.video_path
+        values = {None: "", "video_key": glob.escape(camera or "")}
+        pattern = "".join(
+            glob.escape(text) + values.get(name, "*")
+            for text, name, *_ in string.Formatter().parse(template or "")
+        )
+        return sorted(map(folder.relative, folder.directory.glob(pattern))) if template else []
 
 
 def episode_path(

@@ -51,18 +51,15 @@ class Metadata:
 
     def data_files(self) -> list[str]:
         """Files of rows that the listed episodes name; in v3.0 also those that are there."""
+        named = dict.fromkeys(item.data_file for item in self.episodes if item.data_file)
         if self.info.version != V30:
-            return [*filter(None, (self.info.data_file(item.index) for item in self.episodes))]
-        named = {episode.shared.data_file for episode in self.episodes if episode.shared}
-        return sorted({*filter(None, named), *self.info.shared_files(self.folder)})
+            return list(named)
+        return sorted({*named, *self.info.shared_files(self.folder)})
 
     def video_files(self, camera: str) -> list[str]:
         """Files of a camera that the listed episodes name, each once."""
-        if self.info.version != V30:
-            files = (self.info.video_file(episode.index, camera) for episode in self.episodes)
-            return [*filter(None, files)]
-        shared = [episode.shared.videos for episode in self.episodes if episode.shared]
-        return sorted({videos[camera].file for videos in shared if camera in videos})
+        videos = (item.videos[camera].file for item in self.episodes if camera in item.videos)
+        return list(dict.fromkeys(videos))
 
 
 def read_metadata(folder: Folder) -> Metadata:
@@ -119,9 +116,12 @@ def find_cameras(metadata: Metadata, needed: Collection[str] = ()) -> list[Featu
 
 def _is_in_rows(metadata: Metadata, camera: Feature) -> bool:
     """Whether the first file of rows that can be read has a column of a camera."""
+    folder = metadata.folder
     for file in metadata.data_files():
-        with suppress(OSError, ValueError, pa.ArrowException):
-            return camera.name in pq.read_schema(metadata.folder.directory / file).names
+        path = folder.directory / file
+        if path.is_file() and (folder.holds(file) or not folder.confined):
+            with suppress(OSError, ValueError, pa.ArrowException):
+                return camera.name in pq.read_schema(path).names
     return False
 
 
@@ -160,10 +160,13 @@ def _v30_tasks(folder: Folder) -> dict[int, str] | None:
         chosen = next((name for name in ("task", *texts) if name in texts), None)
         found, expected = f"the columns {', '.join(table.column_names)}", "task_index and the task"
         if chosen is not None and "task_index" in table.column_names:
-            indices = table.column("task_index").to_pylist()
-            if len(set(indices)) == len(indices) and all(isinstance(n, int) for n in indices):
-                tasks = map(str, table.column(chosen).to_pylist())
+            indices, tasks = (table.column(name).to_pylist() for name in ("task_index", chosen))
+            is_counted = len(set(indices)) == len(indices)
+            if not is_counted or not all(isinstance(index, int) for index in indices):
+                found, expected = f"the task indices {indices[:8]}", "each number once"
+            elif None in tasks:
+                found, expected = f"task {indices[tasks.index(None)]} has no text", "a text of each"
+            else:
                 return dict(sorted(zip(indices, tasks, strict=True)))
-            found, expected = f"the task indices {indices[:8]}", "each number once"
         folder.collector.report("field", V30_TASKS, found, expected=expected)
     return None

@@ -9,7 +9,7 @@ notice, since it numbers the rows of all files through.
 import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from gr00t_assets.datasets.lerobot.columns import (
     FileFaults,
     report_unreadable,
 )
-from gr00t_assets.datasets.lerobot.episodes import V30_EPISODES, Episode, SharedFiles
+from gr00t_assets.datasets.lerobot.episodes import V30_EPISODES, Episode
 from gr00t_assets.datasets.lerobot.features import Feature
 from gr00t_assets.datasets.lerobot.folder import Folder, episode_names, report_missing_files
 
@@ -37,49 +37,48 @@ _BATCH_NUMBERS, _BATCH_ROWS, _BATCH_BYTES = 4_000_000, 65_536, 16_000_000
 _NUMBERS = Feature(EPISODE_INDEX, "int64", (1,), (), {})
 
 
-@dataclass
+@dataclass(frozen=True)
 class Rows:
-    """What could be read of an episode.
+    """Rows of one episode that follow each other in one file, from position ``start`` on.
 
-    ``values`` are ``(rows, numbers)`` of each column that has the declared shape, without null. Of
-    a shared file ``episode`` is the index by its column ``episode_index``, and ``start`` the
-    position of its first row in the file.
+    The file is relative to the dataset. ``episode`` is the index by the column ``episode_index`` of
+    a shared file, -1 of a file with one episode. ``values`` are ``(rows, numbers)`` of each column
+    that was read and has the declared shape, without null.
     """
 
+    episode: int
+    file: str
+    start: int
     count: int
-    values: dict[str, np.ndarray] = field(default_factory=dict)
-    episode: int | None = None
-    start: int = 0
+    values: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def read_rows(
-    collector: Collector,
+    faults: FileFaults,
     path: Path,
     file: str,
     features: Mapping[str, Feature],
     *,
     shared: bool = False,
-    only: Collection[str] = (),
-    faults: FileFaults | None = None,
+    undeclared: bool = True,
 ) -> Iterator[Rows]:
     """The rows of a file, or of each episode in it, in order; nothing where it cannot be read.
 
     It is read once; whatever is wrong with it is a finding.
 
     Args:
-        features: Declared ones by name.
+        features: Those to read, as they are declared, by name.
         shared: Whether it holds many episodes, as in v3.0.
-        only: Columns to read, which are then all that is looked at; every declared one by default.
-        faults: Takes what is wrong with a column, until all files were read.
+        undeclared: Whether other columns are findings.
     """
+    collector, columns = faults.collector, Columns(faults, file, features)
     with report_unreadable(collector, file), pq.ParquetFile(path, pre_buffer=False) as parquet:
-        columns = Columns(faults or collector, file, features)
-        names = columns.numeric(parquet.schema_arrow, only)
+        names = columns.numeric(parquet.schema_arrow, undeclared)
         count, stored = parquet.metadata.num_rows, _stored_values(parquet.metadata, names)
         if not shared:
             if not columns.too_large(count, stored):
                 table = parquet.read(columns=names)
-                yield Rows(count, columns.values(table))
+                yield Rows(-1, file, 0, count, columns.values(table))
         elif count > _MOST_SHARED_ROWS:
             raise ValueError(f"it holds {count:,} rows, at most {_MOST_SHARED_ROWS:,} expected")
         elif EPISODE_INDEX in names:
@@ -144,7 +143,7 @@ def _split(columns: Columns, batches: Iterator[pa.RecordBatch], width: int) -> I
         borders = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), batch.num_rows]
         for begin, end in pairwise(borders):
             if parts and numbers[begin] != episode:
-                yield _joined(parts, columns.broken, episode, start)
+                yield _joined(columns, parts, episode, start)
                 parts = []
             if not parts:
                 episode, start = int(numbers[begin]), position + begin
@@ -153,32 +152,17 @@ def _split(columns: Columns, batches: Iterator[pa.RecordBatch], width: int) -> I
         if columns.too_large(position - start, (position - start) * width):
             return
     if parts:
-        yield _joined(parts, columns.broken, episode, start)
+        yield _joined(columns, parts, episode, start)
 
 
-def _joined(
-    parts: list[dict[str, np.ndarray]], broken: Collection[str], episode: int, start: int
-) -> Rows:
+def _joined(columns: Columns, parts: list[dict[str, np.ndarray]], episode: int, start: int) -> Rows:
     """An episode out of the batches that it is in."""
     count = sum(len(part[EPISODE_INDEX]) for part in parts)
     values = parts[0]
     if len(parts) > 1:
-        names = [name for name in parts[-1] if name not in broken]
+        names = [name for name in parts[-1] if name not in columns.broken]
         values = {name: np.concatenate([part[name] for part in parts]) for name in names}
-    return Rows(count, values, episode, start)
-
-
-@dataclass(frozen=True)
-class RowRange:
-    """Rows of one episode that follow each other in one file, from position ``start`` on.
-
-    The file is relative to the dataset.
-    """
-
-    episode: int
-    file: str
-    start: int
-    count: int
+    return Rows(episode, columns.file, start, count, values)
 
 
 def find_rows(
@@ -186,9 +170,8 @@ def find_rows(
     episodes: Sequence[Episode],
     files: Collection[str],
     features: Mapping[str, Feature],
-    visit: Callable[[str, Rows], None] | None = None,
-    faults: FileFaults | None = None,
-) -> dict[int, RowRange]:
+    visit: Callable[[Rows], None] | None = None,
+) -> dict[int, Rows]:
     """Where the rows of every episode are that is listed and whole, in the order of files and rows.
 
     Each file is read once, all columns of it where they are to be visited, with the rows of each
@@ -197,18 +180,21 @@ def find_rows(
     rows missing or too many, rows of an episode that is not listed or that lies in several places.
     """
     collector, features = folder.collector, {EPISODE_INDEX: _NUMBERS, **features}
-    only = () if visit else (EPISODE_INDEX,)
-    ranges: list[RowRange] = []
-    options = {"shared": True, "only": only, "faults": faults}
+    if visit is None:
+        features = {EPISODE_INDEX: features[EPISODE_INDEX]}
+    faults, ranges = FileFaults(collector), list[Rows]()
+    options = {"shared": True, "undeclared": visit is not None}
     for file in files:
         if (path := folder.opened(file)) is None:
             continue
         with collector.guard(file):
-            for rows in read_rows(collector, path, file, features, **options):
-                ranges.append(RowRange(rows.episode or 0, file, rows.start, rows.count))
+            for rows in read_rows(faults, path, file, features, **options):
+                ranges.append(replace(rows, values={}))
                 if visit is not None:
-                    visit(file, rows)
-    parts: dict[int, list[RowRange]] = defaultdict(list)
+                    visit(rows)
+    absent = {file for file in files if not folder.exists(file)}
+    faults.report_all(len(set(files)) - len(absent))
+    parts: dict[int, list[Rows]] = defaultdict(list)
     for part in ranges:
         parts[part.episode].append(part)
     whole = {
@@ -216,7 +202,6 @@ def find_rows(
         for episode in episodes
         if [part.count for part in parts[episode.index]] == [episode.length]
     }
-    absent = {file for file in files if not folder.exists(file)}
     if len(whole) < len(episodes):
         report_missing_files(folder, sorted(absent), "parquet-missing")
     else:
@@ -230,7 +215,7 @@ def find_rows(
 def _check_ranges(
     collector: Collector,
     episodes: Sequence[Episode],
-    ranges: Mapping[int, list[RowRange]],
+    ranges: Mapping[int, list[Rows]],
     absent: Collection[str],
 ) -> None:
     """Hold the rows that there are against the list of episodes."""
@@ -241,8 +226,8 @@ def _check_ranges(
     moved = []
     for episode in episodes:
         index, length = episode.index, episode.length
-        parts, shared = ranges.get(index, []), episode.shared or SharedFiles()
-        file = parts[0].file if parts else shared.data_file or "data"
+        parts = ranges.get(index, [])
+        file = parts[0].file if parts else episode.data_file or "data"
         count = sum(part.count for part in parts)
         if count != length and not (count == 0 and file in absent):
             start = f" from row {parts[0].start}" if parts else ""
@@ -251,12 +236,12 @@ def _check_ranges(
         elif len(parts) > 1:
             places = "; ".join(f"{part.file} from row {part.start}" for part in parts[:4])
             collector.report("rows-scattered", file, f"rows of episode {index} lie apart: {places}")
-        first, last = shared.rows or (0, length)
+        first, last = episode.rows or (0, length)
         if last - first != length:
             found = f"episode {index} goes from dataset_from_index {first} to "
             found += f"dataset_to_index {last}"
             collector.report("row-range", V30_EPISODES, found, length=length)
-        if any(shared.data_file not in (None, *absent, part.file) for part in parts):
+        if any(episode.data_file not in (None, *absent, part.file) for part in parts):
             moved.append(index)
     if moved:
         found = f"the rows of {episode_names(moved)} are in another file than is named"

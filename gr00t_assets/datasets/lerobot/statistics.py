@@ -44,26 +44,26 @@ def array_statistics(values: np.ndarray) -> dict[str, np.ndarray]:
 class RunningStatistics:
     """Minimum, maximum, mean and standard deviation, exact, and quantiles of small datasets.
 
-    For columns of ``width`` numbers that are read an episode at a time. Means and squared
+    For columns that are read an episode at a time. Means and squared
     deviations of parts are joined as in Chan, Golub and LeVeque, "Updating Formulae and a Pairwise
     Algorithm for Computing Sample Variances" (1979).
 
     Examples:
-        >>> running = RunningStatistics(1)
+        >>> running = RunningStatistics()
         >>> running.add(np.array([[1.0], [2.0]]))
         >>> running.add(np.array([[3.0]]))
         >>> float(running.result()["mean"][0])
         2.0
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self) -> None:
         self.count = 0
-        self._min, self._max = np.full(width, np.inf), np.full(width, -np.inf)
-        self._mean, self._squares = np.zeros(width), np.zeros(width)
+        self._min, self._max = np.array(np.inf), np.array(-np.inf)
+        self._mean, self._squares = np.array(0.0), np.array(0.0)
         self._sample: list[np.ndarray] | None = []
 
     def add(self, values: np.ndarray) -> None:
-        """Take rows, shape ``(rows, width)``, finite."""
+        """Take rows, shape ``(rows, numbers)``, finite."""
         rows, count, total = values.astype(np.float64), len(values), self.count + len(values)
         if not count:
             return
@@ -72,9 +72,9 @@ class RunningStatistics:
         with np.errstate(over="ignore", invalid="ignore"):
             mean = rows.mean(axis=0)
             difference = mean - self._mean
-            self._squares += ((rows - mean) ** 2).sum(axis=0)
+            self._squares = self._squares + ((rows - mean) ** 2).sum(axis=0)
             self._squares += difference**2 * self.count * count / total
-            self._mean += difference * count / total
+            self._mean = self._mean + difference * count / total
             if self._sample is not None:
                 self._sample.append(values.astype(np.float32))
                 if total * rows.shape[1] * 4 > MOST_SAMPLE_BYTES:
@@ -82,7 +82,7 @@ class RunningStatistics:
         self.count = total
 
     def result(self) -> dict[str, np.ndarray]:
-        """Statistics by name, each of shape ``(width,)``; q01 and q99 where every row was kept."""
+        """Statistics by name, ``(numbers,)`` each; q01 and q99 where every row was kept."""
         statistics = {"min": self._min, "max": self._max, "mean": self._mean}
         statistics["std"] = np.sqrt(self._squares / max(self.count, 1))
         if self._sample:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import isinf
 from pathlib import Path
 
 import numpy as np
@@ -124,21 +125,25 @@ class Cut:
     packet: int | None
 
 
-VideoFiles = dict[str, tuple[VideoPackets, list[Cut]]]
-"""By video file: its packets, and which frames are whose."""
+@dataclass(frozen=True)
+class SharedVideo:
+    """A video file of a camera, its packets, and which frames are whose."""
+
+    camera: str
+    file: str
+    packets: VideoPackets
+    cuts: Sequence[Cut]
 
 
 def find_frames(
     folder: Folder, episodes: Sequence[Episode], cameras: Iterable[str], fps: float
-) -> dict[str, VideoFiles]:
-    """By camera with videos: its files, looked at packet by packet; ``fps`` are rows a second."""
-    collector = folder.collector
-    videos: dict[str, VideoFiles] = {camera: {} for camera in cameras}
-    for camera, files in videos.items():
+) -> list[SharedVideo]:
+    """The video files of cameras, one after the other; ``fps`` are rows a second."""
+    collector, videos = folder.collector, []
+    for camera in cameras:
         segments: dict[str, list[tuple[Episode, VideoSegment]]] = defaultdict(list)
         for episode in (*episodes, *folder.left_out.values()):
-            segment = episode.shared.videos.get(camera) if episode.shared else None
-            if segment is not None:
+            if segment := episode.videos.get(camera):
                 segments[segment.file].append((episode, segment))
         for file in sorted(segments):
             parts = [item for item in segments[file] if not folder.leaves_out(item[0].index)]
@@ -152,14 +157,13 @@ def find_frames(
                 parts = segments[file]
             cuts = _place_episodes(collector, file, table, parts, fps)
             cuts = [cut for cut in cuts if not folder.leaves_out(cut.episode)]
+            pixels = table.pixel_format
             encoded = [cut.episode for cut in cuts if cut.packet is None]
-            if encoded and table.pixel_format not in LOSSLESS_FORMATS:
-                found = (
-                    f"{episode_names(encoded)} cannot be cut out: no key frame at the border, and "
-                )
-                found += f"pixel format {table.pixel_format} cannot be encoded anew without loss"
+            if encoded and pixels not in LOSSLESS_FORMATS:
+                found = f"{episode_names(encoded)} cannot be cut out: no key frame at the border, "
+                found += f"and pixel format {pixels} cannot be encoded anew without loss"
                 collector.report("video-not-lossless", file, found)
-            files[file] = (table, cuts)
+            videos.append(SharedVideo(camera, file, table, cuts))
     return videos
 
 
@@ -203,7 +207,7 @@ def _place_episodes(
                 f"begins at {since:.3f} s, the frame for it is shown at {times[start]:.3f} s "
                 f"(the video: {times[0]:.3f} to {times[-1]:.3f} s)"
             )
-        elif not is_counted and abs((until - since) * fps - length) > HALF_FRAME:
+        elif not (is_counted or isinf(until)) and abs((until - since) * fps - length) > HALF_FRAME:
             problem = (
                 f"lies from {since:.3f} to {until:.3f} s, {(until - since) * fps:.1f} frames at "
                 f"{fps:g} a second; its length is {length}"

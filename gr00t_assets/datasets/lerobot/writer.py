@@ -96,10 +96,10 @@ class DatasetWriter:
             self._write_images(index, name, shown)
         rows = {name: values.reshape(length, -1) for name, values in columns.items()}
         rows |= {name: _colours(shown) for name, shown in images.items()}
-        own = {name: RunningStatistics(values.shape[1]) for name, values in rows.items()}
+        own = {name: RunningStatistics() for name in rows}
         for name, values in rows.items():
             own[name].add(values)
-            self._totals.setdefault(name, RunningStatistics(values.shape[1])).add(values)
+            self._totals.setdefault(name, RunningStatistics()).add(values)
         self._statistics.append(self._figures(own))
         self._episodes.append({"episode_index": index, "tasks": [episode.task], "length": length})
         self.rows += length

@@ -22,7 +22,6 @@ from gr00t_assets.datasets.lerobot.folder import Folder
 from gr00t_assets.datasets.lerobot.info import V30
 from gr00t_assets.datasets.lerobot.metadata import Metadata, read_metadata
 from gr00t_assets.datasets.lerobot.v3.convert import CONVERSION, convert_to_v21
-from gr00t_assets.datasets.lerobot.v3.stored_episodes import Changes
 from gr00t_assets.datasets.quality.columns import vector_keys
 
 _SHOWN = 8  # tasks that are listed where none is like the one that was named
@@ -96,9 +95,12 @@ def write_normal_form(
         folder = Folder(source, confined=False, replaced=replaced, leaves_out=leaves_out)
         trimmed = _rows_to_trim(LeRobotDataset.read(folder, name), curation.trim_idle)
     tasks = (metadata.tasks or {}).values()
-    renamed = {task: text for task in tasks if (text := curation.task(task)) != task}
-    changes = Changes(leaves_out, trimmed, curation.rename | renamed)
-    converted = convert_to_v21(source, target, name=name, changes=changes)
+    renamed = curation.rename | {
+        task: text for task in tasks if (text := curation.task(task)) != task
+    }
+    converted = convert_to_v21(
+        source, target, name=name, leaves_out=leaves_out, trimmed=trimmed, renamed=renamed
+    )
     warnings = [CONVERSION] if is_v30 else []
     if curation.is_empty and has_gaps:
         last = len(numbers) - 1
@@ -118,7 +120,7 @@ def write_normal_form(
             for item in converted.episodes
             if item.is_trimmed
         },
-        renamed=dict(changes.renamed),
+        renamed=renamed,
     )
     return tuple(warnings), curated
 

@@ -18,7 +18,7 @@ from pydantic import Field
 from gr00t_assets.core.checksums import load_sealed, sealed
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.files import FrozenModel, json_hash, write_bytes
-from gr00t_assets.datasets.catalog import known_entry, project_catalog
+from gr00t_assets.datasets.catalog import project_entries
 from gr00t_assets.environments.environment_file import Environment, load_environments
 from gr00t_assets.evaluation.intervals import SuccessRate
 from gr00t_assets.runs.spec import TrainingSpec
@@ -128,8 +128,7 @@ def declared_environment(spec: TrainingSpec, name: str | None = None) -> Environ
         CatalogError: The catalog has a fault where it would name one.
     """
     if name is None:
-        catalog = project_catalog()
-        entries = [known_entry(dataset.name, catalog) for dataset in spec.datasets]
+        entries = project_entries(dataset.name for dataset in spec.datasets)
         name = next((entry.environment for entry in entries if entry and entry.environment), None)
     return None if name is None else load_environments().get(name)
 

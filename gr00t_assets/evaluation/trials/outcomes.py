@@ -20,7 +20,7 @@ from gr00t_assets.core.files import FrozenModel, read_limited, write_bytes, writ
 from gr00t_assets.core.locks import exclusive_lock
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import from_spreadsheet, spreadsheet_cell
-from gr00t_assets.datasets.catalog import find_entry, project_catalog
+from gr00t_assets.datasets.catalog import project_catalog
 from gr00t_assets.datasets.sources.versions import DatasetRecord, recorded_files
 from gr00t_assets.evaluation.trials.plan import COLUMNS, TrialPlan, TrialPolicy, trials_folder
 
@@ -226,7 +226,7 @@ def import_trials(
     """
     from gr00t_assets.datasets.sources.ingest import ingest_dataset
 
-    record = ingest_dataset(find_entry(dataset, project_catalog()), store, log)
+    record = ingest_dataset(project_catalog()[dataset], store, log)
     known = load_lineage(record.name, record.version, store)
     if known is not None and plan.content_hash() in [item.plan_hash for item in known.rounds]:
         return known

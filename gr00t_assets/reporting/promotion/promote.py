@@ -14,7 +14,7 @@ from gr00t_assets.core.checksums import changed_files, file_hashes, sealed
 from gr00t_assets.core.errors import CheckpointError, Gr00tAssetsError, PromotionError
 from gr00t_assets.core.files import published_directory, write_json
 from gr00t_assets.core.project import Store, project_root
-from gr00t_assets.datasets.catalog import known_entry, project_catalog
+from gr00t_assets.datasets.catalog import project_entries
 from gr00t_assets.evaluation.open_loop import stored_spec
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.registry import trainer_named
@@ -76,8 +76,7 @@ def promote(
     if run.gate.reasons and because is None:
         command = f'gr00t-assets model promote {run.name} --because "..."'
         _refuse(run.name, [*run.gate.reasons, f"to promote it all the same, say why: {command}"])
-    catalog = project_catalog()
-    datasets = [known_entry(dataset.name, catalog) for dataset in experiment.datasets]
+    datasets = project_entries(dataset.name for dataset in experiment.datasets)
     with published_directory(folder) as partial:
         if run.step is None:
             shutil.copytree(run.weights, partial, copy_function=_link_or_copy, dirs_exist_ok=True)
@@ -187,8 +186,7 @@ def require_promotable(
         spec = stored_spec(directory)
     except Gr00tAssetsError as error:
         reasons.append(f"its spec cannot be read: {error.problem}")
-    catalog = project_catalog()
-    entries = [known_entry(dataset.name, catalog) for dataset in experiment.datasets]
+    entries = project_entries(dataset.name for dataset in experiment.datasets)
     declared = [entry.environment for entry in entries if entry and entry.environment]
     opened, evaluation = gate(evidence, list(dict.fromkeys(declared)), name), evidence.evaluation
     if reasons or spec is None or evaluation is None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from gr00t_assets.core.errors import DatasetError, TrainingError
 from gr00t_assets.core.project import Store
-from gr00t_assets.datasets.catalog import CatalogEntry, find_entry
+from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.fit.modality_configs import embodiment_tag_of
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.project_files import read_project
@@ -261,7 +261,7 @@ def command_of_experiment(
     source = next((path for path in (chosen, environment.script) if path.is_file()), None)
     command = shell_command(
         experiment,
-        [find_entry(dataset.name, catalog) for dataset in experiment.datasets],
+        [catalog[dataset.name] for dataset in experiment.datasets],
         read_interface(source) if source else RELEASE,
         program,
         datasets,

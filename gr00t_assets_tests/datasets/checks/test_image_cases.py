@@ -1,6 +1,9 @@
 """Images in the rows, good and spoilt; see ``data/cases/image-feature``."""
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +59,29 @@ def test_images_in_files_that_the_rows_name_are_looked_at(tmp_path: Path) -> Non
     assert [item.code for item in check_dataset(folder).errors] == ["image-unreadable"]
 
 
+SCAN = """
+import sys
+from pathlib import Path
+from gr00t_assets.datasets.checks.scan import scan_dataset
+for folder in sys.argv[1:]:
+    print([item.code for item in scan_dataset(Path(folder)).findings if item.severity == "error"])
+"""
+
+
+def test_a_pipe_in_place_of_a_file_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """In a process of its own: who opens a pipe waits for the one that writes."""
+    rows = Path(shutil.copytree(CASES / "image-feature" / "v21", tmp_path / "rows"))
+    declared(rows, dtype="video")
+    edit_json(rows, "info.json", lambda info: info.update(video_path="{episode_index}.mp4"))
+    episodes = Path(shutil.copytree(CASES / "u2028-in-task" / "v30", tmp_path / "episodes"))
+    for file in (rows / data_file(0), next((episodes / "meta" / "episodes").rglob("*.parquet"))):
+        file.unlink()
+        os.mkfifo(file)
+    command = [sys.executable, "-c", SCAN, str(rows), str(episodes)]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert shown.splitlines() == ["['camera-in-rows', 'not-a-file']", "['not-a-file']"]
+
+
 IMAGE_FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "no image": (
         lambda folder: image_rows(folder, lambda rows: rows[3].update(bytes=None)),
@@ -77,6 +103,17 @@ IMAGE_FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
             folder / data_file(1),
         ),
         "image-column",
+    ),
+    "an empty cell in a column without paths": (
+        lambda folder: pq.write_table(
+            (table := pq.read_table(folder / data_file(1))).set_column(
+                table.column_names.index(FRONT),
+                FRONT,
+                pa.array([None, *(cell["bytes"].as_py() for cell in table.column(FRONT)[1:])]),
+            ),
+            folder / data_file(1),
+        ),
+        "image-missing",
     ),
     "the column is not there": (
         lambda folder: pq.write_table(

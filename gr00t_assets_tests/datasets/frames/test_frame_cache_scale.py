@@ -168,7 +168,7 @@ print(int(peak[1]) // 1024, info.decoded, info.frames)
 def test_memory_does_not_grow_with_the_dataset(tmp_path: Path) -> None:
     short = encoded_dataset(tmp_path / "data", [60], {"front": (1280, 720)})
     for index in range(1, 8):
-        copied = short.directory / str(short.info.video_file(index, "front"))
+        copied = short.directory / str(short.info.own_file(index, "front"))
         shutil.copy(short.video_path(0, "front"), copied)
     peaks = []
     for episodes in (2, 8):

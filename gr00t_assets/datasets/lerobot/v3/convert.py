@@ -4,7 +4,7 @@ Made from v3.0, which has many episodes in a file, and from v2.x where something
 """
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -31,18 +31,16 @@ from gr00t_assets.datasets.lerobot.info import (
     VIDEO_PATH,
     episode_path,
 )
-from gr00t_assets.datasets.lerobot.rows import RowRange, batch_rows
+from gr00t_assets.datasets.lerobot.rows import Rows, batch_rows
 from gr00t_assets.datasets.lerobot.v3.cut_videos import cut_video
 from gr00t_assets.datasets.lerobot.v3.stored_episodes import (
-    Changes,
     StoredEpisode,
     flattened_columns,
     stored_episodes,
     trimmed_videos,
-    with_own_files,
     write_meta,
 )
-from gr00t_assets.datasets.lerobot.video_packets import VideoFiles, find_frames, report_video
+from gr00t_assets.datasets.lerobot.video_packets import SharedVideo, find_frames, report_video
 from gr00t_assets.datasets.videos import VideoError
 
 CONVERTED = "converted from LeRobot v3.0 to v2.1"
@@ -66,7 +64,13 @@ class Converted:
 
 
 def convert_to_v21(
-    source: Path, destination: Path, *, name: str | None = None, changes: Changes | None = None
+    source: Path,
+    destination: Path,
+    *,
+    name: str | None = None,
+    leaves_out: Callable[[int], bool] | None = None,
+    trimmed: Mapping[int, tuple[int, int]] | None = None,
+    renamed: Mapping[str, str] | None = None,
 ) -> Converted:
     """Write a dataset as a v2.1 dataset in normal form: episodes from 0 on without gaps, numbers
     in one axis, each row and each frame as in the source, which every frame is compared with.
@@ -77,13 +81,16 @@ def convert_to_v21(
     Args:
         destination: Folder to make; it may be there and be empty.
         name: What errors call the dataset; the folder's name by default.
+        leaves_out: Whether an episode of the source is left out.
+        trimmed: Rows to cut off at start and end, by number in the source.
+        renamed: New instructions by the old ones.
 
     Raises:
         DatasetError: All that is missing, unreadable or contradictory, at once; ``destination``
             is as it was.
         StoreError: The disk is full.
     """
-    name, changes = name or source.name, changes or Changes()
+    name, trimmed = name or source.name, trimmed or {}
     if destination.resolve().is_relative_to(source.resolve()):
         problem = f"{destination} is inside of the source, which is never written"
         raise DatasetError(name, _PROBLEM, [problem])
@@ -91,17 +98,15 @@ def convert_to_v21(
         destination.rmdir()
     elif destination.exists():
         raise DatasetError(name, _PROBLEM, [f"{destination} is there already: name a new folder"])
-    folder = Folder(source, confined=False, leaves_out=changes.leaves_out)
+    folder = Folder(source, confined=False, leaves_out=leaves_out)
     dataset = LeRobotDataset.read(folder, name)
     is_shared = dataset.info.version == V30
-    in_videos = [
-        item if is_shared else with_own_files(dataset, item)
-        for item in dataset.episodes
-        if is_shared or item.index in changes.trimmed
-    ]
+    in_videos = [item for item in dataset.episodes if is_shared or item.index in trimmed]
     videos = find_frames(folder, in_videos, dataset.video_cameras, dataset.fps)
     folder.raise_errors(name, _PROBLEM)
-    episodes = stored_episodes(dataset, changes.trimmed, videos)
+    episodes = stored_episodes(dataset, trimmed, videos)
+    videos = trimmed_videos(folder.collector, videos, episodes)
+    folder.raise_errors(name, _PROBLEM)
     with published_directory(destination) as target:
         _cut_rows(folder, dataset, episodes, target)
         folder.raise_errors(name, _PROBLEM)
@@ -110,43 +115,39 @@ def convert_to_v21(
                 file = target / episode_path(VIDEO_PATH, item.index, camera)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(dataset.video_path(item.source.index, camera), file)
-        videos = trimmed_videos(folder.collector, videos, episodes)
-        folder.raise_errors(name, _PROBLEM)
         codecs = _write_videos(folder, videos, episodes, target)
         with report_unreadable(folder.collector, V30_EPISODES):
-            write_meta(folder, dataset, episodes, changes, target, codecs)
+            write_meta(folder, dataset, episodes, renamed or {}, target, codecs)
         folder.raise_errors(name, _PROBLEM)
     return Converted(episodes, folder.warnings())
 
 
 def _write_videos(
-    folder: Folder,
-    videos: Mapping[str, VideoFiles],
-    episodes: Sequence[StoredEpisode],
-    target: Path,
+    folder: Folder, videos: Iterable[SharedVideo], episodes: Sequence[StoredEpisode], target: Path
 ) -> dict[str, set[str]]:
     """Write a file for each episode and camera; gives the codecs of each camera encoded anew."""
     codecs: dict[str, set[str]] = {}
     index_of = {item.source.index: item.index for item in episodes}
-    for camera, files in videos.items():
-        encoded, unchanged = [], set()
+    for camera, files in groupby(videos, key=lambda video: video.camera):
+        encoded, total, unchanged = [], 0, set()
 
         def path_of(episode: int, camera: str = camera) -> Path:
             return target / episode_path(VIDEO_PATH, index_of[episode], camera)
 
-        for file, (table, cuts) in files.items():
+        for video in files:
             changed: list[int] = []
             try:
-                changed = cut_video(folder.directory / file, table, cuts, path_of)
+                path = folder.directory / video.file
+                changed = cut_video(path, video.packets, video.cuts, path_of)
             except VideoError as error:
-                report_video(folder.collector, file, str(error))
+                report_video(folder.collector, video.file, str(error))
             encoded += changed
-            if len(changed) < len(cuts):
-                unchanged.add(table.codec)
+            total += len(video.cuts)
+            if len(changed) < len(video.cuts):
+                unchanged.add(video.packets.codec)
         if encoded:
             codecs[camera] = unchanged | {"h264"}
             size = sum(path_of(episode).stat().st_size for episode in encoded)
-            total = sum(len(cuts) for _, cuts in files.values())
             found = f"{episode_names(sorted(encoded))} of {total} cannot be cut out as they are "
             found += "(no clean key frame at the border); encoded anew as H.264 without loss, "
             folder.collector.report("video-encoded", camera, f"{found}{size / 1e6:.1f} MB")
@@ -164,8 +165,7 @@ def _cut_rows(
     stored = {item.source.index: item for item in episodes}
     is_renumbered = any(item.is_changed for item in episodes)
     ranges = dataset.ranges.values() or (
-        RowRange(item.index, str(dataset.info.data_file(item.index)), 0, item.length)
-        for item in dataset.episodes
+        Rows(item.index, str(item.data_file), 0, item.length) for item in dataset.episodes
     )
     for file, parts in groupby(ranges, key=lambda part: part.file):
         with report_unreadable(folder.collector, file):

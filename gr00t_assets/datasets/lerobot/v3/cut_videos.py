@@ -18,7 +18,7 @@ import numpy as np
 
 from gr00t_assets.datasets.lerobot.columns import is_disk_full
 from gr00t_assets.datasets.lerobot.video_packets import Cut, VideoPackets
-from gr00t_assets.datasets.videos import VideoError
+from gr00t_assets.datasets.videos import VideoError, opened_video
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -146,15 +146,12 @@ def _decode_episodes(
 
     A decoder that gives other frames than there are packets for is a VideoError.
     """
-    import av
-
     remaining = iter(sorted(cuts, key=lambda cut: cut.start))
     cut = next(remaining, None)
     if cut is None:
         return
     times = table.pts[table.order]
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
+    with opened_video(path) as (container, stream):
         stream.thread_type = "AUTO"
         for position, frame in enumerate(container.decode(stream)):
             if position >= len(times) or frame.pts != times[position]:
@@ -172,10 +169,7 @@ def _decode_episodes(
 
 def _file_digests(path: Path) -> list[bytes]:
     """The digests of all frames of a video, in order of presentation."""
-    import av
-
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
+    with opened_video(path) as (container, stream):
         stream.thread_type = "AUTO"
         base = stream.time_base or Fraction(0)
         return [_digest(frame, (frame.pts or 0) * base) for frame in container.decode(stream)]

@@ -4,8 +4,8 @@ import copy
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,13 @@ import pyarrow.parquet as pq
 from gr00t_assets.core.files import write_json
 from gr00t_assets.core.finding import Collector
 from gr00t_assets.datasets.lerobot.dataset import MODALITY, LeRobotDataset
-from gr00t_assets.datasets.lerobot.episodes import (
-    BATCH_ROWS,
-    Episode,
-    SharedFiles,
-    VideoSegment,
-    v30_episode_files,
-)
+from gr00t_assets.datasets.lerobot.episodes import BATCH_ROWS, Episode, v30_episode_files
 from gr00t_assets.datasets.lerobot.folder import Folder
 from gr00t_assets.datasets.lerobot.info import CHUNK_EPISODES, DATA_PATH, VIDEO_PATH
 from gr00t_assets.datasets.lerobot.video_packets import (
     LOSSLESS_FORMATS,
     Cut,
-    VideoFiles,
+    SharedVideo,
     VideoPackets,
     copied_from,
 )
@@ -38,22 +32,6 @@ _ONLY_V30 = ("data_files_size_in_mb", "video_files_size_in_mb")
 
 _STATISTICS = "stats/"
 """What the columns of an episode's statistics begin with: ``stats/action/mean``."""
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What a copy is to differ in from its source.
-
-    Episodes are left out, rows are cut off at start and end, by the episodes' numbers in the
-    source, and instructions are replaced, new ones by the old ones.
-
-    An episode begins with a key frame before where one is near, so that its video need not be
-    encoded anew.
-    """
-
-    leaves_out: Callable[[int], bool] | None = None
-    trimmed: Mapping[int, tuple[int, int]] = field(default_factory=dict)
-    renamed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,19 +60,17 @@ class StoredEpisode:
 
 
 def stored_episodes(
-    dataset: LeRobotDataset,
-    trimmed: Mapping[int, tuple[int, int]],
-    videos: Mapping[str, VideoFiles],
+    dataset: LeRobotDataset, trimmed: Mapping[int, tuple[int, int]], videos: Sequence[SharedVideo]
 ) -> tuple[StoredEpisode, ...]:
     """The episodes of a copy, numbered from 0.
 
-    ``trimmed`` are rows to cut off at start and end, by number in the source.
+    ``trimmed`` are rows to cut off at start and end, by number in the source. An episode begins
+    with a key frame before where one is near, so that its video need not be encoded anew.
     """
     places: dict[int, list[tuple[VideoPackets, Cut]]] = defaultdict(list)
-    for files in videos.values():
-        for table, cuts in files.values():
-            for cut in cuts:
-                places[cut.episode].append((table, cut))
+    for video in videos:
+        for cut in video.cuts:
+            places[cut.episode].append((video.packets, cut))
     near, episodes, first = round(_NEAR_SECONDS * dataset.fps), [], 0
     for index, episode in enumerate(dataset.episodes):
         start, end = trimmed.get(episode.index, (0, 0))
@@ -110,37 +86,26 @@ def stored_episodes(
 
 
 def trimmed_videos(
-    collector: Collector, videos: Mapping[str, VideoFiles], episodes: Sequence[StoredEpisode]
-) -> dict[str, VideoFiles]:
+    collector: Collector, videos: Sequence[SharedVideo], episodes: Sequence[StoredEpisode]
+) -> list[SharedVideo]:
     """The frames that the copy has; those that can neither be copied nor encoded are findings."""
     trimmed = {item.source.index: item for item in episodes if item.is_trimmed}
-    result: dict[str, VideoFiles] = {}
-    for camera, files in videos.items():
-        result[camera] = {}
-        for file, (table, cuts) in files.items():
-            shorter = []
-            for cut in cuts:
-                if item := trimmed.get(cut.episode):
-                    span = cut.start + item.start, item.length
-                    cut = Cut(cut.episode, *span, copied_from(table, *span))
-                shorter.append(cut)
-            result[camera][file] = table, shorter
-            lost = [cut.episode for cut in shorter if cut.packet is None]
-            if lost and trimmed and table.pixel_format not in LOSSLESS_FORMATS:
-                found = f"pixel format {table.pixel_format} cannot be encoded anew without loss, "
-                found += f"and episode {lost[0]} has no key frame where it would begin"
-                collector.report("video-not-trimmed", file, found)
+    result = []
+    for video in videos:
+        cuts = []
+        for cut in video.cuts:
+            if item := trimmed.get(cut.episode):
+                span = cut.start + item.start, item.length
+                cut = Cut(cut.episode, *span, copied_from(video.packets, *span))
+            cuts.append(cut)
+        result.append(replace(video, cuts=cuts))
+        pixels = video.packets.pixel_format
+        lost = [cut.episode for cut in cuts if cut.packet is None]
+        if lost and trimmed and pixels not in LOSSLESS_FORMATS:
+            found = f"pixel format {pixels} cannot be encoded anew without loss, "
+            found += f"and episode {lost[0]} has no key frame where it would begin"
+            collector.report("video-not-trimmed", video.file, found)
     return result
-
-
-def with_own_files(dataset: LeRobotDataset, episode: Episode) -> Episode:
-    """An episode of v2.x as one that lies from the beginning of its video files on."""
-    end = episode.length / dataset.fps
-    videos = {
-        camera: VideoSegment(str(dataset.info.video_file(episode.index, camera)), 0.0, end)
-        for camera in dataset.video_cameras
-    }
-    return replace(episode, shared=SharedFiles(videos=videos))
 
 
 def flattened_columns(dataset: LeRobotDataset) -> list[str]:
@@ -152,7 +117,7 @@ def write_meta(
     folder: Folder,
     dataset: LeRobotDataset,
     episodes: Sequence[StoredEpisode],
-    changes: Changes,
+    renamed: Mapping[str, str],
     target: Path,
     codecs: Mapping[str, set[str]],
 ) -> None:
@@ -167,7 +132,6 @@ def write_meta(
     if (dataset.directory / MODALITY).is_file():
         shutil.copyfile(dataset.directory / MODALITY, target / MODALITY)
     write_json(meta / "info.json", _v21_info(dataset, episodes, codecs))
-    renamed = changes.renamed
     is_changed = folder.is_partial or any(item.is_changed for item in episodes)
     lines = {
         "tasks": (

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,7 +14,14 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.datasets.lerobot.v3.convert import convert_to_v21
 from gr00t_assets.datasets.lerobot.v3.cut_videos import cut_video
 from gr00t_assets.datasets.lerobot.video_packets import Cut, copied_from, read_packets
-from gr00t_assets_tests.datasets.lerobot.v3.faults import FRONT_0, episodes, video
+from gr00t_assets_tests.datasets.lerobot.v3.faults import (
+    DATA_1,
+    FRONT_0,
+    episodes,
+    info,
+    video,
+    without,
+)
 from gr00t_assets_tests.datasets.lerobot.v3.hand_made import FRONT, LENGTHS, WRIST, frames_of
 from gr00t_assets_tests.datasets.lerobot.v3.v30 import EPISODES, write_table
 
@@ -63,6 +71,36 @@ def test_rows_are_found_where_meta_names_another_file(good: Path, spoilt: Path) 
     warnings = convert_to_v21(spoilt, spoilt.parent / "out").warnings
     assert warnings[0] == "meta/episodes: the rows of episode 1 are in another file than is named"
     assert LeRobotDataset.open(spoilt.parent / "out").read_episode(1).num_rows == LENGTHS[1]
+
+
+def test_many_warnings_end_in_how_many_more_there_are(spoilt: Path) -> None:
+    table = pq.read_table(spoilt / DATA_1)
+    extra = [table.slice(0, 1).set_column(5, "episode_index", [[n]]) for n in range(50, 60)]
+    pq.write_table(pa.concat_tables([table, *extra]), spoilt / DATA_1)
+    warnings = LeRobotDataset.open(spoilt).warnings
+    assert warnings[0] == f"{DATA_1}: 1 rows of episode 50, which meta/episodes does not list"
+    assert warnings[-1] == "and 2 more like these"
+
+
+def test_files_are_found_whose_folder_has_the_signs_of_a_pattern(good: Path, spoilt: Path) -> None:
+    template = "data[1]/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+    info(data_path=template)(spoilt)
+    (spoilt / "data").rename(spoilt / "data[1]")
+    without("data/chunk_index")(spoilt)
+    dataset = LeRobotDataset.open(spoilt)
+    assert dataset.frame_count == sum(LENGTHS.values())
+    assert dataset.read_episode(1).equals(LeRobotDataset.open(good).read_episode(1))
+
+
+def test_a_task_without_a_text_is_refused(spoilt: Path) -> None:
+    path = spoilt / "meta" / "tasks.parquet"
+    tasks = pq.read_table(path)
+    texts = pa.array(["put the cube on the plate", None])
+    column = next(name for name in tasks.column_names if name != "task_index")
+    place = tasks.column_names.index(column)
+    pq.write_table(tasks.set_column(place, column, texts), path)
+    with pytest.raises(DatasetError, match="task 1 has no text; expected a text of each"):
+        LeRobotDataset.open(spoilt)
 
 
 def test_a_camera_without_files_is_a_warning(spoilt: Path) -> None:

@@ -131,6 +131,11 @@ def read_gpus() -> list[Gpu]:
     return gpus or []
 
 
+def gpus_by_name() -> dict[str, Gpu]:
+    """The same by index and by UUID, the two names that ``CUDA_VISIBLE_DEVICES`` takes."""
+    return {name: gpu for gpu in read_gpus() for name in (gpu.name, gpu.uuid)}
+
+
 def read_driver() -> Driver | None:
     """The driver; None where there is none, and where it does not answer in time."""
     return _ask_driver(_describe_driver)

@@ -13,7 +13,7 @@ import fcntl
 import os
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -158,20 +158,11 @@ class MemoryHeadroom:
         return f"{line}; not of this queue: {'; '.join(map(str, self.processes)) or unnamed}"
 
 
-def read_headrooms(
-    names: Collection[str], holders: Sequence[Holder], gpus: Sequence[Gpu]
-) -> dict[str, MemoryHeadroom]:
-    """The headroom of each device by its name, as ``CUDA_VISIBLE_DEVICES`` takes it."""
-    by_name = {key: gpu for gpu in gpus for key in (gpu.name, gpu.uuid)}
-    return {
-        name: _headroom(by_name.get(name), [item for item in holders if item.device == name])
-        for name in names
-    }
-
-
-def _headroom(gpu: Gpu | None, holders: Sequence[Holder]) -> MemoryHeadroom:
+def read_headroom(gpu: Gpu | None, device: str, holders: Iterable[Holder]) -> MemoryHeadroom:
+    """The headroom of a device, from what the driver says of its GPU and who holds which slots."""
     if gpu is None:
         return MemoryHeadroom()
+    holders = [holder for holder in holders if holder.device == device]
     declared = [holder.vram_bytes or 0 for holder in holders]
     if gpu.is_mig:
         return MemoryHeadroom(gpu.total_bytes, own=sum(declared))
@@ -198,7 +189,7 @@ def _headroom(gpu: Gpu | None, holders: Sequence[Holder]) -> MemoryHeadroom:
     return MemoryHeadroom(gpu.total_bytes, foreign, own, tuple(foreign_processes))
 
 
-def _owner(process: GpuProcess, holders: Sequence[Holder]) -> int | None:
+def _owner(process: GpuProcess, holders: list[Holder]) -> int | None:
     """Which holder's guard a process runs under."""
     try:
         parents = psutil.Process(process.pid).parents()

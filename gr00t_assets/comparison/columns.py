@@ -94,7 +94,7 @@ DATA = {
 }
 """Columns of ``Run.data``: what must be equal before two losses can be set side by side."""
 
-COLUMNS: list[Column] = [
+COLUMNS = {column.name: column for column in [
     Column("rank", "Int64", "", "By final loss, in its class", _of("place.place"), derived=True),
     Column("run_id", "string", "", "Unique among the runs that are compared", _of("run.run_id")),
     Column("name", "string", "", "Of the experiment; the run_id if left out", _of("run.name")),
@@ -152,16 +152,11 @@ COLUMNS: list[Column] = [
     Column("failed_checks", "string", "", "Names of the checks not passed",
            lambda row: ", ".join(row.run.failed_checks) or None, derived=True),
     Column("remark", "string", "", "What a reader must know of the row", row_remark, derived=True),
-]  # fmt: skip
-"""Every column but those of the settings, in order."""
+]}  # fmt: skip
+"""Every column but those of the settings by name, in order."""
 
 SHOWN_SETTINGS = {"learning_rate": "lr", "batch_size": "batch"}
 """Settings that are shown whether they vary or not, with their headings."""
-
-
-def column_names() -> dict[str, Column]:
-    """The columns by name."""
-    return {column.name: column for column in COLUMNS}
 
 
 def varying_settings(runs: Sequence[Run]) -> list[str]:
@@ -169,7 +164,7 @@ def varying_settings(runs: Sequence[Run]) -> list[str]:
 
     Left out are the seed and what one source knows and another does not.
     """
-    left_out = {*SHOWN_SETTINGS, "max_steps", *column_names(), "seed", *IMMATERIAL}
+    left_out = {*SHOWN_SETTINGS, "max_steps", *COLUMNS, "seed", *IMMATERIAL}
     return [
         name
         for name in setting_names(runs)

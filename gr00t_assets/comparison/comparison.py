@@ -120,7 +120,7 @@ _adapter = cache(TypeAdapter[Any])
 
 def _run_json(run: Run) -> dict[str, Any]:
     row = ranking.RankedRun(run)
-    values = {item.name: item.value(row) for item in COLUMNS if item.name != "rank"}
+    values = {name: item.value(row) for name, item in COLUMNS.items() if name != "rank"}
     more = {name: getattr(run, name) for name in ("max_steps", "data", "settings", "problems")}
     return plain(values | more)
 

@@ -123,18 +123,10 @@ def factor_value(run: Run, factor: str) -> object:
     return run.settings.get(factor, run.data.get(factor))
 
 
-def samples_seen(run: Run) -> int | None:
-    """Of all steps done; from steps and batch size where the source does not say."""
-    if run.samples_seen is not None:
-        return run.samples_seen
-    per_step = samples_per_step(run.settings)
-    return None if per_step is None or run.steps is None else per_step * run.steps
-
-
 _VALUES: dict[str, Callable[[Run], object]] = {
     "trainable_parts": lambda run: trainable_parts(run.settings),
     "batch_size": lambda run: samples_per_step(run.settings),
-    "samples_seen": samples_seen,
+    "samples_seen": lambda run: run.samples_seen,
     "max_steps": lambda run: run.settings.get("max_steps", run.max_steps),
     "continued_steps": lambda run: run.continued_steps,
     "frames": lambda run: run.frames,
@@ -210,7 +202,7 @@ def factors_of(runs: Sequence[Run]) -> list[str]:
 
 def samples_are_equal(low: Configuration, high: Configuration) -> bool:
     """Whether both saw the same number of samples, to the nearest step."""
-    fewer, more = samples_seen(low.first), samples_seen(high.first)
+    fewer, more = low.first.samples_seen, high.first.samples_seen
     if fewer is None or more is None:
         return fewer == more
     return abs(fewer - more) <= SAME_SAMPLES * max(fewer, more)

@@ -128,14 +128,6 @@ def comparability_classes(runs: Sequence[Run], band: float = BAND) -> list[Compa
     return sorted(classes, key=lambda item: (item.frames != "verified", -len(item.finished)))
 
 
-def ranked_runs(classes: Sequence[ComparabilityClass], runs: Sequence[Run] = ()) -> list[RankedRun]:
-    """The ranked runs class by class, lowest loss first; after them the others in their order."""
-    places = [place for item in classes for place in item.ranking]
-    ranked = [RankedRun(run, place) for place in places for run in place.runs]
-    placed = {id(row.run) for row in ranked}
-    return ranked + [RankedRun(run) for run in runs if id(run) not in placed]
-
-
 def differing(classes: Sequence[ComparabilityClass]) -> list[str]:
     """The fewest names, in their order, whose values tell the classes apart."""
     chosen: list[str] = []

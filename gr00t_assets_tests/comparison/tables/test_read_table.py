@@ -182,7 +182,7 @@ def test_the_table_has_types_and_units():
     runs = read_table(TABLE)
     made = runs_table(runs)
     assert list(made["run_id"]) == [run.run_id for run in runs]
-    for column in COLUMNS:
+    for column in COLUMNS.values():
         assert str(made[column.name].dtype) == column.dtype
     assert str(made["learning_rate"].dtype) == "Float64"
     assert str(made["tune_llm"].dtype) == "boolean"

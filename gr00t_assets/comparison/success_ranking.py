@@ -22,7 +22,6 @@ from gr00t_assets.comparison.statistics.success import (
 )
 from gr00t_assets.comparison.statistics.success_agreement import (
     MEASURES,
-    Answer,
     Measure,
     MeasuredSuccess,
     SuccessAgreement,
@@ -31,7 +30,7 @@ from gr00t_assets.comparison.statistics.success_agreement import (
 from gr00t_assets.comparison.wording import first_label
 from gr00t_assets.evaluation.intervals import SuccessRate
 from gr00t_assets.evaluation.paired_errors import ConfigurationError, configuration_error
-from gr00t_assets.evaluation.result import Evaluation
+from gr00t_assets.evaluation.result import Answer, Evaluation
 from gr00t_assets.evaluation.rollouts.result import EpisodeOutcome, Rollouts
 
 _BEATEN = {"yes": "beaten", "no": "not beaten", "cannot be told": "not shown to be beaten"}

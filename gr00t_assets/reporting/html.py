@@ -26,8 +26,9 @@ from gr00t_assets.comparison.statistics.ranking import (
     RankedConfiguration,
     RankedRun,
 )
-from gr00t_assets.comparison.statistics.success_agreement import Answer, SuccessAgreement
+from gr00t_assets.comparison.statistics.success_agreement import SuccessAgreement
 from gr00t_assets.comparison.success_ranking import SuccessRanking
+from gr00t_assets.evaluation.result import Answer
 from gr00t_assets.reporting import (
     effect_table,
     evaluation_ranking,

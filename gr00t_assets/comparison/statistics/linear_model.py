@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gr00t_assets.comparison.statistics.factors import SMALLEST_SPREAD, Spread, order_of
+from gr00t_assets.evaluation.intervals import student_t
 
 MOST_LEVELS = 4  # A numeric factor with more values is a quadratic in its logarithm
 ALIASED = 0.1  # Share of a factor's variance that others must leave for it to be told apart
@@ -134,9 +135,7 @@ class Test(NamedTuple):
     @property
     def ratio_interval(self) -> tuple[float, float]:
         """Of the ratio whose logarithm is the estimate, at ``LEVEL``, by Student's t."""
-        from scipy.special import stdtrit
-
-        half = float(stdtrit(self.degrees, (1 + LEVEL) / 2)) * self.error
+        half = student_t(self.degrees) * self.error
         low, high = (min(700.0, self.estimate + end) for end in (-half, half))
         return math.exp(low), math.exp(high)
 

@@ -14,6 +14,7 @@ from gr00t_assets.comparison.statistics import factors
 from gr00t_assets.comparison.statistics.chances import ENOUGH_REPEATS, AdjustedMeans, drawn_losses
 from gr00t_assets.comparison.statistics.linear_model import LEVEL
 from gr00t_assets.comparison.statistics.questions import additive_question
+from gr00t_assets.evaluation.intervals import student_t
 
 BAND = 0.05  # Losses no further apart than this share are equally good for most purposes
 LARGEST_HALF = 600.0  # Of an interval of log losses: beyond it ``exp`` overflows
@@ -150,8 +151,6 @@ def class_spread(members: Sequence[factors.Configuration]) -> factors.Spread:
 
 
 def _ranking(of_class: ComparabilityClass) -> list[RankedConfiguration]:
-    from scipy.special import stdtrit
-
     members, spread = of_class.members, of_class.spread
     if not members:
         return []
@@ -169,7 +168,7 @@ def _ranking(of_class: ComparabilityClass) -> list[RankedConfiguration]:
         error = math.hypot(*errors) / len(losses) if len(errors) == len(losses) else None
         if spread.deviation is not None:
             between = spread.deviation / math.sqrt(adjusted.counts[cell])
-            half = float(stdtrit(adjusted.degrees, (1 + LEVEL) / 2)) * between
+            half = student_t(adjusted.degrees) * between
             error = mean * between
             if half < LARGEST_HALF:
                 interval = mean * math.exp(-half), mean * math.exp(half)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gr00t_assets.comparison.statistics.effects import holm
-from gr00t_assets.evaluation.intervals import Interval, SuccessRate
+from gr00t_assets.evaluation.intervals import Interval, SuccessRate, Variance, summed_error
 
 LEVEL = 0.05
 MOST_ROLLOUTS = 5000  # Of a side; a difference that needs more is too small to be settled
@@ -140,10 +140,7 @@ class SuccessEstimate:
         """At 95 percent: Wilson's of one run; of several, what new runs and episodes may give."""
         if len(self.runs) == 1:
             return self.counts.wilson()
-        from scipy.special import stdtrit
-
-        variance, degrees = self.variance
-        half = float(stdtrit(degrees, 1 - LEVEL / 2)) * math.sqrt(variance)
+        _, _, half = summed_error(self.variances)
         low, high = _rate(self.angle - half), _rate(self.angle + half)
         return min(low, self.rate), max(high, self.rate)
 
@@ -154,11 +151,10 @@ class SuccessEstimate:
         return math.asin(math.sqrt((counts.successes + 3 / 8) / (counts.episodes + 3 / 4)))
 
     @cached_property
-    def variance(self) -> tuple[float, float]:
-        """Of ``angle``, with Satterthwaite's degrees of freedom.
+    def variances(self) -> list[Variance]:
+        """Of ``angle``: that between episodes, which runs share, and that between runs.
 
-        The sum of that between episodes, which runs share, and that between runs; a run's own
-        episodes are in both, so that intervals of several runs are rather too wide.
+        A run's own episodes are in both, so that intervals of several runs are rather too wide.
         """
         seeds = dict.fromkeys(seed for run in self.runs for seed in run)
         by_episode = {seed: [run[seed] for run in self.runs if seed in run] for seed in seeds}
@@ -168,9 +164,8 @@ class SuccessEstimate:
             squares = sum((sum(values) - len(values) * rate) ** 2 for values in by_episode.values())
             spread = groups / (groups - 1) * squares / total**2 / (4 * rate * (1 - rate))
             episodes = max(spread, 1 / (4 * total))
-        between = self.between.variance / len(self.runs)
-        below = episodes**2 / max(1, groups - 1) + between**2 / max(1, self.between.degrees)
-        return episodes + between, (episodes + between) ** 2 / below
+        between = self.between.variance / len(self.runs), max(1, self.between.degrees)
+        return [(episodes, max(1, groups - 1)), between]
 
 
 @dataclass(frozen=True)
@@ -260,12 +255,10 @@ def _newcombe(first: SuccessEstimate, second: SuccessEstimate, correlation: floa
 
 def _over_runs(first: SuccessEstimate, second: SuccessEstimate) -> tuple[Interval, float]:
     """Interval of second minus first and the p value of a t test, both of the angles."""
-    from scipy.special import stdtr, stdtrit
+    from scipy.special import stdtr
 
-    (one, of_one), (other, of_other) = first.variance, second.variance
-    degrees = (one + other) ** 2 / (one**2 / of_one + other**2 / of_other)
-    apart, error = second.angle - first.angle, math.sqrt(one + other)
-    half = float(stdtrit(degrees, 1 - LEVEL / 2)) * error
+    error, degrees, half = summed_error([*first.variances, *second.variances])
+    apart = second.angle - first.angle
     mean, observed = (first.angle + second.angle) / 2, second.rate - first.rate
     ends = (apart - half, apart + half)
     low, high = (_rate(mean + end / 2) - _rate(mean - end / 2) for end in ends)

@@ -53,10 +53,10 @@ def _status_note(run: Run) -> str:
     changes = stored.changes if stored else ()
     reason = next(iter(run.note.strip().splitlines()), "")
     note = SENTENCES["statuses"].get(status, "").format(
-        where=f"at step {run.steps} of {run.max_steps}" if run.steps is not None else "",
+        where=f" at step {run.steps} of {run.max_steps}" if run.steps is not None else "",
         older=f" Older configuration: {'; '.join(changes)}." if changes else "",
         reason=f": {reason}" if reason else "",
-    ).replace(" .", ".")  # fmt: skip
+    )  # fmt: skip
     return note.removesuffix(".") if status == "failed" and reason else note
 
 

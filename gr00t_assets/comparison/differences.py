@@ -96,7 +96,7 @@ def difference(run: Run, baseline: Run) -> Difference:
         left_out |= {"lora_alpha", "lora_dropout"}
     names = [*baseline.data, *run.data] if baseline.data else []
     names += [name for name in setting_names([run, baseline]) if name not in left_out]
-    if not run.settings.keys().isdisjoint(TRAINABLE_PARTS):
+    if not {*run.settings, *baseline.settings}.isdisjoint(TRAINABLE_PARTS):
         names.append("trainable_parts")
     pairs = {name: (factor_value(baseline, name), factor_value(run, name)) for name in names}
     immaterial = {"seed", *IMMATERIAL}

@@ -126,11 +126,14 @@ class SuccessRanking:
     @property
     def known(self) -> str:
         """Whether the first is known to succeed most often; '' where it is alone."""
-        others = self.rows[1:]
+        others = [row for row in self.rows[1:] if row.against_first]
+        some = len(others) < len(self.rows) - 1  # Those far down are held against none
         tied = [row for row in others if row.tied]
         if not tied:
-            return "Every other one succeeds less often, beyond chance." if others else ""
-        text = f"{len(tied)} of {len(others)} others cannot be told from it"
+            which = f"Each of the next {len(others)}" if some else "Every other one"
+            return f"{which} succeeds less often, beyond chance." if others else ""
+        of = f"the next {len(others)}" if some else f"{len(others)} others"
+        text = f"{len(tied)} of {of} cannot be told from it"
         if more := tied[0].episodes_more:
             text += f"; at these rates about {more:,} more episodes each would tell {tied[0].name}"
         return f"{text}."

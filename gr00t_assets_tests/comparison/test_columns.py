@@ -8,9 +8,10 @@ from rich.console import Console
 from gr00t_assets.cli.compare import print_ranking
 from gr00t_assets.comparison.all_runs import from_store
 from gr00t_assets.comparison.answers.headline import cautions
-from gr00t_assets.comparison.columns import COLUMNS, Column
+from gr00t_assets.comparison.columns import COLUMNS, Column, row_remark
 from gr00t_assets.comparison.comparison import compare
 from gr00t_assets.comparison.run import Run
+from gr00t_assets.comparison.statistics.ranking import RankedRun
 from gr00t_assets.comparison.tables.runs_table import export_table, runs_table
 from gr00t_assets.comparison.wording import loss_text
 from gr00t_assets.reporting.markdown import comparison_markdown
@@ -289,3 +290,10 @@ def test_a_column_that_is_added_is_in_every_view(store, tmp_path, tokens_column)
     assert "tokens" in comparison_markdown(comparison)
     report = make_report([sweep(*items)], store, imported=[]).write()
     assert ">tokens<" in report.path.read_text()
+
+
+def test_the_reason_of_a_failure_is_told_as_it_is(store):
+    item, reason = experiment("a"), "No such file: ./model"
+    write_run(item, store, losses(40, 0.1), "failed", failure=reason)
+    (run,) = from_store(read_runs([item], store))
+    assert row_remark(RankedRun(run)) == f"Failed at step 40 of 300: {reason}"

@@ -143,3 +143,10 @@ def test_json_has_success_and_is_empty_there_without_rollouts():
     assert success["agreement"][0]["answer"] == "no"
     assert content["headline"].startswith("Most success in so101-pick: m1")
     assert compare(comparison.runs).to_json()["success"] == []
+
+
+def test_nothing_is_said_of_configurations_that_were_held_against_none():
+    pairs = [(0.05, 50), *((0.06 + 0.001 * place, 5) for place in range(25))]
+    success = one_by_one(*pairs).success[0]
+    assert success.rows[-1].against_first is None
+    assert success.known == "Each of the next 19 succeeds less often, beyond chance."

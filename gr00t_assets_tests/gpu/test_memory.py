@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gr00t_assets.comparison.speed import this_device
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.devices import GpuProcess, gpus_by_name, read_gpus, slots_by_device
@@ -156,3 +157,12 @@ def test_more_than_any_device_has_is_refused_at_once(driver: FakeDriver, store: 
         acquire(store=store, what="demo", vram_bytes=80 * GB),
     ):
         pass
+
+
+def test_a_gpu_that_is_named_by_its_uuid_is_known(
+    driver: FakeDriver, store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("GR00T_ASSETS_GPUS", UUID.format(1))
+    assert this_device() == "NVIDIA A10"
+    with acquire(store=store) as lease:
+        assert lease.holders[0].uuid == UUID.format(1)

@@ -138,7 +138,7 @@ def _not_told(runs: Sequence[Run]) -> Iterator[str]:
     if not runs or any(run.source == "store" for run in runs):
         return
     told = {factor for factor in QUESTIONS for run in runs
-            if factor_value(run, factor) not in (None, "none known")}  # fmt: skip
+            if factor_value(run, factor) is not None}  # fmt: skip
     if names := [factor_words(x) for x in QUESTIONS if x != "seed" and x not in told]:
         yield _SENTENCES["not_told"].format(names=listed(names))
 

@@ -124,7 +124,9 @@ def factor_value(run: Run, factor: str) -> object:
 
 
 _VALUES: dict[str, Callable[[Run], object]] = {
-    "trainable_parts": lambda run: trainable_parts(run.settings),
+    "trainable_parts": lambda run: (
+        None if run.settings.keys().isdisjoint(TRAINABLE_PARTS) else trainable_parts(run.settings)
+    ),
     "batch_size": lambda run: samples_per_step(run.settings),
     "samples_seen": lambda run: run.samples_seen,
     "max_steps": lambda run: run.settings.get("max_steps", run.max_steps),

@@ -6,11 +6,21 @@ from typing import Any, Literal
 
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.statistics.factors import IMMATERIAL
-from gr00t_assets.comparison.statistics.ranking import RankedRun
+from gr00t_assets.comparison.statistics.ranking import RankedConfiguration
 from gr00t_assets.comparison.wording import SENTENCES, label, names_in_words
 from gr00t_assets.experiments.registry import all_hyperparameters
 
 Dtype = Literal["Int64", "Float64", "boolean", "string"]
+
+
+@dataclass(frozen=True)
+class RankedRun:
+    """A run with the place of its configuration in its class; None where it is not ranked."""
+
+    run: Run
+    place: RankedConfiguration | None = None
+
+
 Value = Callable[[RankedRun], object]
 
 

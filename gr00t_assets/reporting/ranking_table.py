@@ -8,15 +8,12 @@ from gr00t_assets.comparison.columns import (
     COLUMNS,
     SHOWN_SETTINGS,
     Column,
+    RankedRun,
     setting_column,
     varying_settings,
 )
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.statistics.ranking import (
-    ComparabilityClass,
-    RankedConfiguration,
-    RankedRun,
-)
+from gr00t_assets.comparison.statistics.ranking import ComparabilityClass, RankedConfiguration
 from gr00t_assets.comparison.statistics.success import against_first
 from gr00t_assets.comparison.success_ranking import RolledConfiguration, SuccessRanking
 from gr00t_assets.comparison.wording import factor_words, first_label, loss_text, plain, shown

@@ -8,10 +8,9 @@ from rich.console import Console
 from gr00t_assets.cli.compare import print_ranking
 from gr00t_assets.comparison.all_runs import from_store
 from gr00t_assets.comparison.answers.headline import cautions
-from gr00t_assets.comparison.columns import COLUMNS, Column, row_remark
+from gr00t_assets.comparison.columns import COLUMNS, Column, RankedRun, row_remark
 from gr00t_assets.comparison.comparison import compare
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.statistics.ranking import RankedRun
 from gr00t_assets.comparison.tables.runs_table import export_table, runs_table
 from gr00t_assets.comparison.wording import loss_text
 from gr00t_assets.reporting.markdown import comparison_markdown

@@ -210,14 +210,22 @@ def samples_are_equal(low: Configuration, high: Configuration) -> bool:
     return abs(fewer - more) <= SAME_SAMPLES * max(fewer, more)
 
 
+SpreadSource = Literal["repeated seeds", "residual", "similar classes", "none"]
+
+
 @dataclass(frozen=True)
 class Spread:
     """How much two runs of one configuration differ, and where that is known from."""
 
     deviation: float | None = None  # Standard deviation of the log loss; None where nothing tells
     degrees: int = 0  # Of freedom
-    source: Literal["repeated seeds", "residual", "similar classes", "none"] = "none"
+    source: SpreadSource = "none"
     runs: int = 0  # It was estimated from so many
+
+    @classmethod
+    def of_squares(cls, squares: float, degrees: int, source: SpreadSource, runs: int) -> "Spread":
+        """From a sum of squares; a deviation that is mere rounding is ``SMALLEST_SPREAD``."""
+        return cls(max(SMALLEST_SPREAD, math.sqrt(squares / degrees)), degrees, source, runs)
 
     @property
     def variance(self) -> float:
@@ -257,8 +265,7 @@ def repeated_spread(members: Sequence[Configuration]) -> Spread:
     if not (degrees := sum(len(losses) - 1 for losses in repeated)):
         return Spread()
     squares = sum((len(losses) - 1) * float(np.var(losses, ddof=1)) for losses in repeated)
-    deviation = max(SMALLEST_SPREAD, math.sqrt(squares / degrees))
-    return Spread(deviation, degrees, "repeated seeds", sum(map(len, repeated)))
+    return Spread.of_squares(squares, degrees, "repeated seeds", sum(map(len, repeated)))
 
 
 def pooled(spreads: Iterable[Spread]) -> Spread:

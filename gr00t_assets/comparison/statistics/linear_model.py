@@ -174,10 +174,9 @@ class LinearModel:
         if self.residual_degrees <= 0:
             return self._outside
         squares = float(self.residuals @ self.residuals)
-        deviation = max(SMALLEST_SPREAD, math.sqrt(squares / self.residual_degrees))
         repeated = len(self._cells) - len(set(self._cells))
         source = "repeated seeds" if 2 * repeated >= self.residual_degrees else "residual"
-        return Spread(deviation, self.residual_degrees, source, len(self._cells))
+        return Spread.of_squares(squares, self.residual_degrees, source, len(self._cells))
 
     @cached_property
     def _robust(self) -> np.ndarray | None:

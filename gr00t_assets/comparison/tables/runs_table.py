@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gr00t_assets.comparison import columns
 from gr00t_assets.comparison.curves import Loss, logged_value_error
 from gr00t_assets.comparison.run import Frames, Run, Settings, samples_per_step
-from gr00t_assets.comparison.statistics.ranking import RankedRun, comparability_classes
+from gr00t_assets.comparison.statistics.ranking import comparability_classes
 from gr00t_assets.comparison.tables.rows import Row, frame_rows, read_rows
 from gr00t_assets.core.errors import ComparisonError, Gr00tAssetsError
 from gr00t_assets.core.files import write_bytes
@@ -115,7 +115,7 @@ def runs_table(runs: Sequence[Run]) -> "pd.DataFrame":
 
     ranked = [place for item in comparability_classes(runs) for place in item.ranking]
     places = {id(run): place for place in ranked for run in place.runs}
-    rows = [RankedRun(run, places.get(id(run))) for run in runs]
+    rows = [columns.RankedRun(run, places.get(id(run))) for run in runs]
     settings = dict.fromkeys(["max_steps", *columns.setting_names(runs)])
     chosen = [*columns.COLUMNS.values(), *map(columns.setting_column, settings)]
     values = {}

@@ -45,17 +45,11 @@ _READ_MEMORY_EVERY = 5.0
 
 @dataclass(frozen=True)
 class Lease:
-    """One slot on each of one or more devices, held by open files.
+    """One slot on each of one or more devices, held by open files."""
 
-    Attributes:
-        devices: Index or UUID of each GPU, or ``cpu``.
-        descriptors: The open lock files, for ``Popen(pass_fds=...)``.
-        holders: What the files say, in the same order.
-    """
-
-    devices: tuple[str, ...]
-    descriptors: tuple[int, ...]
-    holders: tuple[Holder, ...]
+    devices: tuple[str, ...]  # Index or UUID of each GPU, or ``cpu``
+    descriptors: tuple[int, ...]  # The open lock files, for ``Popen(pass_fds=...)``
+    holders: tuple[Holder, ...]  # What the files say, in the same order
     process_tag: str
 
     def environment(self) -> dict[str, str]:

@@ -124,19 +124,12 @@ def waiting(store: Store | None = None) -> list[Waiter]:
 
 @dataclass(frozen=True)
 class MemoryHeadroom:
-    """Memory of one device in bytes.
+    """Memory of one device in bytes."""
 
-    Attributes:
-        total: All of it; None where it is not known, and then nothing is checked.
-        foreign: Held by processes that no slot of the device belongs to.
-        own: Held or declared by those that one does.
-        processes: The foreign processes that the driver names.
-    """
-
-    total: int | None = None
-    foreign: int = 0
-    own: int = 0
-    processes: tuple[GpuProcess, ...] = ()
+    total: int | None = None  # None where it is not known, and then nothing is checked
+    foreign: int = 0  # Held by processes that no slot of the device belongs to
+    own: int = 0  # Held or declared by those that one does
+    processes: tuple[GpuProcess, ...] = ()  # The foreign ones that the driver names
 
     def fits(self, needed: int | None) -> bool:
         """Whether so much is free."""

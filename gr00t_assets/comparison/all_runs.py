@@ -160,7 +160,7 @@ def _merged(row: Run, run: Run, frames: Mapping[str, int]) -> Run:
     return replace(
         run,
         settings=settings,
-        frames=frame_state(backend, row.started_at, verified),
+        frames=frame_state(backend, row.started_at or run.started_at, verified),
         max_steps=run.max_steps or row.max_steps,
         dataset_frames=row.dataset_frames or frames.get(row.dataset),
         note=row.note or run.note,

@@ -97,15 +97,13 @@ def plain(value: object) -> Any:
     return value if isinstance(value, bool | int | float | str) else str(value)
 
 
-def loss_text(mean: Any, standard_error: Any) -> str:
-    """A loss with as many decimals as two digits of its standard error have; '' without a loss.
+def loss_text(mean: float, standard_error: Any) -> str:
+    """A loss with as many decimals as two digits of its standard error have.
 
     Examples:
         >>> loss_text(0.058519, 0.00213), loss_text(1.25717, 0.0312), loss_text(0.0585, None)
         ('0.0585 ± 0.0021', '1.257 ± 0.031', '0.0585 ± ?')
     """
-    if _is_missing(mean):
-        return ""
     if _is_missing(standard_error):
         return f"{mean:.3g} ± ?"
     error = f"{standard_error:#.2g}".rstrip(".")

@@ -85,10 +85,7 @@ def end_orphans(slot_holders: Iterable[Holder], log: Callable[[str], object]) ->
     training itself (Linux), but what it started may live on and keep the slot and the GPU's memory.
     """
     for tag, holder in {holder.process_tag: holder for holder in slot_holders}.items():
-        if tag is None or holder.has_guardian():
-            continue
-        orphans = tagged_processes(tag)
-        if orphans:
+        if tag and not holder.has_guardian() and (orphans := tagged_processes(tag)):
             log(
                 f"{holder.experiment}: its guard and process {holder.starter} were killed; "
                 f"ended what was left of it: {', '.join(map(str, orphans))}"

@@ -12,6 +12,7 @@ import numpy as np
 from gr00t_assets.comparison.run import (
     TRAINABLE_PARTS,
     Run,
+    Settings,
     grouped,
     samples_per_step,
     trainable_parts,
@@ -48,6 +49,7 @@ _OTHER_WORDS = {
     "num_gpus": "gpus",
 }
 ALIASES = {word: factor for factor, words in _OTHER_WORDS.items() for word in words.split()}
+FRAME_SOURCES = frozenset({"video_backend", "frame_source"})
 SAME_SAMPLES = 0.02  # Share that samples seen may differ by and be equal, to the nearest step
 SMALLEST_SPREAD = 1e-6  # Standard deviations of a log loss below it are rounding
 _SCHEDULERS = ("cosine", "linear", "constant", "constant_with_warmup")
@@ -149,19 +151,20 @@ def order_of(factor: str, value: object) -> tuple[int, float, str]:
     return (2, float(place), text)
 
 
+def idle_settings(settings: Settings) -> set[str]:
+    """What does nothing beside the others: LoRA's scale without LoRA, warm-up of no schedule."""
+    idle = set() if settings.get("lora_rank") else {"lora_alpha", "lora_dropout"}
+    return idle | {"warmup_ratio"} if settings.get("lr_scheduler_type") == "constant" else idle
+
+
 def material_settings(run: Run) -> dict[str, object]:
     """The value of each known factor that can change what this run learns, but for the seed.
 
-    LoRA's scale does so only with LoRA, warm-up only where the schedule has one, and where frames
-    come from only if they may be wrong.
+    Where frames come from does so only if they may be wrong.
     """
-    left_out = {"seed", *IMMATERIAL, *TRAINABLE_PARTS}
-    if not run.settings.get("lora_rank"):
-        left_out |= {"lora_alpha", "lora_dropout"}
-    if run.settings.get("lr_scheduler_type") == "constant":
-        left_out.add("warmup_ratio")
+    left_out = {"seed", *IMMATERIAL, *TRAINABLE_PARTS, *idle_settings(run.settings)}
     if frames_are_equal(run):
-        left_out |= {"video_backend", "frame_source"}
+        left_out |= FRAME_SOURCES
     material = {name: value for name, value in run.settings.items() if name not in left_out}
     for name in ("trainable_parts", "batch_size", "max_steps"):
         material[name] = factor_value(run, name)

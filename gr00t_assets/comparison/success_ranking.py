@@ -12,7 +12,6 @@ from gr00t_assets.comparison.run import grouped
 from gr00t_assets.comparison.statistics.factors import Configuration
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass, RankedConfiguration
 from gr00t_assets.comparison.statistics.success import (
-    BetweenRuns,
     Outcomes,
     SuccessEstimate,
     SuccessPair,
@@ -28,7 +27,7 @@ from gr00t_assets.comparison.statistics.success_agreement import (
     success_agreement,
 )
 from gr00t_assets.comparison.wording import first_label
-from gr00t_assets.evaluation.intervals import SuccessRate
+from gr00t_assets.evaluation.intervals import SuccessRate, Variance
 from gr00t_assets.evaluation.paired_errors import ConfigurationError, configuration_error
 from gr00t_assets.evaluation.result import Answer, Evaluation
 from gr00t_assets.evaluation.rollouts.result import EpisodeOutcome, Rollouts
@@ -109,7 +108,7 @@ class SuccessRanking:
     environment: str
     environment_hash: str
     rows: tuple[RolledConfiguration, ...]
-    between: BetweenRuns  # What runs of one configuration differ by
+    between: Variance  # What runs of one configuration differ by
     agreements: tuple[SuccessAgreement, ...]  # In a class: of loss, of open-loop error where known
 
     @property
@@ -158,8 +157,9 @@ class SuccessRanking:
             for row in self.rows
             if row.broken
         ]
-        if self.between.degrees:
-            percent = 100 * math.sqrt(self.between.variance)
+        variance, degrees = self.between
+        if degrees:
+            percent = 100 * math.sqrt(variance)
             limits.append(
                 "Of several training seeds the run is the unit: near one half their rates differ "
                 f"by a standard deviation of {percent:.0f} in 100, chance of the episodes included."

@@ -175,7 +175,7 @@ def student_t(degrees: float) -> float:
     return float(stdtrit(degrees, 0.975))
 
 
-Variance = tuple[float, float]  # Of a mean, with its degrees of freedom
+Variance = tuple[float, float]  # With its degrees of freedom
 
 
 def summed_error(parts: Sequence[Variance]) -> tuple[float, float, float]:

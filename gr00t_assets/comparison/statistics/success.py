@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 
@@ -99,25 +98,12 @@ Outcomes = Mapping[int, bool]
 MOST_PAIRED = 20  # Configurations, the highest rates first, of which every two are compared
 
 
-class BetweenRuns(NamedTuple):
-    """Variance between training seeds of ``arcsin(sqrt(rate))``, pooled over configurations.
-
-    An episode's own chance is in it; no degrees of freedom where no configuration has two runs.
-    """
-
-    variance: float = 0.0
-    degrees: int = 0
-
-
-ONE_RUN_EACH = BetweenRuns()
-
-
 @dataclass(frozen=True)
 class SuccessEstimate:
     """Success of one configuration over its runs, of a training seed each; not none."""
 
     runs: tuple[Outcomes, ...]
-    between: BetweenRuns = ONE_RUN_EACH  # Of all configurations of the environment
+    between: Variance = (0.0, 0)  # Of all configurations of the environment
 
     @cached_property
     def counts(self) -> SuccessRate:
@@ -164,8 +150,8 @@ class SuccessEstimate:
             squares = sum((sum(values) - len(values) * rate) ** 2 for values in by_episode.values())
             spread = groups / (groups - 1) * squares / total**2 / (4 * rate * (1 - rate))
             episodes = max(spread, 1 / (4 * total))
-        between = self.between.variance / len(self.runs), max(1, self.between.degrees)
-        return [(episodes, max(1, groups - 1)), between]
+        between, degrees = self.between
+        return [(episodes, max(1, groups - 1)), (between / len(self.runs), max(1, degrees))]
 
 
 @dataclass(frozen=True)
@@ -223,14 +209,17 @@ def compared(first: SuccessEstimate, second: SuccessEstimate) -> SuccessPair:
     return SuccessPair(difference, ends, p_value, test, sequential_p(in_order), rollouts)
 
 
-def between_runs(configurations: Sequence[Sequence[Outcomes]]) -> BetweenRuns:
-    """Variance between the runs of each configuration, pooled over all of them."""
+def between_runs(configurations: Sequence[Sequence[Outcomes]]) -> Variance:
+    """Variance of ``arcsin(sqrt(rate))`` between the runs of each configuration, pooled.
+
+    An episode's own chance is in it; no degrees of freedom where no configuration has two runs.
+    """
     squares, degrees = 0.0, 0
     for runs in configurations:
         angles = np.array([SuccessEstimate((run,)).angle for run in runs])
         squares += float(((angles - angles.mean()) ** 2).sum())
         degrees += len(angles) - 1
-    return BetweenRuns(squares / degrees, degrees) if degrees else ONE_RUN_EACH
+    return squares / max(1, degrees), degrees
 
 
 def against_first(estimates: Sequence[SuccessEstimate]) -> list[SuccessPair]:

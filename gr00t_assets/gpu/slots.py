@@ -8,7 +8,7 @@ and not before. See flock(2).
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from pydantic import Field
@@ -120,10 +120,9 @@ class _Acquisition:
 
     def lease(self, locks: ExitStack, check: Callable[[], object]) -> Lease:
         """Wait; the slots are given back when ``locks`` ends."""
-        with ExitStack() as turn:
-            with queue_locked(self._folder):
-                ticket = Ticket(self._folder, self._waiter)
-                turn.callback(ticket.close)
+        with queue_locked(self._folder):
+            ticket = Ticket(self._folder, self._waiter)
+        with closing(ticket):
             while True:
                 self._read_memory()
                 with queue_locked(self._folder):

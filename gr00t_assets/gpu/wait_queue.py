@@ -135,10 +135,6 @@ class MemoryHeadroom:
         """Whether so much is free."""
         return self.total is None or (needed or 0) + self.foreign + self.own <= self.total
 
-    def after(self, vram_bytes: int | None) -> "MemoryHeadroom":
-        """The headroom that is left once another training has declared its memory."""
-        return replace(self, own=self.own + (vram_bytes or 0))
-
     def shortage(self, device: str, needed: int) -> str:
         """One line for a device that is passed over."""
         total, foreign = (self.total or 0) / 1e9, self.foreign / 1e9
@@ -209,7 +205,8 @@ def allot_slots(
         if slots is not None:
             free -= set(slots)
             for device, _ in slots:
-                rooms[device] = rooms[device].after(other.vram_bytes)
+                declared = rooms[device].own + (other.vram_bytes or 0)
+                rooms[device] = replace(rooms[device], own=declared)
             continue
         unused = {name: replace(rooms[name], own=0) for name in other.devices}
         suitable = {name for name, room in unused.items() if room.fits(other.vram_bytes)}

@@ -100,7 +100,7 @@ class LockRecord(BaseModel):
 
     @classmethod
     def read(cls, path: Path, **name: Any) -> Self:
-        """The first JSON object of a file; what it leaves out is what the file's name says.
+        """The first JSON object of a file, and what its name says; all unknown where it is none.
 
         A number alone is a process id, as version 0.2 wrote it.
         """
@@ -108,7 +108,7 @@ class LockRecord(BaseModel):
             with path.open(errors="replace", encoding="utf-8") as file:
                 content, _ = json.JSONDecoder().raw_decode(file.read(_LARGEST))
             content = {"pid": content} if isinstance(content, int) else content
-            return cls.model_validate({**name, **content})
+            return cls.model_validate({**content, **name})
         return cls.model_validate(name)
 
     def write(self, descriptor: int) -> None:

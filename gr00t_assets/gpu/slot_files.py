@@ -74,7 +74,10 @@ def holders(store: Store | None = None) -> list[Holder]:
     for path in slots_folder(store).glob("*-*.lock"):
         device, _, slot = path.stem.rpartition("-")
         if slot.isdecimal() and is_locked(path):
-            taken.append(lock_holder(path, Holder, device=device, slot=int(slot)))
+            holder = lock_holder(path, Holder, slot=int(slot))
+            if slot_file(path.parent, (holder.device, holder.slot)) != path:
+                holder = holder.model_copy(update={"device": device})
+            taken.append(holder)
     return sorted(taken, key=lambda holder: (holder.device, holder.slot))
 
 

@@ -22,8 +22,7 @@ from gr00t_assets.comparison.comparison import Comparison
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.statistics.effects import Verdict
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass, RankedConfiguration
-from gr00t_assets.comparison.statistics.success_agreement import SuccessAgreement
-from gr00t_assets.comparison.success_ranking import SuccessRanking
+from gr00t_assets.comparison.success_ranking import SuccessAgreement, SuccessRanking
 from gr00t_assets.evaluation.result import Answer
 from gr00t_assets.reporting import (
     effect_table,

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -11,6 +11,7 @@ import numpy as np
 
 from gr00t_assets.comparison.run import (
     TRAINABLE_PARTS,
+    Item,
     Run,
     Settings,
     grouped,
@@ -186,6 +187,13 @@ def configurations(runs: Sequence[Run]) -> list[Configuration]:
     finished = [run for run in runs if run.finished and run.loss and run.loss.mean > 0]
     groups = grouped(finished, configuration_key).values()
     return [Configuration(tuple(same), material_settings(same[0])) for same in groups]
+
+
+def known_by_seed(runs: Sequence[Run], known: Mapping[str, Item]) -> list[list[Item]]:
+    """What is known of replicates, by run id; seed by seed, without those that it has none of."""
+    seeds = Configuration(tuple(runs), {}).by_seed
+    found = [[known[run.run_id] for run in same if run.run_id in known] for same in seeds]
+    return [items for items in found if items]
 
 
 def configuration_key(run: Run) -> tuple[object, ...]:

@@ -255,5 +255,21 @@ def _over_runs(first: SuccessEstimate, second: SuccessEstimate) -> tuple[Interva
     return (min(low, observed), max(high, observed)), p_value
 
 
+def rank_correlation(first: Sequence[float], second: Sequence[float]) -> tuple[float, Interval]:
+    """Spearman's correlation with its 95 percent interval; five values at least.
+
+    Fisher's z with the variance of Bonett and Wright (Psychometrika 65, 2000). A perfect order is
+    taken as half a swap of two neighbours less: few values are easily in order by chance.
+    """
+    from scipy.stats import spearmanr
+
+    count = len(first)
+    value = float(spearmanr(first, second).statistic)  # pyright: ignore[reportAttributeAccessIssue]
+    limit = 1 - 6 / (count * (count**2 - 1))
+    center = math.atanh(max(-limit, min(limit, value)))
+    half = 1.96 * math.sqrt((1 + value**2 / 2) / (count - 3))
+    return value, (math.tanh(center - half), math.tanh(center + half))
+
+
 def _rate(angle: float) -> float:
     return math.sin(min(math.pi / 2, max(0.0, angle))) ** 2

@@ -16,14 +16,11 @@ from gr00t_assets.comparison.statistics.success import (
     between_runs,
     compared,
     mcnemar,
+    rank_correlation,
     rollouts_needed,
     sequential_p,
 )
-from gr00t_assets.comparison.statistics.success_agreement import (
-    MeasuredSuccess,
-    rank_correlation,
-    success_agreement,
-)
+from gr00t_assets.comparison.success_ranking import MeasuredSuccess, success_agreement
 from gr00t_assets.evaluation.intervals import SuccessRate, Variance
 
 

@@ -159,8 +159,12 @@ def read_headroom(gpu: Gpu | None, device: str, holders: Iterable[Holder]) -> Me
         return MemoryHeadroom()
     foreign_processes: list[GpuProcess] = []
     taken = [0] * len(holders)
+    owners = {pid: n for n, item in enumerate(holders) for pid in (item.starter, item.pid)}
     for process in gpu.processes:
-        owner = _owner(process, holders)
+        ancestry = [process.pid]
+        with suppress(psutil.Error):
+            ancestry += [parent.pid for parent in psutil.Process(process.pid).parents()]
+        owner = next((owners[pid] for pid in ancestry if pid in owners), None)
         if owner is None:
             foreign_processes.append(process)
         else:
@@ -176,17 +180,6 @@ def read_headroom(gpu: Gpu | None, device: str, holders: Iterable[Holder]) -> Me
         not_taken = sum(bytes_ for bytes_, used in zip(declared, taken, strict=True) if not used)
         own += max(not_taken, unnamed)
     return MemoryHeadroom(gpu.total_bytes, foreign, own, tuple(foreign_processes))
-
-
-def _owner(process: GpuProcess, holders: list[Holder]) -> int | None:
-    """Which holder's guard a process runs under."""
-    try:
-        parents = psutil.Process(process.pid).parents()
-    except psutil.Error:
-        parents = []
-    ancestry = {process.pid, *(parent.pid for parent in parents)}
-    owners = (n for n, holder in enumerate(holders) if {holder.pid, holder.starter} & ancestry)
-    return next(owners, None)
 
 
 def allot_slots(

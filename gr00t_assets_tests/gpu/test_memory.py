@@ -87,6 +87,20 @@ def test_a_child_of_the_guard_is_no_stranger(driver: FakeDriver, stranger: int):
     assert (alone.own, alone.foreign) == (0, 9000 * MIB)
 
 
+def test_of_two_trainings_of_one_starter_each_has_its_own_memory(driver: FakeDriver, stranger: int):
+    second = subprocess.Popen(["sleep", "500"])
+    try:
+        driver.shows({0: 9000}, [(0, stranger, 4000), (0, second.pid, 5000)])
+        holding = [
+            Holder(device="0", pid=pid, starter=os.getpid(), vram_bytes=4000 * MIB)
+            for pid in (stranger, second.pid)
+        ]
+        assert headroom("0", *holding) == MemoryHeadroom(24576 * MIB, 0, 9000 * MIB)
+    finally:
+        second.kill()
+        second.wait()
+
+
 def test_memory_that_no_process_is_named_for_is_not_free(driver: FakeDriver):
     driver.shows({0: 20000})
     room = headroom("0")

@@ -176,8 +176,10 @@ def test_a_run_of_the_journal_keeps_its_class_and_gets_its_curve(imported, tmp_p
 
 def test_what_the_row_lacks_comes_from_its_run(tmp_path):
     store, journal = Store(tmp_path / "store"), tmp_path / "runs.csv"
-    told = {"name": "a", "entity": "e", "project": "p", "created_at": "2025-11-02T10:00:00Z"}
-    run = WandbRun(run_id="a", state="finished", steps=(10, 20), losses=(0.3, 0.2), **told)
+    run = WandbRun(
+        run_id="a", name="a", entity="e", project="p", state="finished",
+        created_at="2025-11-02T10:00:00Z", steps=(10, 20), losses=(0.3, 0.2),
+    )  # fmt: skip
     save_wandb_runs([run], imports_folder(store) / "e--p.parquet")
     journal.write_text("run_id,video_backend,batch_size,loss\na,torchvision_av,4,\n")
     (found,) = imported_runs(store, journal)

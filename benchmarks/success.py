@@ -20,10 +20,10 @@ from gr00t_assets.comparison.statistics.success import (
     between_runs,
     compared,
     mcnemar,
+    rank_correlation,
     rollouts_needed,
     sequential_p,
 )
-from gr00t_assets.comparison.statistics.success_agreement import rank_correlation
 from gr00t_assets.evaluation.intervals import SuccessRate
 
 LEVEL = 0.05

@@ -14,11 +14,11 @@ from gr00t_assets.cli.output import console, echo, plain_table, print_json
 from gr00t_assets.comparison import wording
 from gr00t_assets.comparison.all_runs import chosen_runs
 from gr00t_assets.comparison.answers.answers import Answer, answer
-from gr00t_assets.comparison.columns import row_remark
+from gr00t_assets.comparison.columns import RankedRun, row_remark
 from gr00t_assets.comparison.comparison import Comparison, to_json
 from gr00t_assets.comparison.comparison import compare as compare_runs
 from gr00t_assets.comparison.differences import baseline_named, difference
-from gr00t_assets.comparison.statistics.ranking import BAND, ComparabilityClass, RankedRun
+from gr00t_assets.comparison.statistics.ranking import BAND, ComparabilityClass
 from gr00t_assets.comparison.tables.runs_table import export_table
 from gr00t_assets.core.errors import StoreError, is_read_only
 from gr00t_assets.core.project import Store

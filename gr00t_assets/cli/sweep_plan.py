@@ -69,7 +69,7 @@ def total(plan: SweepPlan) -> str:
     left = sum(row.samples_left > 0 for row in plan.rows)
     if not left:
         return f"left to do: nothing, all {len(plan.rows)} are finished"
-    hours = {"GPU": plan.gpu_hours_left, "CPU": plan.cpu_hours_left}
+    hours = {"GPU": plan.hours_left(on_gpus=True), "CPU": plan.hours_left(on_gpus=False)}
     sums = [f"about {_hours(count)} {unit}-hours" for unit, count in hours.items() if count]
     samples = counted(sum(row.samples_left for row in plan.rows), "sample")
     parts = [f"left to do: {left} of {len(plan.rows)}", samples, " and ".join(sums)]
@@ -85,8 +85,8 @@ def plan_json(plan: SweepPlan) -> dict[str, Any]:
         "sweep": sweep.name,
         **{name: getattr(sweep, name) for name in ("description", "schedule", "time_zone")},
         "max_retries": sweep.max_retries,
-        "gpu_hours_left": plan.gpu_hours_left,
-        "cpu_hours_left": plan.cpu_hours_left,
+        "gpu_hours_left": plan.hours_left(on_gpus=True),
+        "cpu_hours_left": plan.hours_left(on_gpus=False),
         "without_estimate": plan.unknown,
         "until": sweep.until and sweep.until.model_dump(),
         "next_step": plan.next_step and plan.next_step.words,

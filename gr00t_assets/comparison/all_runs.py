@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gr00t_assets.comparison.curves import Loss, loss_curve
-from gr00t_assets.comparison.run import Run, trainable_parts
+from gr00t_assets.comparison.run import Run, samples_per_step, trainable_parts
 from gr00t_assets.comparison.tables.runs_table import frame_state, known_frames, read_table
 from gr00t_assets.comparison.tables.wandb_import import (
     WandbRun,
@@ -153,15 +153,20 @@ def _merged(row: Run, run: Run, frames: Mapping[str, int]) -> Run:
     settings = {**row.settings, **run.settings}
     backend, verified = settings.get("video_backend"), row.frames == "verified"
     of_row = ("name", "data", "hypothesis", "peak_memory_bytes")
-    measured, of_measured = run if run.loss else row, ("loss", "steps", "samples_seen")
+    measured = run if run.loss else row
+    seen, per_step = measured.samples_seen, samples_per_step(settings)
+    if seen is None and measured.steps is not None and per_step is not None:
+        seen = measured.steps * per_step
     return replace(
         run,
         settings=settings,
-        frames=frame_state(backend, row.started_at, verified),
+        frames=frame_state(backend, row.started_at or run.started_at, verified),
         max_steps=run.max_steps or row.max_steps,
         dataset_frames=row.dataset_frames or frames.get(row.dataset),
         note=row.note or run.note,
         problems=tuple(text for text in run.problems if "runs.csv" not in text),
+        loss=measured.loss,
+        steps=measured.steps,
+        samples_seen=seen,
         **{name: getattr(row, name) for name in of_row},
-        **{name: getattr(measured, name) for name in of_measured},
     )

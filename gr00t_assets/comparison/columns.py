@@ -6,11 +6,21 @@ from typing import Any, Literal
 
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.statistics.factors import IMMATERIAL
-from gr00t_assets.comparison.statistics.ranking import RankedRun
+from gr00t_assets.comparison.statistics.ranking import RankedConfiguration
 from gr00t_assets.comparison.wording import SENTENCES, label, names_in_words
 from gr00t_assets.experiments.registry import all_hyperparameters
 
 Dtype = Literal["Int64", "Float64", "boolean", "string"]
+
+
+@dataclass(frozen=True)
+class RankedRun:
+    """A run with the place of its configuration in its class; None where it is not ranked."""
+
+    run: Run
+    place: RankedConfiguration | None = None
+
+
 Value = Callable[[RankedRun], object]
 
 
@@ -53,10 +63,10 @@ def _status_note(run: Run) -> str:
     changes = stored.changes if stored else ()
     reason = next(iter(run.note.strip().splitlines()), "")
     note = SENTENCES["statuses"].get(status, "").format(
-        where=f"at step {run.steps} of {run.max_steps}" if run.steps is not None else "",
+        where=f" at step {run.steps} of {run.max_steps}" if run.steps is not None else "",
         older=f" Older configuration: {'; '.join(changes)}." if changes else "",
         reason=f": {reason}" if reason else "",
-    ).replace(" .", ".")  # fmt: skip
+    )  # fmt: skip
     return note.removesuffix(".") if status == "failed" and reason else note
 
 
@@ -94,7 +104,7 @@ DATA = {
 }
 """Columns of ``Run.data``: what must be equal before two losses can be set side by side."""
 
-COLUMNS: list[Column] = [
+COLUMNS = {column.name: column for column in [
     Column("rank", "Int64", "", "By final loss, in its class", _of("place.place"), derived=True),
     Column("run_id", "string", "", "Unique among the runs that are compared", _of("run.run_id")),
     Column("name", "string", "", "Of the experiment; the run_id if left out", _of("run.name")),
@@ -152,16 +162,11 @@ COLUMNS: list[Column] = [
     Column("failed_checks", "string", "", "Names of the checks not passed",
            lambda row: ", ".join(row.run.failed_checks) or None, derived=True),
     Column("remark", "string", "", "What a reader must know of the row", row_remark, derived=True),
-]  # fmt: skip
-"""Every column but those of the settings, in order."""
+]}  # fmt: skip
+"""Every column but those of the settings by name, in order."""
 
 SHOWN_SETTINGS = {"learning_rate": "lr", "batch_size": "batch"}
 """Settings that are shown whether they vary or not, with their headings."""
-
-
-def column_names() -> dict[str, Column]:
-    """The columns by name."""
-    return {column.name: column for column in COLUMNS}
 
 
 def varying_settings(runs: Sequence[Run]) -> list[str]:
@@ -169,7 +174,7 @@ def varying_settings(runs: Sequence[Run]) -> list[str]:
 
     Left out are the seed and what one source knows and another does not.
     """
-    left_out = {*SHOWN_SETTINGS, "max_steps", *column_names(), "seed", *IMMATERIAL}
+    left_out = {*SHOWN_SETTINGS, "max_steps", *COLUMNS, "seed", *IMMATERIAL}
     return [
         name
         for name in setting_names(runs)

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from gr00t_assets.comparison.answers.answers import Answer, all_answers
 from gr00t_assets.comparison.answers.headline import headline
-from gr00t_assets.comparison.columns import COLUMNS
+from gr00t_assets.comparison.columns import COLUMNS, RankedRun
 from gr00t_assets.comparison.proposals.control_runs import Proposal
 from gr00t_assets.comparison.proposals.proposals import proposals
 from gr00t_assets.comparison.run import Run
@@ -119,8 +119,8 @@ _adapter = cache(TypeAdapter[Any])
 
 
 def _run_json(run: Run) -> dict[str, Any]:
-    row = ranking.RankedRun(run)
-    values = {item.name: item.value(row) for item in COLUMNS if item.name != "rank"}
+    row = RankedRun(run)
+    values = {name: item.value(row) for name, item in COLUMNS.items() if name != "rank"}
     more = {name: getattr(run, name) for name in ("max_steps", "data", "settings", "problems")}
     return plain(values | more)
 

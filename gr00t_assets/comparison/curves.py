@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from gr00t_assets.core.files import LARGEST_NUMBER
+from gr00t_assets.evaluation.intervals import student_t
 from gr00t_assets.runs.final_loss import LossWindow, final_window, window_steps
 from gr00t_assets.runs.metrics import MetricTable
 
@@ -114,12 +115,10 @@ class Curve:
         means = tail[len(tail) % blocks :].reshape(blocks, -1).mean(axis=1)
         if not (means > 0).all():
             return EndTrend("unknown")
-        from scipy.special import stdtrit
-
         place = np.linspace(-0.5, 0.5, blocks) * (blocks - 1) / blocks
         (slope, _), covariance = np.polyfit(place, np.log(means), 1, cov=True)
         slope, error = float(slope), math.sqrt(covariance[0, 0])
-        significant = abs(slope) > float(stdtrit(blocks - 2, 0.975)) * error
+        significant = abs(slope) > student_t(blocks - 2) * error
         trend: Trend = "level" if not significant else "falling" if slope < 0 else "rising"
         return EndTrend(trend, slope, error)
 

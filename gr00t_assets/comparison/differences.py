@@ -8,7 +8,13 @@ from pydantic import computed_field
 
 from gr00t_assets.comparison.columns import setting_names
 from gr00t_assets.comparison.run import TRAINABLE_PARTS, Change, Run, samples_of, trainable_parts
-from gr00t_assets.comparison.statistics.factors import IMMATERIAL, factor_value, frames_are_equal
+from gr00t_assets.comparison.statistics.factors import (
+    FRAME_SOURCES,
+    IMMATERIAL,
+    factor_value,
+    frames_are_equal,
+    idle_settings,
+)
 from gr00t_assets.comparison.wording import LOW_TO_HIGH, OTHER_THAN, in_words, label
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.text import counted, did_you_mean
@@ -27,7 +33,6 @@ _DATA = {
 }
 """Fields of a proposal besides hyperparameters, with the names that ``Run.data`` has for them."""
 
-_FRAME_SOURCES = ("video_backend", "frame_source")
 _HASH = re.compile(r"[0-9a-f]{12,64}")
 
 
@@ -91,17 +96,15 @@ def baseline_named(text: str, runs: Sequence[Run]) -> Run:
 
 def difference(run: Run, baseline: Run) -> Difference:
     """What a run has otherwise than the baseline; a setting that one does not know is unknown."""
-    left_out = {*TRAINABLE_PARTS}
-    if not run.settings.get("lora_rank") and not baseline.settings.get("lora_rank"):
-        left_out |= {"lora_alpha", "lora_dropout"}
+    left_out = idle_settings(run.settings) & idle_settings(baseline.settings) | {*TRAINABLE_PARTS}
     names = [*baseline.data, *run.data] if baseline.data else []
     names += [name for name in setting_names([run, baseline]) if name not in left_out]
-    if not run.settings.keys().isdisjoint(TRAINABLE_PARTS):
+    if not {*run.settings, *baseline.settings}.isdisjoint(TRAINABLE_PARTS):
         names.append("trainable_parts")
     pairs = {name: (factor_value(baseline, name), factor_value(run, name)) for name in names}
     immaterial = {"seed", *IMMATERIAL}
     if frames_are_equal(run) and (not baseline.data or frames_are_equal(baseline)):
-        immaterial.update(_FRAME_SOURCES)
+        immaterial |= FRAME_SOURCES
     changes = [
         Change(name, before, after, name not in immaterial)
         for name, (before, after) in pairs.items()
@@ -142,9 +145,8 @@ def equal_run(settings: Mapping[str, object], runs: Sequence[Run]) -> Run | None
     by its hash alone may be on any. What a run's source does not tell is taken to be the script's
     default. Settings that change nothing that is learned are passed over; another seed is another.
     """
-    stated = {name: value for name, value in settings.items() if name not in IMMATERIAL}
-    taken = [run for run in runs if stated and run.status in TAKEN]
-    equal = [run for run in taken if all(_has(run, *item) for item in stated.items())]
+    taken = [run for run in runs if run.status in TAKEN and not settings.keys() <= IMMATERIAL]
+    equal = [run for run in taken if _changed(settings, run).keys() <= IMMATERIAL]
     return max(equal, key=lambda run: run.finished, default=None)
 
 
@@ -166,7 +168,7 @@ def changed_factors(settings: Mapping[str, object], run: Run) -> tuple[Change, .
     Samples seen are listed where they differ, as implied: they follow from the others.
     """
     after = {**run.settings, **settings}
-    other = {name: value for name, value in settings.items() if not _has(run, name, value)}
+    other = _changed(settings, run)
     changes = [
         Change(name, _known(run, name), value, name not in IMMATERIAL)
         for name, value in other.items()
@@ -181,13 +183,20 @@ def changed_factors(settings: Mapping[str, object], run: Run) -> tuple[Change, .
     return tuple(sorted(changes, key=lambda change: (change.implied, not change.material)))
 
 
+def _changed(settings: Mapping[str, object], run: Run) -> dict[str, object]:
+    """Those of the settings that a run has otherwise, but what does nothing in either."""
+    idle = idle_settings(run.settings) & idle_settings({**run.settings, **settings})
+    active = {name: value for name, value in settings.items() if name not in idle}
+    return {name: value for name, value in active.items() if not _has(run, name, value)}
+
+
 def _has(run: Run, name: str, value: object) -> bool:
     known = _known(run, name)
     if name in ("dataset", "data_config") and _HASH.fullmatch(str(known)):
         return True
     if name in _DATA:
         return known is None or f"{known} ".startswith(f"{value} ")
-    return known == value or (name in _FRAME_SOURCES and frames_are_equal(run))
+    return known == value or (name in FRAME_SOURCES and frames_are_equal(run))
 
 
 def _known(run: Run, name: str) -> object:

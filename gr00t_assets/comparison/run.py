@@ -117,10 +117,6 @@ class Run:
         per_step = float(self.curve.samples[-1]) / self.steps
         return self.curve.loss_at(0.5 * self.max_steps * per_step)
 
-    def loss_at(self, samples: float) -> Loss | None:
-        """The loss where it had seen so many samples; None without a curve that reaches them."""
-        return self.curve.loss_at(samples) if self.curve else None
-
 
 @dataclass(frozen=True)
 class Change:

@@ -20,8 +20,8 @@ from gr00t_assets.comparison.run import (
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.registry import all_hyperparameters
-from gr00t_assets.gpu.devices import CPU, read_gpus, slots_by_device
-from gr00t_assets.runs.manifest import Manifest, load_manifest
+from gr00t_assets.gpu.devices import CPU, gpus_by_name, slots_by_device
+from gr00t_assets.runs.manifest import Manifest, readable_manifest
 from gr00t_assets.runs.spec import SPEC, spec_settings
 
 
@@ -142,17 +142,16 @@ def this_device() -> str:
     with suppress(Gr00tAssetsError):
         if CPU in (chosen := slots_by_device()):
             return CPU
-        models = {gpu.name: gpu.model for gpu in read_gpus()}
-        return next((models[name] for name in chosen if name in models), "")
+        gpus = gpus_by_name()
+        return next((gpus[name].model for name in chosen if name in gpus), "")
     return ""
 
 
 def manifests(store: Store) -> Iterator[tuple[Path, Manifest]]:
     """Every manifest of the store that can be read, with its run directory."""
     for path in sorted((store.root / "runs").glob("[!.]*/[!.]*/manifest.json")):
-        with suppress(Gr00tAssetsError, OSError):
-            if manifest := load_manifest(path.parent):
-                yield path.parent, manifest
+        if manifest := readable_manifest(path.parent):
+            yield path.parent, manifest
 
 
 def _of_store(store: Store) -> Iterator[Measured]:

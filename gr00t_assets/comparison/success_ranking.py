@@ -1,40 +1,53 @@
 """Configurations by their success in rollouts; whether loss and open-loop error agree with it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product, zip_longest
 from statistics import mode
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.run import grouped
-from gr00t_assets.comparison.statistics.factors import Configuration
+from gr00t_assets.comparison.statistics.factors import known_by_seed
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass, RankedConfiguration
 from gr00t_assets.comparison.statistics.success import (
-    BetweenRuns,
-    Outcomes,
     SuccessEstimate,
     SuccessPair,
     against_first,
     between_runs,
     compared,
-)
-from gr00t_assets.comparison.statistics.success_agreement import (
-    MEASURES,
-    Answer,
-    Measure,
-    MeasuredSuccess,
-    SuccessAgreement,
-    success_agreement,
+    rank_correlation,
 )
 from gr00t_assets.comparison.wording import first_label
-from gr00t_assets.evaluation.intervals import SuccessRate
+from gr00t_assets.evaluation.intervals import Interval, SuccessRate, Variance
 from gr00t_assets.evaluation.paired_errors import ConfigurationError, configuration_error
-from gr00t_assets.evaluation.result import Evaluation
-from gr00t_assets.evaluation.rollouts.result import EpisodeOutcome, Rollouts
+from gr00t_assets.evaluation.result import Answer, Evaluation
+from gr00t_assets.evaluation.rollouts.result import Rollouts
 
+Measure = Literal["loss", "open-loop error"]
+FEWEST = 5  # Configurations whose orders can be compared
 _BEATEN = {"yes": "beaten", "no": "not beaten", "cannot be told": "not shown to be beaten"}
+
+
+class SuccessAgreement(NamedTuple):
+    """Whether a lower loss, or open-loop error, meant more success in one class."""
+
+    measure: Measure
+    class_id: str
+    answer: Answer
+    correlation: float | None  # Spearman's; None of fewer than ``FEWEST``, or if one never differs
+    interval: Interval | None  # Of it at 95 percent
+    sentence: str
+
+
+class MeasuredSuccess(NamedTuple):
+    """Loss or open-loop error of a configuration, with its standard error, beside its success."""
+
+    name: str
+    value: float
+    error: float | None
+    success: SuccessEstimate
 
 
 class BaselineVerdict(NamedTuple):
@@ -110,7 +123,7 @@ class SuccessRanking:
     environment: str
     environment_hash: str
     rows: tuple[RolledConfiguration, ...]
-    between: BetweenRuns  # What runs of one configuration differ by
+    between: Variance  # What runs of one configuration differ by
     agreements: tuple[SuccessAgreement, ...]  # In a class: of loss, of open-loop error where known
 
     @property
@@ -127,11 +140,14 @@ class SuccessRanking:
     @property
     def known(self) -> str:
         """Whether the first is known to succeed most often; '' where it is alone."""
-        others = self.rows[1:]
+        others = [row for row in self.rows[1:] if row.against_first]
+        some = len(others) < len(self.rows) - 1  # Those far down are held against none
         tied = [row for row in others if row.tied]
         if not tied:
-            return "Every other one succeeds less often, beyond chance." if others else ""
-        text = f"{len(tied)} of {len(others)} others cannot be told from it"
+            which = f"Each of the next {len(others)}" if some else "Every other one"
+            return f"{which} succeeds less often, beyond chance." if others else ""
+        of = f"the next {len(others)}" if some else f"{len(others)} others"
+        text = f"{len(tied)} of {of} cannot be told from it"
         if more := tied[0].episodes_more:
             text += f"; at these rates about {more:,} more episodes each would tell {tied[0].name}"
         return f"{text}."
@@ -156,8 +172,9 @@ class SuccessRanking:
             for row in self.rows
             if row.broken
         ]
-        if self.between.degrees:
-            percent = 100 * math.sqrt(self.between.variance)
+        variance, degrees = self.between
+        if degrees:
+            percent = 100 * math.sqrt(variance)
             limits.append(
                 "Of several training seeds the run is the unit: near one half their rates differ "
                 f"by a standard deviation of {percent:.0f} in 100, chance of the episodes included."
@@ -196,11 +213,9 @@ def _ranking(
 ) -> SuccessRanking | None:
     rolled = []
     for class_id, place in [(item.id, place) for item in classes for place in item.ranking]:
-        seeds = Configuration(place.runs, {}).by_seed
         # Two runs with one seed are one policy: the first with rollouts counts.
-        known = [[rollouts[x.run_id] for x in runs if x.run_id in rollouts] for runs in seeds]
-        if by_seed := tuple(of_seed[0] for of_seed in known if of_seed):
-            outcomes = tuple(_outcomes(one.policy) for one in by_seed)
+        if by_seed := tuple(known[0] for known in known_by_seed(place.runs, rollouts)):
+            outcomes = tuple({x.seed: x.success for x in one.policy} for one in by_seed)
             rolled.append((class_id, place, by_seed, outcomes))
     if not rolled:
         return None
@@ -208,14 +223,14 @@ def _ranking(
     rows = []
     for class_id, place, by_seed, runs in rolled:
         success = SuccessEstimate(runs, between)
-        baselines = _baselines(success, by_seed[0])
+        baselines = tuple(_baselines(success, by_seed[0]))
         rows.append(RolledConfiguration(place, class_id, by_seed, success, baselines))
     rows.sort(key=lambda row: -row.success.rate)
     pairs = [None, *against_first([row.success for row in rows])]
     placed = enumerate(zip_longest(rows, pairs), start=1)
     rows = [replace(row, place=place, against_first=pair) for place, (row, pair) in placed]
     agreements = []
-    for class_id, measure in product([item.id for item in classes], MEASURES):
+    for class_id, measure in product([item.id for item in classes], get_args(Measure)):
         of_class = [row for row in rows if row.class_id == class_id]
         if measured := [*filter(None, (_measured(row, measure, evaluations) for row in of_class))]:
             agreements.append(success_agreement(measure, class_id, measured))
@@ -227,24 +242,56 @@ def _measured(
 ) -> MeasuredSuccess | None:
     value: Loss | ConfigurationError = row.ranked.loss
     if measure != "loss":
-        evaluated = (evaluations.get(run.run_id) for run in row.ranked.runs)
-        known = [[evaluation] for evaluation in evaluated if evaluation and evaluation.held_out]
-        if not known:
+        held_out = {run_id: item for run_id, item in evaluations.items() if item.held_out}
+        if not (known := known_by_seed(row.ranked.runs, held_out)):
             return None
         value = configuration_error(known)
     return MeasuredSuccess(row.name, value.mean, value.standard_error, row.success)
 
 
-def _baselines(success: SuccessEstimate, rollouts: Rollouts) -> tuple[BaselineVerdict, ...]:
-    verdicts = []
+def _baselines(success: SuccessEstimate, rollouts: Rollouts) -> Iterator[BaselineVerdict]:
     for name, episodes in rollouts.baselines.items():
-        rule = SuccessEstimate((_outcomes(episodes),))
+        rule = SuccessEstimate(({episode.seed: episode.success for episode in episodes},))
         pair = compared(rule, success)
         better: Answer = "yes" if pair.difference > 0 else "no"
         beaten = better if pair.told_apart else "cannot be told"
-        verdicts.append(BaselineVerdict(name, rule.counts, pair.p_value, beaten))
-    return tuple(verdicts)
+        yield BaselineVerdict(name, rule.counts, pair.p_value, beaten)
 
 
-def _outcomes(episodes: Sequence[EpisodeOutcome]) -> Outcomes:
-    return {episode.seed: episode.success for episode in episodes}
+def success_agreement(
+    measure: Measure, class_id: str, rows: Sequence[MeasuredSuccess]
+) -> SuccessAgreement:
+    """Whether those with lower values succeed more often; ``rows`` are of one class, not none.
+
+    The answer is no also where the configuration with the lowest value succeeds less often than
+    the one with the most success, both beyond chance, whatever the others do.
+    """
+    values, rates = [row.value for row in rows], [row.success.rate for row in rows]
+    lowest, most = min(rows, key=lambda row: row.value), max(rows, key=lambda row: row.success.rate)
+    correlation, interval, order = None, None, f"from {len(rows)} configurations"
+    if len(rows) >= FEWEST and len(set(rates)) > 1 and len(set(values)) > 1:
+        correlation, interval = rank_correlation([-value for value in values], rates)
+        order = f"rank correlation {correlation:.2f} ({interval[0]:.2f} to {interval[1]:.2f})"
+        order += f" over {len(rows)} configurations"
+    answer: Answer = "cannot be told"
+    against = f"{lowest.name} has the lowest {measure} and {most.name} the most success"
+    if lowest.error is not None and most.error is not None and len(rows) > 1:
+        apart = abs(lowest.value - most.value) > 1.96 * math.hypot(lowest.error, most.error)
+        if apart and compared(lowest.success, most.success).p_value * (len(rows) - 1) < 0.05:
+            answer, order = "no", f"{against}, both beyond chance{f'; {order}' * bool(interval)}"
+    if answer != "no" and interval is not None:
+        answer = "yes" if interval[0] > 0 else "no" if interval[1] < 0 else answer
+    if answer != "cannot be told":
+        verb = "did" if answer == "yes" else "did not"
+        sentence = f"Lower {measure} {verb} mean more success here: {order}."
+    elif len(rows) == 1:
+        sentence = f"One configuration does not tell whether lower {measure} means more success."
+    else:
+        if len(set(rates)) == 1:
+            against = "all succeed equally often"
+        elif lowest.success.rate == most.success.rate:
+            against = f"{lowest.name} has the lowest {measure} and the most success"
+        join = " " if interval is None else ": "
+        sentence = f"Whether lower {measure} meant more success here cannot be told{join}{order}; "
+        sentence += f"{against}."
+    return SuccessAgreement(measure, class_id, answer, correlation, interval, sentence)

@@ -43,7 +43,7 @@ def result_words(run: Run) -> str:
     """Loss with its error, where in the run it is, epochs, and whether it still falls."""
     if run.loss is None:
         return f"{run.status}; no loss"
-    text = f"loss {run_loss_words(run)} ({run.loss.kind} over {run.loss.samples:,} samples)"
+    text = f"loss {loss_words([run])} ({run.loss.kind} over {run.loss.samples:,} samples)"
     if run.steps:
         asked = f" of {run.max_steps:,}" if run.max_steps and run.max_steps != run.steps else ""
         text += f" at step {run.steps:,}{asked}"
@@ -97,15 +97,13 @@ def plain(value: object) -> Any:
     return value if isinstance(value, bool | int | float | str) else str(value)
 
 
-def loss_text(mean: Any, standard_error: Any) -> str:
-    """A loss with as many decimals as two digits of its standard error have; '' without a loss.
+def loss_text(mean: float, standard_error: Any) -> str:
+    """A loss with as many decimals as two digits of its standard error have.
 
     Examples:
         >>> loss_text(0.058519, 0.00213), loss_text(1.25717, 0.0312), loss_text(0.0585, None)
         ('0.0585 ± 0.0021', '1.257 ± 0.031', '0.0585 ± ?')
     """
-    if _is_missing(mean):
-        return ""
     if _is_missing(standard_error):
         return f"{mean:.3g} ± ?"
     error = f"{standard_error:#.2g}".rstrip(".")
@@ -207,16 +205,11 @@ def said_once(said: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
     ]
 
 
-def run_loss_words(run: Run) -> str:
-    """The loss of one run with its standard error; '' where it has none."""
-    return loss_text(run.loss.mean, run.loss.standard_error) if run.loss else ""
-
-
 def loss_words(runs: Sequence[Run]) -> str:
-    """The loss of replicates with its error: within the run of one, their mean of several."""
+    """The loss of replicates with its error, within the run of one; '' where none has a loss."""
     losses = [run.loss for run in runs if run.loss]
     if len(losses) < 2:
-        return loss_text(losses[0].mean, losses[0].standard_error) if losses else "none"
+        return loss_text(losses[0].mean, losses[0].standard_error) if losses else ""
     logs = [math.log(loss.mean) for loss in losses]
     errors = [loss.standard_error / loss.mean for loss in losses if loss.standard_error is not None]
     mean, within = math.exp(fmean(logs)), math.hypot(*errors) / len(logs)
@@ -263,7 +256,7 @@ def not_ranked_reason(run: Run) -> str:
         kind = f"a mean over {run.loss.samples:,} samples"
         if run.loss.kind == "one logged value":
             kind = "one logged value of a noisy curve, not smoothed"
-        loss = f"its loss on the way, {run_loss_words(run)}, is {kind}"
+        loss = f"its loss on the way, {loss_words([run])}, is {kind}"
     parts = filter(None, [status_words(run), loss, run.note, *run.problems])
     return "; ".join(part.rstrip(".") for part in parts) + "."
 

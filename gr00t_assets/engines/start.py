@@ -35,7 +35,7 @@ from gr00t_assets.experiments.engine_file import (
     usable_engines,
 )
 from gr00t_assets.gpu.guard import stop_grace
-from gr00t_assets.gpu.slots import acquire, needed_memory
+from gr00t_assets.gpu.slots import acquire
 from gr00t_assets.runs.run_directory import LOG, wait_until_free
 from gr00t_assets.trainers.nodes import require_nodes
 from gr00t_assets.trainers.process_launcher import CopiedOutput, LaunchedProcess, launched
@@ -108,7 +108,7 @@ def started(
             request.store,
             experiment.name,
             request.log,
-            vram_bytes=needed_memory(experiment),
+            vram_bytes=experiment.vram_bytes,
             run_id=request.run_id,
             priority=request.priority,
             check=request.check,

@@ -168,6 +168,27 @@ def episode_estimates(values: np.ndarray) -> list[Estimate]:
     ]
 
 
+def student_t(degrees: float) -> float:
+    """Standard errors that half a 95 percent interval has."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, 0.975))
+
+
+Variance = tuple[float, float]  # With its degrees of freedom
+
+
+def summed_error(parts: Sequence[Variance]) -> tuple[float, float, float]:
+    """Standard error, degrees of freedom and half a 95 percent interval of a sum of variances.
+
+    Degrees of freedom after Satterthwaite (Biometrics Bulletin 2, 1946).
+    """
+    total = sum(variance for variance, _ in parts)
+    below = sum(variance**2 / degrees for variance, degrees in parts)
+    degrees = total**2 / below if below else 1.0
+    return math.sqrt(total), degrees, student_t(degrees) * math.sqrt(total)
+
+
 def answered(difference: Estimate) -> Answer:
     """Whether a difference, policy minus rule, says that the policy errs less."""
     low, high = difference.interval or (-math.inf, math.inf)

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gr00t_assets.evaluation.intervals import LEAST_EPISODES, episode_estimates
+from gr00t_assets.evaluation.intervals import (
+    LEAST_EPISODES,
+    Variance,
+    episode_estimates,
+    summed_error,
+)
 from gr00t_assets.evaluation.result import Estimate, Evaluation
 
 LEVEL = 0.05
@@ -167,7 +172,7 @@ def error_over_seeds(errors: np.ndarray) -> Estimate:
     if len(errors) == 1 or len(by_episode) < LEAST_EPISODES:
         return episode_estimates(by_episode[None])[0]
     parts = [_mean_variance(by_episode), _mean_variance(errors.mean(axis=1))]
-    error, _, half = _interval(parts)
+    error, _, half = summed_error(parts)
     mean = float(by_episode.mean())
     return Estimate(mean=mean, standard_error=error, low=max(0.0, mean - half), high=mean + half)
 
@@ -191,28 +196,12 @@ def paired(first: np.ndarray, second: np.ndarray) -> PairedError:
     if degrees := sum(len(side) - 1 for side in seeds):
         pooled = sum(float(((side - side.mean()) ** 2).sum()) for side in seeds) / degrees
         parts.append((pooled * sum(1 / len(side) for side in seeds), degrees))
-    error, degrees, half = _interval(parts)
+    error, degrees, half = summed_error(parts)
     low, high = np.exp(np.clip([mean - half, mean + half], -math.log(LARGEST), math.log(LARGEST)))
     ends = float(low), float(high)
     p_value = float(2 * stdtr(degrees, -abs(mean) / error)) if error else float(mean == 0)
     return PairedError(math.exp(mean), ends, p_value)
 
 
-_Variance = tuple[float, int]  # Of a mean, with its degrees of freedom
-
-
-def _mean_variance(values: np.ndarray) -> _Variance:
+def _mean_variance(values: np.ndarray) -> Variance:
     return float(values.var(ddof=1)) / len(values), len(values) - 1
-
-
-def _interval(parts: Sequence[_Variance]) -> tuple[float, float, float]:
-    """Standard error, degrees of freedom and half a 95 percent interval of a sum of variances.
-
-    Degrees of freedom after Satterthwaite (Biometrics Bulletin 2, 1946).
-    """
-    from scipy.special import stdtrit
-
-    total = sum(variance for variance, _ in parts)
-    below = sum(variance**2 / degrees for variance, degrees in parts)
-    degrees = total**2 / below if below else 1.0
-    return math.sqrt(total), degrees, float(stdtrit(degrees, 0.975)) * math.sqrt(total)

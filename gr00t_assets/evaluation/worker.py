@@ -29,7 +29,7 @@ from gr00t_assets.evaluation.rollouts.result import RolloutSettings
 from gr00t_assets.evaluation.rollouts.rollouts import current_rollouts, roll_out_run
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.gpu.devices import CPU, slots_by_device
-from gr00t_assets.gpu.slots import Lease, acquire, needed_memory
+from gr00t_assets.gpu.slots import Lease, acquire
 from gr00t_assets.trainers.process_launcher import cpu_lease, run_on_terminal
 
 EVALUATED_ALREADY = "already evaluated with these settings; nothing computed"
@@ -79,7 +79,7 @@ def evaluation_lease(
     if CPU in slots_by_device():
         yield cpu_lease()
         return
-    name, memory = f"evaluation of {experiment.name}", needed_memory(experiment)
+    name, memory = f"evaluation of {experiment.name}", experiment.vram_bytes
     with acquire(1, store, name, log, vram_bytes=memory, run_id=run_id) as lease:
         yield lease
 

@@ -196,6 +196,11 @@ class Experiment(FrozenModel):
         """``a``, or ``a 0.7 + b 0.3``."""
         return mixture_name(self.datasets)
 
+    @property
+    def vram_bytes(self) -> int | None:
+        """``vram_gb`` in bytes."""
+        return None if self.vram_gb is None else round(self.vram_gb * 1e9)
+
     def config_hash(self, dataset_version: str, modality_hash: str) -> str:
         """First 12 hex digits of a SHA-256 over all that changes the trained weights.
 

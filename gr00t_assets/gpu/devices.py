@@ -48,26 +48,17 @@ class GpuProcess(FrozenModel):
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU or MIG device; what the driver does not tell is None.
+    """One GPU, or MIG device of a divided one; what the driver does not tell is None."""
 
-    Attributes:
-        name: What ``CUDA_VISIBLE_DEVICES`` takes: an index, or the UUID of a MIG device.
-        model: ``NVIDIA H200``, or ``NVIDIA H200 MIG 1g.18gb``.
-        is_mig: Whether it is a part of a divided GPU; its memory is shared with nobody, and of
-            what is used the driver tells for whole GPUs only.
-        utilisation_percent: Of the last second in which it computed.
-        capability: Compute capability, such as (9, 0).
-    """
-
-    name: str
+    name: str  # What ``CUDA_VISIBLE_DEVICES`` takes: an index, or the UUID of a MIG device
     uuid: str
-    model: str
-    is_mig: bool = False
+    model: str  # ``NVIDIA H200``, or ``NVIDIA H200 MIG 1g.18gb``
+    is_mig: bool = False  # Its memory is shared with nobody
     total_bytes: int | None = None
-    used_bytes: int | None = None
-    utilisation_percent: int | None = None
+    used_bytes: int | None = None  # Told of whole GPUs only
+    utilisation_percent: int | None = None  # Of the last second in which it computed
     processes: tuple[GpuProcess, ...] = ()
-    capability: tuple[int, int] | None = None
+    capability: tuple[int, int] | None = None  # Compute capability, such as (9, 0)
 
 
 class Driver(NamedTuple):
@@ -129,6 +120,11 @@ def read_gpus() -> list[Gpu]:
         ]
     )
     return gpus or []
+
+
+def gpus_by_name() -> dict[str, Gpu]:
+    """The same by index and by UUID, the two names that ``CUDA_VISIBLE_DEVICES`` takes."""
+    return {name: gpu for gpu in read_gpus() for name in (gpu.name, gpu.uuid)}
 
 
 def read_driver() -> Driver | None:

@@ -139,12 +139,8 @@ class Guard:
         OSError: The program cannot be started.
     """
 
-    def __init__(
-        self, command: Sequence[str], parent: int, grace: float, tag: str | None = None
-    ) -> None:
-        self.parent = parent
-        self.grace = grace
-        self.tag = tag or new_process_tag()
+    def __init__(self, command: Sequence[str], parent: int, grace: float, tag: str) -> None:
+        self.parent, self.grace, self.tag = parent, grace, tag
         self.requests: list[float] = []
         self.code: int | None = None
         self._wakeup, written = os.pipe()
@@ -223,15 +219,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog=GUARD_MODULE)
     parser.add_argument("--grace", type=float, default=DEFAULT_GRACE, help="seconds")
-    parser.add_argument("--parent", type=int, default=None, help="process to outlive in no case")
-    parser.add_argument("--tag", default=None, help="in the environment of what is started")
+    parent, tag = os.getppid(), new_process_tag()
+    parser.add_argument("--parent", type=int, default=parent, help="process to outlive in no case")
+    parser.add_argument("--tag", default=tag, help="in the environment of what is started")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
-    parent = os.getppid() if options.parent is None else options.parent
-    if os.getppid() != parent:
+    if os.getppid() != options.parent:
         return 128 + signal.SIGTERM
     try:
-        return Guard(options.command, parent, options.grace, options.tag).run()
+        return Guard(options.command, options.parent, options.grace, options.tag).run()
     except OSError as error:
         sys.stderr.write(f"guard: {options.command[0]} cannot be started: {error.strerror}\n")
         return 127

@@ -74,7 +74,10 @@ def holders(store: Store | None = None) -> list[Holder]:
     for path in slots_folder(store).glob("*-*.lock"):
         device, _, slot = path.stem.rpartition("-")
         if slot.isdecimal() and is_locked(path):
-            taken.append(lock_holder(path, Holder, device=device, slot=int(slot)))
+            holder = lock_holder(path, Holder, slot=int(slot))
+            if slot_file(path.parent, (holder.device, holder.slot)) != path:
+                holder = holder.model_copy(update={"device": device})
+            taken.append(holder)
     return sorted(taken, key=lambda holder: (holder.device, holder.slot))
 
 
@@ -85,10 +88,7 @@ def end_orphans(slot_holders: Iterable[Holder], log: Callable[[str], object]) ->
     training itself (Linux), but what it started may live on and keep the slot and the GPU's memory.
     """
     for tag, holder in {holder.process_tag: holder for holder in slot_holders}.items():
-        if tag is None or holder.has_guardian():
-            continue
-        orphans = tagged_processes(tag)
-        if orphans:
+        if tag and not holder.has_guardian() and (orphans := tagged_processes(tag)):
             log(
                 f"{holder.experiment}: its guard and process {holder.starter} were killed; "
                 f"ended what was left of it: {', '.join(map(str, orphans))}"

@@ -8,7 +8,7 @@ and not before. See flock(2).
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from pydantic import Field
@@ -18,8 +18,7 @@ from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.locks import REMIND_EVERY, Every, Log, free_lock
 from gr00t_assets.core.processes import host_name, is_locked, lock_file, start_time
 from gr00t_assets.core.project import Store
-from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.gpu.devices import CPU, GPUS, GpuProcess, read_gpus, slots_by_device
+from gr00t_assets.gpu.devices import CPU, GPUS, Gpu, GpuProcess, gpus_by_name, slots_by_device
 from gr00t_assets.gpu.guard import new_process_tag
 from gr00t_assets.gpu.slot_files import (
     Holder,
@@ -35,7 +34,7 @@ from gr00t_assets.gpu.wait_queue import (
     Waiter,
     allot_slots,
     queue_locked,
-    read_headrooms,
+    read_headroom,
     waiting,
 )
 
@@ -46,17 +45,11 @@ _READ_MEMORY_EVERY = 5.0
 
 @dataclass(frozen=True)
 class Lease:
-    """One slot on each of one or more devices, held by open files.
+    """One slot on each of one or more devices, held by open files."""
 
-    Attributes:
-        devices: Index or UUID of each GPU, or ``cpu``.
-        descriptors: The open lock files, for ``Popen(pass_fds=...)``.
-        holders: What the files say, in the same order.
-    """
-
-    devices: tuple[str, ...]
-    descriptors: tuple[int, ...]
-    holders: tuple[Holder, ...]
+    devices: tuple[str, ...]  # Index or UUID of each GPU, or ``cpu``
+    descriptors: tuple[int, ...]  # The open lock files, for ``Popen(pass_fds=...)``
+    holders: tuple[Holder, ...]  # What the files say, in the same order
     process_tag: str
 
     def environment(self) -> dict[str, str]:
@@ -113,11 +106,6 @@ def acquire(
         yield _Acquisition(store, waiter, log).lease(locks, check)
 
 
-def needed_memory(experiment: Experiment) -> int | None:
-    """GPU memory that an experiment needs on each device, in bytes; None where it does not say."""
-    return None if experiment.vram_gb is None else round(experiment.vram_gb * 1e9)
-
-
 class _Acquisition:
     """The wait of one process for its slots."""
 
@@ -128,14 +116,13 @@ class _Acquisition:
         self._memory_due = Every(_READ_MEMORY_EVERY)
         self._remind_due, self._free_due = Every(REMIND_EVERY), Every(_FREE_EVERY)
         self._headrooms: dict[str, MemoryHeadroom] = {}
-        self._uuids: dict[str, str] = {}
+        self._gpus: dict[str, Gpu] = {}
 
     def lease(self, locks: ExitStack, check: Callable[[], object]) -> Lease:
         """Wait; the slots are given back when ``locks`` ends."""
-        with ExitStack() as turn:
-            with queue_locked(self._folder):
-                ticket = Ticket(self._folder, self._waiter)
-                turn.callback(ticket.close)
+        with queue_locked(self._folder):
+            ticket = Ticket(self._folder, self._waiter)
+        with closing(ticket):
             while True:
                 self._read_memory()
                 with queue_locked(self._folder):
@@ -155,9 +142,9 @@ class _Acquisition:
         """Read the devices' memory now and then; with the queue unlocked, since it takes long."""
         if CPU in self._waiter.devices or not self._memory_due():
             return
-        gpus = read_gpus()
-        self._uuids = {gpu.name: gpu.uuid for gpu in gpus}
-        self._headrooms = read_headrooms(self._waiter.devices, holders(self._store), gpus)
+        self._gpus, taken = gpus_by_name(), holders(self._store)
+        for name in self._waiter.devices:
+            self._headrooms[name] = read_headroom(self._gpus.get(name), name, taken)
         _refuse_too_big(self._waiter, self._headrooms)
 
     def _try(self, ticket: Ticket, locks: ExitStack) -> Lease | None:
@@ -181,15 +168,15 @@ class _Acquisition:
         tag, waiter = new_process_tag(), self._waiter
         shared = waiter.model_dump(include={"experiment", "run_id", "vram_bytes"})
         shared |= {"starter": waiter.pid, "starter_started": waiter.pid_started}
-        records = tuple(
-            Holder.of_this_process(
-                device=device, slot=number, uuid=self._uuids.get(device), process_tag=tag, **shared
+        records = []
+        for descriptor, (device, number) in zip(locked, chosen, strict=True):
+            uuid = self._gpus[device].uuid if device in self._gpus else None
+            record = Holder.of_this_process(
+                device=device, slot=number, uuid=uuid, process_tag=tag, **shared
             )
-            for device, number in chosen
-        )
-        for descriptor, record in zip(locked, records, strict=True):
             record.write(descriptor)
-        return Lease(tuple(device for device, _ in chosen), locked, records, tag)
+            records.append(record)
+        return Lease(tuple(device for device, _ in chosen), locked, tuple(records), tag)
 
     def _remind(self, taken: Sequence[Holder]) -> None:
         if not self._remind_due():
@@ -258,12 +245,11 @@ def machine_status(store: Store | None = None) -> MachineStatus:
     """
     configured, taken = slots_by_device(), holders(store)
     names = list(dict.fromkeys([*configured, *(holder.device for holder in taken)]))
-    listed = read_gpus() if names != [CPU] else []
-    gpus = {key: gpu for gpu in listed for key in (gpu.name, gpu.uuid)}
-    headrooms = read_headrooms(names, taken, listed)
+    gpus = gpus_by_name() if names != [CPU] else {}
     devices = []
     for name in names:
-        gpu, headroom = gpus.get(name), headrooms[name]
+        gpu = gpus.get(name)
+        headroom = read_headroom(gpu, name, taken)
         model = f"{os.cpu_count()} cores" if name == CPU else gpu.model if gpu else None
         status = DeviceStatus(
             name=name,

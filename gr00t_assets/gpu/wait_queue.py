@@ -13,7 +13,7 @@ import fcntl
 import os
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -124,27 +124,16 @@ def waiting(store: Store | None = None) -> list[Waiter]:
 
 @dataclass(frozen=True)
 class MemoryHeadroom:
-    """Memory of one device in bytes.
+    """Memory of one device in bytes."""
 
-    Attributes:
-        total: All of it; None where it is not known, and then nothing is checked.
-        foreign: Held by processes that no slot of the device belongs to.
-        own: Held or declared by those that one does.
-        processes: The foreign processes that the driver names.
-    """
-
-    total: int | None = None
-    foreign: int = 0
-    own: int = 0
-    processes: tuple[GpuProcess, ...] = ()
+    total: int | None = None  # None where it is not known, and then nothing is checked
+    foreign: int = 0  # Held by processes that no slot of the device belongs to
+    own: int = 0  # Held or declared by those that one does
+    processes: tuple[GpuProcess, ...] = ()  # The foreign ones that the driver names
 
     def fits(self, needed: int | None) -> bool:
         """Whether so much is free."""
         return self.total is None or (needed or 0) + self.foreign + self.own <= self.total
-
-    def after(self, vram_bytes: int | None) -> "MemoryHeadroom":
-        """The headroom that is left once another training has declared its memory."""
-        return replace(self, own=self.own + (vram_bytes or 0))
 
     def shortage(self, device: str, needed: int) -> str:
         """One line for a device that is passed over."""
@@ -158,20 +147,11 @@ class MemoryHeadroom:
         return f"{line}; not of this queue: {'; '.join(map(str, self.processes)) or unnamed}"
 
 
-def read_headrooms(
-    names: Collection[str], holders: Sequence[Holder], gpus: Sequence[Gpu]
-) -> dict[str, MemoryHeadroom]:
-    """The headroom of each device by its name, as ``CUDA_VISIBLE_DEVICES`` takes it."""
-    by_name = {key: gpu for gpu in gpus for key in (gpu.name, gpu.uuid)}
-    return {
-        name: _headroom(by_name.get(name), [item for item in holders if item.device == name])
-        for name in names
-    }
-
-
-def _headroom(gpu: Gpu | None, holders: Sequence[Holder]) -> MemoryHeadroom:
+def read_headroom(gpu: Gpu | None, device: str, holders: Iterable[Holder]) -> MemoryHeadroom:
+    """The headroom of a device, from what the driver says of its GPU and who holds which slots."""
     if gpu is None:
         return MemoryHeadroom()
+    holders = [holder for holder in holders if holder.device == device]
     declared = [holder.vram_bytes or 0 for holder in holders]
     if gpu.is_mig:
         return MemoryHeadroom(gpu.total_bytes, own=sum(declared))
@@ -179,8 +159,12 @@ def _headroom(gpu: Gpu | None, holders: Sequence[Holder]) -> MemoryHeadroom:
         return MemoryHeadroom()
     foreign_processes: list[GpuProcess] = []
     taken = [0] * len(holders)
+    owners = {pid: n for n, item in enumerate(holders) for pid in (item.starter, item.pid)}
     for process in gpu.processes:
-        owner = _owner(process, holders)
+        ancestry = [process.pid]
+        with suppress(psutil.Error):
+            ancestry += [parent.pid for parent in psutil.Process(process.pid).parents()]
+        owner = next((owners[pid] for pid in ancestry if pid in owners), None)
         if owner is None:
             foreign_processes.append(process)
         else:
@@ -196,17 +180,6 @@ def _headroom(gpu: Gpu | None, holders: Sequence[Holder]) -> MemoryHeadroom:
         not_taken = sum(bytes_ for bytes_, used in zip(declared, taken, strict=True) if not used)
         own += max(not_taken, unnamed)
     return MemoryHeadroom(gpu.total_bytes, foreign, own, tuple(foreign_processes))
-
-
-def _owner(process: GpuProcess, holders: Sequence[Holder]) -> int | None:
-    """Which holder's guard a process runs under."""
-    try:
-        parents = psutil.Process(process.pid).parents()
-    except psutil.Error:
-        parents = []
-    ancestry = {process.pid, *(parent.pid for parent in parents)}
-    owners = (n for n, holder in enumerate(holders) if {holder.pid, holder.starter} & ancestry)
-    return next(owners, None)
 
 
 def allot_slots(
@@ -225,7 +198,8 @@ def allot_slots(
         if slots is not None:
             free -= set(slots)
             for device, _ in slots:
-                rooms[device] = rooms[device].after(other.vram_bytes)
+                declared = rooms[device].own + (other.vram_bytes or 0)
+                rooms[device] = replace(rooms[device], own=declared)
             continue
         unused = {name: replace(rooms[name], own=0) for name in other.devices}
         suitable = {name for name, room in unused.items() if room.fits(other.vram_bytes)}

@@ -34,6 +34,9 @@ random:
   hyperparameters:
     learning_rate: {{distribution: log_uniform, low: 1e-5, high: 1e-3}}"""
 
+LEFT_OUT = ("of another class", "without an evaluation that can be read")
+"""Finished runs that tell a search nothing but that their values are taken."""
+
 Objective = Literal["loss", "open-loop"]
 _OBJECTIVES: dict[Objective, str] = {"loss": "loss", "open-loop": "held-out open-loop error"}
 
@@ -81,25 +84,10 @@ class SearchedRun(NamedTuple):
     """One run as the search takes it: its searched values, and what is to be low."""
 
     name: str
-    state: str  # ``finished``, ``pruned``, ``failed``, or ``running``: begun, or only asked for
+    state: str  # ``finished``, ``pruned``, ``failed``, ``running`` or asked for, or of ``LEFT_OUT``
     values: dict[str, Any]
     objective: float | None
     samples: int
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """The runs that a search learns from, of one class, and how many finished ones are left out."""
-
-    runs: tuple[SearchedRun, ...]
-    other_classes: int = 0
-    not_evaluated: int = 0
-
-    @property
-    def finished(self) -> tuple[SearchedRun, ...]:
-        """Those with an objective, the best first."""
-        known = [run for run in self.runs if run.state == "finished" and run.objective is not None]
-        return tuple(sorted(known, key=lambda run: run.objective or 0.0))
 
 
 def suggest_sweep(
@@ -114,16 +102,19 @@ def suggest_sweep(
     sweeps = [space.sweep, *read_project().sweeps.values()]
     experiments = {item.name: item for sweep in sweeps for item in sweep.experiments}
     runs = [from_stored_run(run) for run in read_runs(list(experiments.values()), store)]
-    evidence = gather(space, runs, store, objective)
-    suggestions = suggest(space, evidence, wanted, seed)
-    basis = _basis(space.sweep.name, evidence, len(suggestions), objective)
+    searched = gather(space, runs, store, objective)
+    suggestions = suggest(space, searched, wanted, seed)
+    finished = sorted(
+        (x for x in searched if x.state == "finished"), key=lambda x: x.objective or 0
+    )
+    basis = _basis(space.sweep.name, searched, finished, len(suggestions), objective)
     if len(suggestions) < wanted:
         basis.append("no other combinations are left")
     hypothesis = "Drawn at random from the sweep's choices, before a search can tell more."
-    if len(evidence.finished) >= STARTUP:
-        best = evidence.finished[0]
+    if len(finished) >= STARTUP:
+        best = finished[0]
         hypothesis = (
-            f"By {len(evidence.finished)} finished runs these values may do better than "
+            f"By {len(finished)} finished runs these values may do better than "
             f"{best.name}, whose {_OBJECTIVES[objective]} is {best.objective:.4g}."
         )
     prefix, taken = out or f"{space.sweep.name}-suggested{seed}", taken_names()
@@ -164,7 +155,9 @@ def read_space(name: str) -> SearchSpace:
     return SearchSpace(sweep, content, raw, searched, fixed)
 
 
-def gather(space: SearchSpace, runs: Sequence[Run], store: Store, objective: Objective) -> Evidence:
+def gather(
+    space: SearchSpace, runs: Sequence[Run], store: Store, objective: Objective
+) -> list[SearchedRun]:
     """What the store's runs tell of a search.
 
     A run takes part where its dataset, trainer, base model and every hyperparameter that is not
@@ -174,24 +167,24 @@ def gather(space: SearchSpace, runs: Sequence[Run], store: Store, objective: Obj
     fitting = [run for run in runs if not run.stale and space.fits(run)]
     classes = Counter(run.comparable for run in fitting if run.finished)
     chosen = classes.most_common(1)[0][0] if classes else None
-    searched: list[SearchedRun] = []
-    others = not_evaluated = 0
+    searched = []
     for run in fitting:
         state = run.status if run.status in ("pruned", "failed") else "running"
-        state = "finished" if run.finished else state
-        if state in ("finished", "pruned") and run.comparable != chosen:
-            others += run.finished
-            continue
         value = _objective(run, store, objective)
-        if state == "finished" and value is None:
-            not_evaluated += 1
-            continue
+        if run.finished and run.comparable == chosen:
+            state = "finished" if value is not None else LEFT_OUT[1]
+        elif run.finished:
+            state = LEFT_OUT[0]
+        elif state == "pruned" and run.comparable != chosen:
+            state = "failed"
         values = {name: run.settings[name] for name in space.choices}
         searched.append(SearchedRun(run.name, state, values, value, run.samples_seen or 0))
-    return Evidence(tuple(searched), others, not_evaluated)
+    return searched
 
 
-def suggest(space: SearchSpace, evidence: Evidence, wanted: int, seed: int) -> list[dict[str, Any]]:
+def suggest(
+    space: SearchSpace, searched: Sequence[SearchedRun], wanted: int, seed: int
+) -> list[dict[str, Any]]:
     """Values of the searched hyperparameters for the next experiments.
 
     They come from a tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011) over a study
@@ -208,7 +201,7 @@ def suggest(space: SearchSpace, evidence: Evidence, wanted: int, seed: int) -> l
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP, constant_liar=True)
     study = optuna.create_study(direction="minimize", sampler=sampler)
     distributions = {name: _distribution(choice) for name, choice in space.choices.items()}
-    for run in sorted(evidence.runs, key=lambda run: (run.name, str(sorted(run.values.items())))):
+    for run in sorted(searched, key=lambda run: (run.name, str(sorted(run.values.items())))):
         result: dict[str, Any] = {"value": run.objective}
         if run.state == "running":
             result = {"state": TrialState.RUNNING}
@@ -219,7 +212,7 @@ def suggest(space: SearchSpace, evidence: Evidence, wanted: int, seed: int) -> l
             continue
         trial = create_trial(params=run.values, distributions=distributions, **result)
         study.add_trial(trial)
-    taken = [run.values for run in evidence.runs]
+    taken = [run.values for run in searched]
     suggestions: list[dict[str, Any]] = []
     for _ in range(_TRIES * wanted):
         values = space.rounded(study.ask(distributions).params)
@@ -252,17 +245,21 @@ def _objective(run: Run, store: Store, objective: Objective) -> float | None:
     return evaluation.held_out.error.mean if evaluation and evaluation.held_out else None
 
 
-def _basis(sweep: str, evidence: Evidence, suggested: int, objective: Objective) -> list[str]:
-    finished = evidence.finished
-    pending = sum(run.state == "running" for run in evidence.runs)
+def _basis(
+    sweep: str,
+    searched: Sequence[SearchedRun],
+    finished: Sequence[SearchedRun],
+    suggested: int,
+    objective: Objective,
+) -> list[str]:
+    states = Counter(run.state for run in searched)
     lines = [
         f"{sweep}: {suggested} suggestions from {len(finished)} finished runs, by "
-        f"{_OBJECTIVES[objective]}; {pending} more are not over"
+        f"{_OBJECTIVES[objective]}; {states['running']} more are not over"
     ]
     if finished:
         lines.append(f"the best so far is {finished[0].name}, {finished[0].objective:.4g}")
     if len(finished) < STARTUP:
         lines.append(f"drawn at random: the model of the losses needs {STARTUP} finished runs")
-    left_out = {"of another class": evidence.other_classes,
-                "without an evaluation that can be read": evidence.not_evaluated}  # fmt: skip
-    return lines + [f"{n} finished runs {which} are left out" for which, n in left_out.items() if n]
+    left_out = [why for why in LEFT_OUT if states[why]]
+    return lines + [f"{states[why]} finished runs {why} are left out" for why in left_out]

@@ -88,16 +88,12 @@ class SweepPlan:
     rows: tuple[PlanRow, ...]
     next_step: NextStep | None = None  # What one with ``until`` does when these have finished
 
-    @property
-    def gpu_hours_left(self) -> float:
-        """Sum over what is to be trained on GPUs and has an estimate."""
-        return sum(row.hours_left or 0.0 for row in self.rows if row.estimate and row.estimate.gpus)
-
-    @property
-    def cpu_hours_left(self) -> float:
-        """Sum over what is to be trained on a CPU and has an estimate."""
-        on_cpu = [row for row in self.rows if row.estimate and not row.estimate.gpus]
-        return sum(row.hours_left or 0.0 for row in on_cpu)
+    def hours_left(self, on_gpus: bool) -> float:
+        """Sum over what is to be trained on GPUs, or on a CPU, and has an estimate."""
+        estimated = [
+            row for row in self.rows if row.estimate and (row.estimate.gpus > 0) == on_gpus
+        ]
+        return sum(row.hours_left or 0.0 for row in estimated)
 
     @property
     def unknown(self) -> int:

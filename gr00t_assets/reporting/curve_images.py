@@ -10,7 +10,7 @@ import numpy as np
 from gr00t_assets.comparison.curves import Curve, loss_curve
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.statistics.ranking import comparability_classes
-from gr00t_assets.comparison.wording import run_loss_words
+from gr00t_assets.comparison.wording import loss_words
 from gr00t_assets.core.text import figure_png
 from gr00t_assets.evaluation.evaluation_plots import URL_ESCAPES, new_figure, plain_axes
 from gr00t_assets.reporting.markdown import template_environment
@@ -47,7 +47,7 @@ def curves_png(runs: Sequence[Run]) -> bytes:
     for axes, (title, members) in zip(every_axes, panels, strict=True):
         for run in members:
             if run.curve is not None:
-                outcome = run_loss_words(run) if run.finished else f"({run.status})"
+                outcome = loss_words([run]) if run.finished else f"({run.status})"
                 _draw(axes, run.curve, styles[run.run_id], f"{run.name}  {outcome}")
         _finish(axes, title)
         if members:

@@ -11,7 +11,7 @@ import numpy as np
 
 from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.statistics.effects import holm
-from gr00t_assets.comparison.statistics.factors import Configuration
+from gr00t_assets.comparison.statistics.factors import known_by_seed
 from gr00t_assets.comparison.statistics.ranking import RankedConfiguration
 from gr00t_assets.comparison.wording import label, said_once
 from gr00t_assets.core.text import counted
@@ -117,9 +117,7 @@ def evaluation_ranking(
         return None
     by_loss = []
     for place, (ranked, known) in enumerate(evaluated, start=1):
-        seeds = Configuration(ranked.runs, {}).by_seed
-        ids = [[run.run_id for run in runs if run.run_id in evaluations] for runs in seeds]
-        error = configuration_error([[evaluations[run_id] for run_id in seed] for seed in ids])
+        error = configuration_error(known_by_seed(ranked.runs, evaluations))
         by_loss.append(EvaluatedConfiguration(ranked, known[0], error, by_loss=place))
     by_error = sorted(by_loss, key=lambda row: row.error.mean)
     pairs = _pairs(by_error[:MOST_PAIRED])

@@ -17,17 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from gr00t_assets.comparison import wording
 from gr00t_assets.comparison.answers import headline
-from gr00t_assets.comparison.columns import row_remark
+from gr00t_assets.comparison.columns import RankedRun, row_remark
 from gr00t_assets.comparison.comparison import Comparison
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.statistics.effects import Verdict
-from gr00t_assets.comparison.statistics.ranking import (
-    ComparabilityClass,
-    RankedConfiguration,
-    RankedRun,
-)
-from gr00t_assets.comparison.statistics.success_agreement import Answer, SuccessAgreement
-from gr00t_assets.comparison.success_ranking import SuccessRanking
+from gr00t_assets.comparison.statistics.ranking import ComparabilityClass, RankedConfiguration
+from gr00t_assets.comparison.success_ranking import SuccessAgreement, SuccessRanking
+from gr00t_assets.evaluation.result import Answer
 from gr00t_assets.reporting import (
     effect_table,
     evaluation_ranking,

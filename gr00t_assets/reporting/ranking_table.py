@@ -8,16 +8,12 @@ from gr00t_assets.comparison.columns import (
     COLUMNS,
     SHOWN_SETTINGS,
     Column,
-    column_names,
+    RankedRun,
     setting_column,
     varying_settings,
 )
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.statistics.ranking import (
-    ComparabilityClass,
-    RankedConfiguration,
-    RankedRun,
-)
+from gr00t_assets.comparison.statistics.ranking import ComparabilityClass, RankedConfiguration
 from gr00t_assets.comparison.statistics.success import against_first
 from gr00t_assets.comparison.success_ranking import RolledConfiguration, SuccessRanking
 from gr00t_assets.comparison.wording import factor_words, first_label, loss_text, plain, shown
@@ -121,13 +117,13 @@ def ranking_table(
     rolled out follow by open-loop error on held-out episodes, then by loss. A ``wide`` one has the
     columns that need much room too, such as the open-loop error.
     """
-    chance = column_names()["chance_best"]
+    chance = COLUMNS["chance_best"]
     varying = varying_settings([run for ranked in ranking for run in ranked.runs])
     names = (*SHOWN_SETTINGS, *varying[:most_settings])
     settings = [setting_column(name, factor_words(name)) for name in names]
     measured = [
         column
-        for column in COLUMNS
+        for column in COLUMNS.values()
         if column.heading and column is not chance and (wide or not column.wide)
     ]
     measured.sort(key=lambda column: column.name in _LAST_COLUMNS)

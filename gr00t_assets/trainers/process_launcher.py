@@ -20,7 +20,7 @@ from gr00t_assets.core.text import printable
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.gpu.devices import CPU
 from gr00t_assets.gpu.guard import end_guarded, guarded, new_process_tag, stop_grace
-from gr00t_assets.gpu.slots import Lease, acquire, needed_memory
+from gr00t_assets.gpu.slots import Lease, acquire
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import TrainingSpec
 
@@ -167,7 +167,7 @@ def train_by_hand(spec: TrainingSpec) -> int:
         Store(Path(spec.store)),
         experiment.name,
         lambda line: sys.stderr.write(printable(line) + "\n"),
-        vram_bytes=needed_memory(experiment),
+        vram_bytes=experiment.vram_bytes,
         priority=experiment.priority,
     ) as lease:
         return run_on_terminal(command, lease, "stopping: waiting for a checkpoint")

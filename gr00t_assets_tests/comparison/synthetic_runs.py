@@ -11,6 +11,7 @@ import numpy as np
 from gr00t_assets.comparison import compare
 from gr00t_assets.comparison.curves import Curve, Loss, logged_value_error
 from gr00t_assets.comparison.run import Frames, Run, samples_per_step
+from gr00t_assets.comparison.statistics.ranking import comparability_classes
 
 DEFAULTS: dict[str, Any] = {
     "learning_rate": 1e-4,
@@ -67,6 +68,13 @@ def synthetic_run(
 def headline(runs: Sequence[Run]) -> str:
     """What the comparison says of runs first."""
     return compare(runs).headline
+
+
+def by_rank(runs: Sequence[Run]) -> list[Run]:
+    """The ranked runs class by class, lowest loss first; after them the others in their order."""
+    ranked = [place for item in comparability_classes(runs) for place in item.ranking]
+    first = [run for place in ranked for run in place.runs]
+    return first + [run for run in runs if not run.finished]
 
 
 def drawn_curve(

@@ -8,10 +8,9 @@ from rich.console import Console
 from gr00t_assets.cli.compare import print_ranking
 from gr00t_assets.comparison.all_runs import from_store
 from gr00t_assets.comparison.answers.headline import cautions
-from gr00t_assets.comparison.columns import COLUMNS, Column
+from gr00t_assets.comparison.columns import COLUMNS, Column, RankedRun, row_remark
 from gr00t_assets.comparison.comparison import compare
 from gr00t_assets.comparison.run import Run
-from gr00t_assets.comparison.statistics.ranking import comparability_classes, ranked_runs
 from gr00t_assets.comparison.tables.runs_table import export_table, runs_table
 from gr00t_assets.comparison.wording import loss_text
 from gr00t_assets.reporting.markdown import comparison_markdown
@@ -20,7 +19,7 @@ from gr00t_assets.reporting.summaries import sweep_summary
 from gr00t_assets.runs.final_loss import LossWindow
 from gr00t_assets.runs.stored_run import read_runs
 from gr00t_assets_tests.comparison.run_factory import experiment, losses, sweep, write_run
-from gr00t_assets_tests.comparison.synthetic_runs import headline
+from gr00t_assets_tests.comparison.synthetic_runs import by_rank, headline
 
 
 def window(mean: float, error: float) -> LossWindow:
@@ -41,8 +40,7 @@ def compared(store, items) -> tuple[list[Run], pd.DataFrame]:
     """One run an experiment as the report of a sweep has them, and their table."""
     stored = read_runs(items, store)
     runs = list(sweep_summary(sweep(*items), stored, from_store(stored)).runs)
-    rows = ranked_runs(comparability_classes(runs), runs)
-    return runs, runs_table([row.run for row in rows])
+    return runs, runs_table(by_rank(runs))
 
 
 def test_ranks_follow_the_final_loss_and_only_finished_runs_have_one(store):
@@ -166,11 +164,11 @@ def test_columns_have_their_types_and_every_setting_is_one(store):
     items = [experiment("a", weight_decay=0.0), experiment("b", tune_llm=True), experiment("c")]
     write_run(items[0], store, losses(300, 0.1))
     _, table = compared(store, items)
-    names = [column.name for column in COLUMNS]
+    names = list(COLUMNS)
     assert list(table.columns)[: len(names)] == names
     assert {"max_steps", "weight_decay", "tune_llm"} <= set(table.columns)
-    assert {column.name: str(table[column.name].dtype) for column in COLUMNS} == {
-        column.name: column.dtype for column in COLUMNS
+    assert {column.name: str(table[column.name].dtype) for column in COLUMNS.values()} == {
+        column.name: column.dtype for column in COLUMNS.values()
     }
     assert str(table["tune_llm"].dtype) == "boolean"
 
@@ -271,9 +269,9 @@ def tokens_column():
         "tokens_seen", "Int64", "tokens", "Of the test", lambda row: 7 * (row.run.steps or 0),
         "tokens",
     )  # fmt: skip
-    COLUMNS.append(column)
+    COLUMNS[column.name] = column
     yield column
-    COLUMNS.remove(column)
+    del COLUMNS[column.name]
 
 
 def test_a_column_that_is_added_is_in_every_view(store, tmp_path, tokens_column):
@@ -291,3 +289,10 @@ def test_a_column_that_is_added_is_in_every_view(store, tmp_path, tokens_column)
     assert "tokens" in comparison_markdown(comparison)
     report = make_report([sweep(*items)], store, imported=[]).write()
     assert ">tokens<" in report.path.read_text()
+
+
+def test_the_reason_of_a_failure_is_told_as_it_is(store):
+    item, reason = experiment("a"), "No such file: ./model"
+    write_run(item, store, losses(40, 0.1), "failed", failure=reason)
+    (run,) = from_store(read_runs([item], store))
+    assert row_remark(RankedRun(run)) == f"Failed at step 40 of 300: {reason}"

@@ -69,12 +69,12 @@ def test_the_loss_that_is_ranked_is_that_of_the_final_window(batch: int, steps: 
 def test_the_loss_at_equal_samples_is_a_window_that_ends_there() -> None:
     losses = np.concatenate([np.full(500, 3.0), np.full(500, 1.0)])
     run = synthetic_run("a", curve=curve(losses), max_steps=1000)
-    early, late = run.loss_at(4000), run.loss_at(8000)
+    assert run.curve
+    early, late = run.curve.loss_at(4000), run.curve.loss_at(8000)
     assert early is not None and late is not None
     assert (early.mean, late.mean) == (3.0, 1.0)
-    assert run.loss_at(9000) is None
-    assert run.loss_at(8) is None
-    assert synthetic_run("b", 0.5).loss_at(100) is None
+    assert run.curve.loss_at(9000) is None
+    assert run.curve.loss_at(8) is None
 
 
 def test_the_loss_at_half_of_the_schedule() -> None:

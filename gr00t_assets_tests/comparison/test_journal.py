@@ -4,7 +4,6 @@ import pytest
 
 from gr00t_assets.comparison.all_runs import from_store
 from gr00t_assets.comparison.answers.headline import cautions
-from gr00t_assets.comparison.statistics.ranking import comparability_classes, ranked_runs
 from gr00t_assets.comparison.tables.runs_table import runs_table
 from gr00t_assets.runs.final_loss import LossWindow
 from gr00t_assets.runs.stored_run import read_runs
@@ -15,7 +14,7 @@ from gr00t_assets_tests.comparison.run_factory import (
     store_with_data,
     write_run,
 )
-from gr00t_assets_tests.comparison.synthetic_runs import headline
+from gr00t_assets_tests.comparison.synthetic_runs import by_rank, headline
 
 LOSSES = {
     "6jzsan5d": (0.1904, {"learning_rate": 5e-4, "batch_size": 1, "max_steps": 1000}),
@@ -53,7 +52,7 @@ def runs(tmp_path_factory):
 
 
 def table_of(runs):
-    return runs_table([row.run for row in ranked_runs(comparability_classes(runs), runs)])
+    return runs_table(by_rank(runs))
 
 
 def test_ranks_are_computed_and_unfinished_runs_have_none(runs):

@@ -6,6 +6,7 @@ import pytest
 
 from gr00t_assets.comparison.comparison import compare
 from gr00t_assets.comparison.run import Run
+from gr00t_assets.evaluation.result import Evaluation
 from gr00t_assets.evaluation.rollouts.result import (
     Ending,
     EpisodeOutcome,
@@ -143,3 +144,29 @@ def test_json_has_success_and_is_empty_there_without_rollouts():
     assert success["agreement"][0]["answer"] == "no"
     assert content["headline"].startswith("Most success in so101-pick: m1")
     assert compare(comparison.runs).to_json()["success"] == []
+
+
+def test_nothing_is_said_of_configurations_that_were_held_against_none():
+    pairs = [(0.05, 50), *((0.06 + 0.001 * place, 5) for place in range(25))]
+    success = one_by_one(*pairs).success[0]
+    assert success.rows[-1].against_first is None
+    assert success.known == "Each of the next 19 succeeds less often, beyond chance."
+
+
+def by_episode(run: Run, error: float) -> Evaluation:
+    """An evaluation with this error on each of six episodes."""
+    found = evaluation(run, error)
+    assert found.held_out
+    part = {"episodes": tuple(range(6)), "episode_errors": (error,) * 6, "clusters": 6}
+    return found.model_copy(update={"held_out": found.held_out.model_copy(update=part)})
+
+
+def test_two_evaluations_of_one_seed_are_no_two_seeds():
+    runs = [finished_run(f"a{n}", 0.1, seed=n // 2) for n in range(3)]
+    runs.append(finished_run("b", 0.2, learning_rate=5e-4))
+    errors = (0.1, 0.1, 0.9, 0.45)
+    made = {run.run_id: by_episode(run, error) for run, error in zip(runs, errors, strict=True)}
+    rollouts = {run.run_id: [rolled(run, 20 if run is runs[-1] else 30)] for run in runs}
+    (success,) = compare(runs, made, rollouts).success
+    sentences = {item.measure: item.sentence for item in success.agreements}
+    assert "b has the lowest open-loop error and a0" in sentences["open-loop error"]

@@ -68,8 +68,8 @@ def test_hours_come_from_the_same_setup(store):
     assert row.estimate is not None
     assert (row.estimate.source, row.estimate.runs, row.estimate.differs) == ("done", 1, ())
     assert row.hours_left == pytest.approx(2400 / 2.0 / 3600)
-    assert (plan.gpu_hours_left, plan.unknown) == (0, 0)
-    assert plan.cpu_hours_left == pytest.approx(2400 / 2.0 / 3600)
+    assert (plan.hours_left(on_gpus=True), plan.unknown) == (0, 0)
+    assert plan.hours_left(on_gpus=False) == pytest.approx(2400 / 2.0 / 3600)
     assert "hours of 1: from the samples/s of done, on cpu" in printed(plan)
 
 
@@ -119,8 +119,8 @@ def test_hours_of_several_gpus_are_gpu_hours(store):
     assert row.estimate is not None
     assert (row.estimate.samples_per_second, row.estimate.differs) == (40.0, ("1 GPUs",))
     assert row.samples == 300 * 8 * 4
-    assert plan.gpu_hours_left == pytest.approx(300 * 8 * 4 / 10.0 / 3600)
-    assert plan.cpu_hours_left == 0
+    assert plan.hours_left(on_gpus=True) == pytest.approx(300 * 8 * 4 / 10.0 / 3600)
+    assert plan.hours_left(on_gpus=False) == 0
     assert "GPUs" in printed(plan)[1]
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from gr00t_assets.comparison.speed import this_device
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.core.project import Store
-from gr00t_assets.gpu.devices import GpuProcess, read_gpus, slots_by_device
+from gr00t_assets.gpu.devices import GpuProcess, gpus_by_name, read_gpus, slots_by_device
 from gr00t_assets.gpu.slot_files import Holder, holders
 from gr00t_assets.gpu.slots import acquire
-from gr00t_assets.gpu.wait_queue import MemoryHeadroom, read_headrooms
+from gr00t_assets.gpu.wait_queue import MemoryHeadroom, read_headroom
 from gr00t_assets_tests.gpu.fake_driver import MIB, MIG, UUID, FakeDriver
 
 GB = 10**9
@@ -30,6 +31,10 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
+
+
+def headroom(device: str, *holding: Holder) -> MemoryHeadroom:
+    return read_headroom(gpus_by_name().get(device), device, holding)
 
 
 @pytest.fixture
@@ -55,38 +60,52 @@ def test_what_the_driver_says_is_read(driver: FakeDriver):
 def test_mig_devices_stand_for_the_gpu_that_is_divided(driver: FakeDriver):
     driver.shows(mig={0: [5 * GB, 20 * GB]})
     assert slots_by_device() == {MIG.format(0): 1, MIG.format(1): 1, "1": 1}
-    headrooms = read_headrooms([MIG.format(0), MIG.format(1), "1"], [], read_gpus())
-    assert [headroom.fits(12 * GB) for headroom in headrooms.values()] == [False, True, True]
+    fits = [headroom(name).fits(12 * GB) for name in (MIG.format(0), MIG.format(1), "1")]
+    assert fits == [False, True, True]
 
 
 def test_a_driver_that_tells_nothing_checks_nothing(driver: FakeDriver):
     driver.shows({0: None, 1: None})
-    assert read_headrooms(["0"], [], read_gpus())["0"] == MemoryHeadroom()
+    assert headroom("0") == MemoryHeadroom()
     driver.fails()
-    assert read_headrooms(["0"], [], read_gpus())["0"].fits(500 * GB)
+    assert headroom("0").fits(500 * GB)
 
 
 def test_what_is_declared_counts_before_it_is_taken(driver: FakeDriver):
     holder = Holder(device="0", pid=os.getpid(), vram_bytes=15 * GB)
-    assert read_headrooms(["0"], [holder], read_gpus())["0"].own == 15 * GB
+    assert headroom("0", holder).own == 15 * GB
     driver.shows({0: 19000}, [(0, os.getpid(), 19000)])
-    taken = read_headrooms(["0"], [holder], read_gpus())["0"]
+    taken = headroom("0", holder)
     assert (taken.own, taken.foreign) == (19000 * MIB, 0), "what it holds, where that is more"
 
 
 def test_a_child_of_the_guard_is_no_stranger(driver: FakeDriver, stranger: int):
     driver.shows({0: 9000}, [(0, stranger, 9000)])
-    own = read_headrooms(["0"], [Holder(device="0", pid=os.getpid())], read_gpus())["0"]
+    own = headroom("0", Holder(device="0", pid=os.getpid()))
     assert (own.own, own.foreign) == (9000 * MIB, 0)
-    alone = read_headrooms(["0"], [Holder(device="1", pid=os.getpid())], read_gpus())["0"]
+    alone = headroom("0", Holder(device="1", pid=os.getpid()))
     assert (alone.own, alone.foreign) == (0, 9000 * MIB)
+
+
+def test_of_two_trainings_of_one_starter_each_has_its_own_memory(driver: FakeDriver, stranger: int):
+    second = subprocess.Popen(["sleep", "500"])
+    try:
+        driver.shows({0: 9000}, [(0, stranger, 4000), (0, second.pid, 5000)])
+        holding = [
+            Holder(device="0", pid=pid, starter=os.getpid(), vram_bytes=4000 * MIB)
+            for pid in (stranger, second.pid)
+        ]
+        assert headroom("0", *holding) == MemoryHeadroom(24576 * MIB, 0, 9000 * MIB)
+    finally:
+        second.kill()
+        second.wait()
 
 
 def test_memory_that_no_process_is_named_for_is_not_free(driver: FakeDriver):
     driver.shows({0: 20000})
-    headroom = read_headrooms(["0"], [], read_gpus())["0"]
-    assert not headroom.fits(10 * GB)
-    assert "21.0 GB that the driver names no process for" in headroom.shortage("0", 10 * GB)
+    room = headroom("0")
+    assert not room.fits(10 * GB)
+    assert "21.0 GB that the driver names no process for" in room.shortage("0", 10 * GB)
 
 
 def test_a_device_with_a_foreign_process_is_passed_over_for_another(
@@ -152,3 +171,12 @@ def test_more_than_any_device_has_is_refused_at_once(driver: FakeDriver, store: 
         acquire(store=store, what="demo", vram_bytes=80 * GB),
     ):
         pass
+
+
+def test_a_gpu_that_is_named_by_its_uuid_is_known(
+    driver: FakeDriver, store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("GR00T_ASSETS_GPUS", UUID.format(1))
+    assert this_device() == "NVIDIA A10"
+    with acquire(store=store) as lease:
+        assert lease.holders[0].uuid == UUID.format(1)

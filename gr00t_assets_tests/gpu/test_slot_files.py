@@ -7,7 +7,7 @@ import pytest
 from gr00t_assets.core.processes import start_time
 from gr00t_assets.core.project import Store
 from gr00t_assets.gpu.slot_files import Holder, holders, slots_folder
-from gr00t_assets.gpu.slots import acquire
+from gr00t_assets.gpu.slots import acquire, machine_status
 from gr00t_assets.gpu.wait_queue import (
     MemoryHeadroom,
     Ticket,
@@ -109,3 +109,11 @@ def test_a_process_that_was_given_a_dead_ones_id_is_no_guardian():
     assert Holder(pid=os.getpid(), pid_started=started).has_guardian()
     assert not Holder(pid=os.getpid(), pid_started=started - 3600).has_guardian()
     assert not Holder(pid=999_999_999).has_guardian()
+
+
+def test_a_device_whose_name_has_slashes_is_that_of_its_holder(store: Store, gpus):
+    name = "MIG-GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a70/1/0"
+    gpus(name)
+    with acquire(store=store):
+        assert [holder.device for holder in holders(store)] == [name]
+        assert [device.name for device in machine_status(store).devices] == [name]

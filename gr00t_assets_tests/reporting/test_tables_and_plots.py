@@ -82,7 +82,7 @@ def test_what_cannot_change_the_loss_has_no_column():
 
 def test_a_column_of_the_comparison_is_on_the_page_and_in_markdown(monkeypatch):
     column = Column("twice", "Float64", "", "Twice the epochs", lambda row: 4.0, "twice")
-    monkeypatch.setattr("gr00t_assets.reporting.ranking_table.COLUMNS", [*COLUMNS, column])
+    monkeypatch.setitem(COLUMNS, column.name, column)
     comparison = compared(*replicated())
     assert "Twice the epochs" in render_page([comparison], [], [])
     assert "| twice |" in comparison_markdown(comparison)

@@ -9,7 +9,6 @@ from gr00t_assets.comparison.statistics.ranking import (
     ComparabilityClass,
     class_spread,
     comparability_classes,
-    differing,
 )
 from gr00t_assets.comparison.wording import (
     SENTENCES,
@@ -34,7 +33,7 @@ def cautions(runs: Sequence[Run]) -> list[str]:
     if len(ranked) < 2:
         return [caution for item in ranked for caution in _class_cautions(item.finished)]
     losses = f"Losses of the {len(ranked)} comparability classes are not compared with each other"
-    differ = f"{losses}: they differ in {', '.join(differing(ranked))}."
+    differ = f"{losses}: they differ in {', '.join(_differing(ranked))}."
     of_classes = [f"Class {x.id}: {text}" for x in ranked for text in _class_cautions(x.finished)]
     return [differ, *of_classes]
 
@@ -138,7 +137,7 @@ def _not_told(runs: Sequence[Run]) -> Iterator[str]:
     if not runs or any(run.source == "store" for run in runs):
         return
     told = {factor for factor in QUESTIONS for run in runs
-            if factor_value(run, factor) not in (None, "none known")}  # fmt: skip
+            if factor_value(run, factor) is not None}  # fmt: skip
     if names := [factor_words(x) for x in QUESTIONS if x != "seed" and x not in told]:
         yield _SENTENCES["not_told"].format(names=listed(names))
 
@@ -177,7 +176,7 @@ def headline(classes: Sequence[ComparabilityClass]) -> str:
     separate = [x for x in classes if x.finished or not any(_may_be(x, other) for other in ranked)]
     if len(separate) == 1:
         return class_headline(ranked[0])
-    varying = differing(separate)
+    varying = _differing(separate)
     parts = [f"{_name(item, varying)}: {class_headline(item)}" for item in ranked[:_CLASSES]]
     if len(ranked) > _CLASSES:
         parts.append(f"And {len(ranked) - _CLASSES} more classes.")
@@ -268,3 +267,15 @@ def _may_be(item: ComparabilityClass, other: ComparabilityClass) -> bool:
 def _name(item: ComparabilityClass, varying: Sequence[str]) -> str:
     known = [item.comparability[name] for name in varying if name in item.comparability]
     return f"{', '.join(map(value_words, known))} [{item.id}]"
+
+
+def _differing(classes: Sequence[ComparabilityClass]) -> list[str]:
+    """The fewest names, in their order, whose values tell the classes apart."""
+    chosen: list[str] = []
+    distinct = 1
+    for name in dict.fromkeys(name for item in classes for name in item.comparability):
+        names = [*chosen, name]
+        values = {tuple(map(item.comparability.get, names)) for item in classes}
+        if len(values) > distinct:
+            chosen, distinct = names, len(values)
+    return chosen

@@ -15,11 +15,15 @@ import numpy as np
 
 from gr00t_assets.comparison.proposals.control_runs import ProposedExperiment
 from gr00t_assets.comparison.run import Key, Run
-from gr00t_assets.comparison.statistics.chances import drawn_losses
 from gr00t_assets.comparison.statistics.effects import Effect
 from gr00t_assets.comparison.statistics.factors import Configuration, configuration_key
 from gr00t_assets.comparison.statistics.linear_model import LEVEL, MOST_LEVELS
-from gr00t_assets.comparison.statistics.ranking import BAND, ComparabilityClass, RankedConfiguration
+from gr00t_assets.comparison.statistics.ranking import (
+    BAND,
+    ComparabilityClass,
+    RankedConfiguration,
+    drawn_losses,
+)
 from gr00t_assets.experiments.sweep_rounds import MOST_SEEDS
 
 MOST_RUNS = 100  # Of one round; nobody repeats a random search of a thousand

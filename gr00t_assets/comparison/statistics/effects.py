@@ -56,7 +56,7 @@ class Pair:
         seen = min((run.samples_seen or 0 for run in (*self.low, *self.high)), default=0)
         means = []
         for runs in (self.low, self.high):
-            losses = [loss.mean for run in runs if (loss := run.loss_at(seen)) is not None]
+            losses = [loss.mean for x in runs if x.curve and (loss := x.curve.loss_at(seen))]
             if not seen or len(losses) < len(runs):
                 return None
             means.append(sum(map(math.log, losses)) / len(losses))

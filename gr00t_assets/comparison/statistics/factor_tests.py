@@ -30,6 +30,7 @@ from gr00t_assets.comparison.statistics.factors import (
 )
 from gr00t_assets.comparison.statistics.linear_model import LinearModel
 from gr00t_assets.comparison.statistics.questions import ClassModel, QuestionModel
+from gr00t_assets.evaluation.intervals import student_t
 
 
 def all_effects(runs: Sequence[Run], factors: Sequence[str] = ()) -> dict[str, list[Effect]]:
@@ -121,8 +122,6 @@ def _without_spread(effect: Effect, model: ClassModel) -> Effect:
     With two runs of either side, and two of one configuration ``d`` apart, the standard error of
     the log ratio is ``d / sqrt(2)`` with two degrees of freedom.
     """
-    from scipy.special import stdtrit
-
     pair = nearest_pairs(model.members, effect.factor)[0]
     if pair.confounders:
         return replace(
@@ -132,7 +131,7 @@ def _without_spread(effect: Effect, model: ClassModel) -> Effect:
     return replace(
         effect,
         verdict="within_noise" if pair.within_noise else "inconclusive",
-        needed=abs(math.log(pair.ratio)) * math.sqrt(2) / float(stdtrit(2, 1 - ALPHA / 2)),
+        needed=abs(math.log(pair.ratio)) * math.sqrt(2) / student_t(2),
         ratio=pair.ratio,
         low=pair.changes[0].low,
         high=pair.changes[0].high,

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -11,7 +11,9 @@ import numpy as np
 
 from gr00t_assets.comparison.run import (
     TRAINABLE_PARTS,
+    Item,
     Run,
+    Settings,
     grouped,
     samples_per_step,
     trainable_parts,
@@ -48,6 +50,7 @@ _OTHER_WORDS = {
     "num_gpus": "gpus",
 }
 ALIASES = {word: factor for factor, words in _OTHER_WORDS.items() for word in words.split()}
+FRAME_SOURCES = frozenset({"video_backend", "frame_source"})
 SAME_SAMPLES = 0.02  # Share that samples seen may differ by and be equal, to the nearest step
 SMALLEST_SPREAD = 1e-6  # Standard deviations of a log loss below it are rounding
 _SCHEDULERS = ("cosine", "linear", "constant", "constant_with_warmup")
@@ -123,18 +126,12 @@ def factor_value(run: Run, factor: str) -> object:
     return run.settings.get(factor, run.data.get(factor))
 
 
-def samples_seen(run: Run) -> int | None:
-    """Of all steps done; from steps and batch size where the source does not say."""
-    if run.samples_seen is not None:
-        return run.samples_seen
-    per_step = samples_per_step(run.settings)
-    return None if per_step is None or run.steps is None else per_step * run.steps
-
-
 _VALUES: dict[str, Callable[[Run], object]] = {
-    "trainable_parts": lambda run: trainable_parts(run.settings),
+    "trainable_parts": lambda run: (
+        None if run.settings.keys().isdisjoint(TRAINABLE_PARTS) else trainable_parts(run.settings)
+    ),
     "batch_size": lambda run: samples_per_step(run.settings),
-    "samples_seen": samples_seen,
+    "samples_seen": lambda run: run.samples_seen,
     "max_steps": lambda run: run.settings.get("max_steps", run.max_steps),
     "continued_steps": lambda run: run.continued_steps,
     "frames": lambda run: run.frames,
@@ -155,19 +152,20 @@ def order_of(factor: str, value: object) -> tuple[int, float, str]:
     return (2, float(place), text)
 
 
+def idle_settings(settings: Settings) -> set[str]:
+    """What does nothing beside the others: LoRA's scale without LoRA, warm-up of no schedule."""
+    idle = set() if settings.get("lora_rank") else {"lora_alpha", "lora_dropout"}
+    return idle | {"warmup_ratio"} if settings.get("lr_scheduler_type") == "constant" else idle
+
+
 def material_settings(run: Run) -> dict[str, object]:
     """The value of each known factor that can change what this run learns, but for the seed.
 
-    LoRA's scale does so only with LoRA, warm-up only where the schedule has one, and where frames
-    come from only if they may be wrong.
+    Where frames come from does so only if they may be wrong.
     """
-    left_out = {"seed", *IMMATERIAL, *TRAINABLE_PARTS}
-    if not run.settings.get("lora_rank"):
-        left_out |= {"lora_alpha", "lora_dropout"}
-    if run.settings.get("lr_scheduler_type") == "constant":
-        left_out.add("warmup_ratio")
+    left_out = {"seed", *IMMATERIAL, *TRAINABLE_PARTS, *idle_settings(run.settings)}
     if frames_are_equal(run):
-        left_out |= {"video_backend", "frame_source"}
+        left_out |= FRAME_SOURCES
     material = {name: value for name, value in run.settings.items() if name not in left_out}
     for name in ("trainable_parts", "batch_size", "max_steps"):
         material[name] = factor_value(run, name)
@@ -191,6 +189,13 @@ def configurations(runs: Sequence[Run]) -> list[Configuration]:
     return [Configuration(tuple(same), material_settings(same[0])) for same in groups]
 
 
+def known_by_seed(runs: Sequence[Run], known: Mapping[str, Item]) -> list[list[Item]]:
+    """What is known of replicates, by run id; seed by seed, without those that it has none of."""
+    seeds = Configuration(tuple(runs), {}).by_seed
+    found = [[known[run.run_id] for run in same if run.run_id in known] for same in seeds]
+    return [items for items in found if items]
+
+
 def configuration_key(run: Run) -> tuple[object, ...]:
     """What replicates share: data, frames and every material setting but the seed."""
     return run.comparable, tuple(sorted(material_settings(run).items()))
@@ -210,10 +215,13 @@ def factors_of(runs: Sequence[Run]) -> list[str]:
 
 def samples_are_equal(low: Configuration, high: Configuration) -> bool:
     """Whether both saw the same number of samples, to the nearest step."""
-    fewer, more = samples_seen(low.first), samples_seen(high.first)
+    fewer, more = low.first.samples_seen, high.first.samples_seen
     if fewer is None or more is None:
         return fewer == more
     return abs(fewer - more) <= SAME_SAMPLES * max(fewer, more)
+
+
+SpreadSource = Literal["repeated seeds", "residual", "similar classes", "none"]
 
 
 @dataclass(frozen=True)
@@ -222,8 +230,13 @@ class Spread:
 
     deviation: float | None = None  # Standard deviation of the log loss; None where nothing tells
     degrees: int = 0  # Of freedom
-    source: Literal["repeated seeds", "residual", "similar classes", "none"] = "none"
+    source: SpreadSource = "none"
     runs: int = 0  # It was estimated from so many
+
+    @classmethod
+    def of_squares(cls, squares: float, degrees: int, source: SpreadSource, runs: int) -> "Spread":
+        """From a sum of squares; a deviation that is mere rounding is ``SMALLEST_SPREAD``."""
+        return cls(max(SMALLEST_SPREAD, math.sqrt(squares / degrees)), degrees, source, runs)
 
     @property
     def variance(self) -> float:
@@ -263,8 +276,7 @@ def repeated_spread(members: Sequence[Configuration]) -> Spread:
     if not (degrees := sum(len(losses) - 1 for losses in repeated)):
         return Spread()
     squares = sum((len(losses) - 1) * float(np.var(losses, ddof=1)) for losses in repeated)
-    deviation = max(SMALLEST_SPREAD, math.sqrt(squares / degrees))
-    return Spread(deviation, degrees, "repeated seeds", sum(map(len, repeated)))
+    return Spread.of_squares(squares, degrees, "repeated seeds", sum(map(len, repeated)))
 
 
 def pooled(spreads: Iterable[Spread]) -> Spread:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gr00t_assets.comparison.statistics.factors import SMALLEST_SPREAD, Spread, order_of
+from gr00t_assets.evaluation.intervals import student_t
 
 MOST_LEVELS = 4  # A numeric factor with more values is a quadratic in its logarithm
 ALIASED = 0.1  # Share of a factor's variance that others must leave for it to be told apart
@@ -134,9 +135,7 @@ class Test(NamedTuple):
     @property
     def ratio_interval(self) -> tuple[float, float]:
         """Of the ratio whose logarithm is the estimate, at ``LEVEL``, by Student's t."""
-        from scipy.special import stdtrit
-
-        half = float(stdtrit(self.degrees, (1 + LEVEL) / 2)) * self.error
+        half = student_t(self.degrees) * self.error
         low, high = (min(700.0, self.estimate + end) for end in (-half, half))
         return math.exp(low), math.exp(high)
 
@@ -175,10 +174,9 @@ class LinearModel:
         if self.residual_degrees <= 0:
             return self._outside
         squares = float(self.residuals @ self.residuals)
-        deviation = max(SMALLEST_SPREAD, math.sqrt(squares / self.residual_degrees))
         repeated = len(self._cells) - len(set(self._cells))
         source = "repeated seeds" if 2 * repeated >= self.residual_degrees else "residual"
-        return Spread(deviation, self.residual_degrees, source, len(self._cells))
+        return Spread.of_squares(squares, self.residual_degrees, source, len(self._cells))
 
     @cached_property
     def _robust(self) -> np.ndarray | None:

@@ -11,12 +11,21 @@ import numpy as np
 from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.run import Frames, Run, grouped, trainable_parts
 from gr00t_assets.comparison.statistics import factors
-from gr00t_assets.comparison.statistics.chances import ENOUGH_REPEATS, AdjustedMeans, drawn_losses
-from gr00t_assets.comparison.statistics.linear_model import LEVEL
+from gr00t_assets.comparison.statistics.effects import holm
+from gr00t_assets.comparison.statistics.linear_model import LEVEL, independent, seed_columns
 from gr00t_assets.comparison.statistics.questions import additive_question
+from gr00t_assets.evaluation.intervals import student_t
 
 BAND = 0.05  # Losses no further apart than this share are equally good for most purposes
 LARGEST_HALF = 600.0  # Of an interval of log losses: beyond it ``exp`` overflows
+NAMED = 0.03  # Chance that one of two equally good configurations is named the best
+GRID = 60  # Standard deviations between configurations that are drawn from
+DRAWS = 4000  # Of the losses that the configurations may really have
+ENOUGH_REPEATS = 3  # Degrees of freedom from which a variance is taken for known
+
+CLASS_DEGREES = 1.5
+"""So many degrees of freedom the spread of a class is worth for that of one configuration in it;
+with more of them two runs that happen to agree hide that a configuration scatters."""
 
 
 @dataclass(frozen=True)
@@ -109,14 +118,6 @@ class ComparabilityClass:
         return tuple(item for item in self.ranking if (item.chance_good or 0.0) >= LEVEL)
 
 
-@dataclass(frozen=True)
-class RankedRun:
-    """A run with the place of its configuration in its class; None where it is not ranked."""
-
-    run: Run
-    place: RankedConfiguration | None = None
-
-
 def comparability_classes(runs: Sequence[Run], band: float = BAND) -> list[ComparabilityClass]:
     """The classes of runs; with verified frames first, then those with more finished runs.
 
@@ -128,26 +129,6 @@ def comparability_classes(runs: Sequence[Run], band: float = BAND) -> list[Compa
     return sorted(classes, key=lambda item: (item.frames != "verified", -len(item.finished)))
 
 
-def ranked_runs(classes: Sequence[ComparabilityClass], runs: Sequence[Run] = ()) -> list[RankedRun]:
-    """The ranked runs class by class, lowest loss first; after them the others in their order."""
-    places = [place for item in classes for place in item.ranking]
-    ranked = [RankedRun(run, place) for place in places for run in place.runs]
-    placed = {id(row.run) for row in ranked}
-    return ranked + [RankedRun(run) for run in runs if id(run) not in placed]
-
-
-def differing(classes: Sequence[ComparabilityClass]) -> list[str]:
-    """The fewest names, in their order, whose values tell the classes apart."""
-    chosen: list[str] = []
-    distinct = 1
-    for name in dict.fromkeys(name for item in classes for name in item.comparability):
-        names = [*chosen, name]
-        values = {tuple(map(item.comparability.get, names)) for item in classes}
-        if len(values) > distinct:
-            chosen, distinct = names, len(values)
-    return chosen
-
-
 def class_spread(members: Sequence[factors.Configuration]) -> factors.Spread:
     """Of repeated seeds; where they are few or none, of what the model of all factors leaves."""
     repeated = factors.repeated_spread(members)
@@ -157,9 +138,107 @@ def class_spread(members: Sequence[factors.Configuration]) -> factors.Spread:
     return of_model.spread if of_model.residual_degrees > repeated.degrees else repeated
 
 
-def _ranking(of_class: ComparabilityClass) -> list[RankedConfiguration]:
-    from scipy.special import stdtrit
+class AdjustedMeans:
+    """Mean log loss of each configuration, what seeds add to all of them taken out.
 
+    ``means`` and ``counts`` of observations have the shape ``(configurations,)``. ``paired`` is the
+    spread of differences, without what seeds add; ``spread`` where too little tells it.
+    """
+
+    def __init__(
+        self, rows: Sequence[factors.Observation], configurations: int, spread: factors.Spread
+    ) -> None:
+        self.cells = np.array([row.cell for row in rows])
+        losses = np.array([row.log_loss for row in rows])
+        self.counts = np.bincount(self.cells, minlength=configurations)
+        self.means = np.bincount(self.cells, losses, configurations) / self.counts
+        self._of_seeds = np.zeros(len(rows))
+        seeds = seed_columns([row.seed for row in rows], self.cells.tolist())
+        if seeds.shape[1]:
+            dummies = np.eye(configurations)[self.cells]
+            seeds = independent(seeds, dummies)
+            solution, *_ = np.linalg.lstsq(np.hstack([dummies, seeds]), losses, rcond=None)
+            self.means = solution[:configurations]
+            self._of_seeds = seeds @ solution[configurations:]
+        self.residuals = losses - self.means[self.cells] - self._of_seeds
+        self._seed_degrees = seeds.shape[1]
+        self.spread = self.paired = spread
+        degrees = len(rows) - configurations - self._seed_degrees
+        if self._seed_degrees and degrees >= ENOUGH_REPEATS:
+            squares = float(self.residuals @ self.residuals)
+            self.paired = factors.Spread.of_squares(squares, degrees, spread.source, spread.runs)
+
+    def with_seeds(self, draws: np.ndarray) -> np.ndarray:
+        """Drawn losses with what the common seeds may have added to all of them alike."""
+        if self.paired is self.spread:
+            return draws
+        degrees = self._seed_degrees
+        mean_square = float(self._of_seeds @ self._of_seeds) / degrees
+        share = degrees / (len(self.cells) - len(self.means)) / (degrees + 1)
+        deviation = math.sqrt(max(0.0, share * (mean_square - self.paired.variance)))
+        drawn = np.random.default_rng(1).standard_t(degrees, size=(len(draws), 1))
+        return draws + deviation * drawn
+
+    @property
+    def degrees(self) -> float:
+        """Degrees of freedom of the spread of one configuration's mean (Satterthwaite's)."""
+        if self.paired is self.spread:
+            return self.spread.degrees
+        squares = np.array([x @ x for x in (self._of_seeds, self.residuals)])
+        degrees = np.array([self._seed_degrees, self.paired.degrees])
+        return float(squares.sum() ** 2 / max(1e-300, (squares**2 / degrees).sum()))
+
+    def tied_with_first(self, order: np.ndarray) -> list[bool]:
+        """Whether each configuration, in the order of means, cannot be told from the first one.
+
+        Tests with the spread of the class, and by Welch's with the variances of both, each a
+        weighted mean of its own and that of the class (a moderated t-test: G. K. Smyth, Statistical
+        Applications in Genetics 3, 2004). The larger p counts, adjusted by Holm's procedure.
+        """
+        from scipy.special import stdtr
+
+        spread = self.paired
+        own, squares = self.counts - 1, np.bincount(self.cells, self.residuals**2, len(self.means))
+        variances = (CLASS_DEGREES * spread.variance + squares) / (CLASS_DEGREES + own)
+        degrees = np.where(own > 0, CLASS_DEGREES + own, spread.degrees)
+        first, chances = int(order[0]), []
+        for cell in order[1:]:
+            pair = np.array([cell, first])
+            gap = float(self.means[cell] - self.means[first])
+            pooled, parts = spread.variance / self.counts[pair], variances[pair] / self.counts[pair]
+            welch = float(parts.sum() ** 2 / (parts**2 / degrees[pair]).sum())
+            tests = (pooled, spread.degrees), (parts, welch)
+            chances.append(max(2 * float(stdtr(n, -gap / math.sqrt(x.sum()))) for x, n in tests))
+        return [True, *(p > NAMED for p in holm(chances))]
+
+
+def drawn_losses(means: np.ndarray, variances: np.ndarray, degrees: int) -> np.ndarray:
+    """Log losses that the configurations may have, shape ``(draws, configurations)``.
+
+    A normal hierarchical model: true log losses scatter about their mean, by how much is drawn from
+    its posterior under a flat prior (A. Gelman and others, "Bayesian Data Analysis", third edition,
+    section 5.4). The variance between runs is drawn from its scaled inverse chi-square.
+    """
+    generator = np.random.default_rng(0)
+    count = min(DRAWS, max(400, 4_000_000 // len(means)))
+    widest = 4 * float(means.std()) + math.sqrt(float(variances.mean()))
+    grid = np.linspace(0.0, widest, GRID)[:, None] ** 2
+    weights = 1 / (grid + variances)
+    centers = (weights * means).sum(axis=1) / weights.sum(axis=1)
+    squares = (weights * (means - centers[:, None]) ** 2).sum(axis=1)
+    chances = 0.5 * (np.log(weights).sum(axis=1) - np.log(weights.sum(axis=1)) - squares)
+    chances = np.exp(chances - chances.max())
+    place = generator.choice(GRID, size=count, p=chances / chances.sum())
+    scale = degrees / generator.chisquare(degrees, size=(count, 1))
+    between, noise = grid[place], variances * scale
+    kept = between / (between + noise)
+    error = np.sqrt(1 / (1 / (between + noise)).sum(axis=1, keepdims=True))
+    center = centers[place][:, None] + error * generator.standard_normal((count, 1))
+    own = np.sqrt(kept * noise) * generator.standard_normal((count, len(means)))
+    return kept * means + (1 - kept) * center + own
+
+
+def _ranking(of_class: ComparabilityClass) -> list[RankedConfiguration]:
     members, spread = of_class.members, of_class.spread
     if not members:
         return []
@@ -177,7 +256,7 @@ def _ranking(of_class: ComparabilityClass) -> list[RankedConfiguration]:
         error = math.hypot(*errors) / len(losses) if len(errors) == len(losses) else None
         if spread.deviation is not None:
             between = spread.deviation / math.sqrt(adjusted.counts[cell])
-            half = float(stdtrit(adjusted.degrees, (1 + LEVEL) / 2)) * between
+            half = student_t(adjusted.degrees) * between
             error = mean * between
             if half < LARGEST_HALF:
                 interval = mean * math.exp(-half), mean * math.exp(half)

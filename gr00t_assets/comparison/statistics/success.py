@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 
 from gr00t_assets.comparison.statistics.effects import holm
-from gr00t_assets.evaluation.intervals import Interval, SuccessRate
+from gr00t_assets.evaluation.intervals import Interval, SuccessRate, Variance, summed_error
 
 LEVEL = 0.05
 MOST_ROLLOUTS = 5000  # Of a side; a difference that needs more is too small to be settled
@@ -99,25 +98,12 @@ Outcomes = Mapping[int, bool]
 MOST_PAIRED = 20  # Configurations, the highest rates first, of which every two are compared
 
 
-class BetweenRuns(NamedTuple):
-    """Variance between training seeds of ``arcsin(sqrt(rate))``, pooled over configurations.
-
-    An episode's own chance is in it; no degrees of freedom where no configuration has two runs.
-    """
-
-    variance: float = 0.0
-    degrees: int = 0
-
-
-ONE_RUN_EACH = BetweenRuns()
-
-
 @dataclass(frozen=True)
 class SuccessEstimate:
     """Success of one configuration over its runs, of a training seed each; not none."""
 
     runs: tuple[Outcomes, ...]
-    between: BetweenRuns = ONE_RUN_EACH  # Of all configurations of the environment
+    between: Variance = (0.0, 0)  # Of all configurations of the environment
 
     @cached_property
     def counts(self) -> SuccessRate:
@@ -140,10 +126,7 @@ class SuccessEstimate:
         """At 95 percent: Wilson's of one run; of several, what new runs and episodes may give."""
         if len(self.runs) == 1:
             return self.counts.wilson()
-        from scipy.special import stdtrit
-
-        variance, degrees = self.variance
-        half = float(stdtrit(degrees, 1 - LEVEL / 2)) * math.sqrt(variance)
+        _, _, half = summed_error(self.variances)
         low, high = _rate(self.angle - half), _rate(self.angle + half)
         return min(low, self.rate), max(high, self.rate)
 
@@ -154,11 +137,10 @@ class SuccessEstimate:
         return math.asin(math.sqrt((counts.successes + 3 / 8) / (counts.episodes + 3 / 4)))
 
     @cached_property
-    def variance(self) -> tuple[float, float]:
-        """Of ``angle``, with Satterthwaite's degrees of freedom.
+    def variances(self) -> list[Variance]:
+        """Of ``angle``: that between episodes, which runs share, and that between runs.
 
-        The sum of that between episodes, which runs share, and that between runs; a run's own
-        episodes are in both, so that intervals of several runs are rather too wide.
+        A run's own episodes are in both, so that intervals of several runs are rather too wide.
         """
         seeds = dict.fromkeys(seed for run in self.runs for seed in run)
         by_episode = {seed: [run[seed] for run in self.runs if seed in run] for seed in seeds}
@@ -168,9 +150,8 @@ class SuccessEstimate:
             squares = sum((sum(values) - len(values) * rate) ** 2 for values in by_episode.values())
             spread = groups / (groups - 1) * squares / total**2 / (4 * rate * (1 - rate))
             episodes = max(spread, 1 / (4 * total))
-        between = self.between.variance / len(self.runs)
-        below = episodes**2 / max(1, groups - 1) + between**2 / max(1, self.between.degrees)
-        return episodes + between, (episodes + between) ** 2 / below
+        between, degrees = self.between
+        return [(episodes, max(1, groups - 1)), (between / len(self.runs), max(1, degrees))]
 
 
 @dataclass(frozen=True)
@@ -228,14 +209,17 @@ def compared(first: SuccessEstimate, second: SuccessEstimate) -> SuccessPair:
     return SuccessPair(difference, ends, p_value, test, sequential_p(in_order), rollouts)
 
 
-def between_runs(configurations: Sequence[Sequence[Outcomes]]) -> BetweenRuns:
-    """Variance between the runs of each configuration, pooled over all of them."""
+def between_runs(configurations: Sequence[Sequence[Outcomes]]) -> Variance:
+    """Variance of ``arcsin(sqrt(rate))`` between the runs of each configuration, pooled.
+
+    An episode's own chance is in it; no degrees of freedom where no configuration has two runs.
+    """
     squares, degrees = 0.0, 0
     for runs in configurations:
         angles = np.array([SuccessEstimate((run,)).angle for run in runs])
         squares += float(((angles - angles.mean()) ** 2).sum())
         degrees += len(angles) - 1
-    return BetweenRuns(squares / degrees, degrees) if degrees else ONE_RUN_EACH
+    return squares / max(1, degrees), degrees
 
 
 def against_first(estimates: Sequence[SuccessEstimate]) -> list[SuccessPair]:
@@ -260,17 +244,31 @@ def _newcombe(first: SuccessEstimate, second: SuccessEstimate, correlation: floa
 
 def _over_runs(first: SuccessEstimate, second: SuccessEstimate) -> tuple[Interval, float]:
     """Interval of second minus first and the p value of a t test, both of the angles."""
-    from scipy.special import stdtr, stdtrit
+    from scipy.special import stdtr
 
-    (one, of_one), (other, of_other) = first.variance, second.variance
-    degrees = (one + other) ** 2 / (one**2 / of_one + other**2 / of_other)
-    apart, error = second.angle - first.angle, math.sqrt(one + other)
-    half = float(stdtrit(degrees, 1 - LEVEL / 2)) * error
+    error, degrees, half = summed_error([*first.variances, *second.variances])
+    apart = second.angle - first.angle
     mean, observed = (first.angle + second.angle) / 2, second.rate - first.rate
     ends = (apart - half, apart + half)
     low, high = (_rate(mean + end / 2) - _rate(mean - end / 2) for end in ends)
     p_value = float(2 * stdtr(degrees, -abs(apart) / error))
     return (min(low, observed), max(high, observed)), p_value
+
+
+def rank_correlation(first: Sequence[float], second: Sequence[float]) -> tuple[float, Interval]:
+    """Spearman's correlation with its 95 percent interval; five values at least.
+
+    Fisher's z with the variance of Bonett and Wright (Psychometrika 65, 2000). A perfect order is
+    taken as half a swap of two neighbours less: few values are easily in order by chance.
+    """
+    from scipy.stats import spearmanr
+
+    count = len(first)
+    value = float(spearmanr(first, second).statistic)  # pyright: ignore[reportAttributeAccessIssue]
+    limit = 1 - 6 / (count * (count**2 - 1))
+    center = math.atanh(max(-limit, min(limit, value)))
+    half = 1.96 * math.sqrt((1 + value**2 / 2) / (count - 3))
+    return value, (math.tanh(center - half), math.tanh(center + half))
 
 
 def _rate(angle: float) -> float:

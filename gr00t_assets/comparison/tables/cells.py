@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gr00t_assets.comparison.columns import COLUMNS, column_names, setting_dtype
+from gr00t_assets.comparison.columns import COLUMNS, setting_dtype
 from gr00t_assets.core.text import from_spreadsheet, nearest
 from gr00t_assets.experiments.registry import all_hyperparameters, combined_hyperparameters
 
@@ -125,11 +125,11 @@ def _names() -> dict[str, str]:
     others = [(name, (name, *words.split())) for name, words in _OTHER_NAMES.items()]
     names = {_squashed(word): name for name, words in others for word in words}
     names |= {_squashed(name): name for name in all_hyperparameters()}
-    return names | {_squashed(item.name): "" if item.derived else item.name for item in COLUMNS}
+    derived = {name: "" if item.derived else name for name, item in COLUMNS.items()}
+    return names | {_squashed(name): known for name, known in derived.items()}
 
 
 Value = str | int | float | bool
-_COLUMNS = column_names()
 _BOOLEANS = {**dict.fromkeys(("true", "yes", "1", "1.0"), True),
              **dict.fromkeys(("false", "no", "0", "0.0"), False)}  # fmt: skip
 _EMPTY = {"", "na", "n/a", "null", "-", "nan"}
@@ -178,8 +178,8 @@ def cell_value(name: str, cell: object, signs: str = "") -> Value:
         (0.0585, 1.234)
     """
     value: Any = from_spreadsheet(cell.strip()) if isinstance(cell, str) else cell
-    is_setting = name not in _COLUMNS
-    dtype = setting_dtype(name) if is_setting else _COLUMNS[name].dtype
+    is_setting = name not in COLUMNS
+    dtype = setting_dtype(name) if is_setting else COLUMNS[name].dtype
     if dtype is None:
         return _guessed(value, signs)
     if dtype == "string":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gr00t_assets.comparison import columns
 from gr00t_assets.comparison.curves import Loss, logged_value_error
 from gr00t_assets.comparison.run import Frames, Run, Settings, samples_per_step
-from gr00t_assets.comparison.statistics.ranking import comparability_classes, ranked_runs
+from gr00t_assets.comparison.statistics.ranking import comparability_classes
 from gr00t_assets.comparison.tables.rows import Row, frame_rows, read_rows
 from gr00t_assets.core.errors import ComparisonError, Gr00tAssetsError
 from gr00t_assets.core.files import write_bytes
@@ -31,7 +31,6 @@ _WRONG_BACKEND, _MENDED = "torchvision_av", "2025-10"
 as in training. It was mended upstream on 2025-09-18."""
 
 _NOTED_MEMORY = re.compile(r"(\d+(?:\.\d+)?) ?(GB|GiB) (?:of )?(?:VRAM|GPU memory)", re.I)
-_NO_SETTINGS = frozenset(columns.column_names())
 _AS_THEY_ARE = ("sweep", "hypothesis", "started_at", "samples_per_second", "gpu_hours", "note")
 _NEARLY_DONE = 0.95
 """A run that says it finished has done this share of its steps, or all but its last logged ones."""
@@ -77,9 +76,7 @@ def read_table(path: Path, dataset_frames: Mapping[str, int] | None = None) -> l
     return [run_of_row(row, frames) for row in rows]
 
 
-def runs_of_frame(
-    frame: "pd.DataFrame", dataset_frames: Mapping[str, int] | None = None
-) -> list[Run]:
+def runs_of_frame(frame: "pd.DataFrame") -> list[Run]:
     """The runs of a table with a loss a row, in its order; nothing else is looked at.
 
     Columns are those of ``columns`` and hyperparameters, under their names or those of W&B and
@@ -90,7 +87,6 @@ def runs_of_frame(
     A loss is the last logged value, the mean of ``logging_steps`` steps, unless the table says
     otherwise. Samples seen are batch times steps done, on one GPU unless the table has num_gpus. A
     finished run with a cell that cannot be read is ``unreadable``; its ``problems`` name the cell.
-    ``dataset_frames`` are by dataset, for epochs, where the table has none.
 
     Raises:
         ComparisonError: It has no loss, or no row that can be read.
@@ -101,7 +97,7 @@ def runs_of_frame(
         >>> [(run.run_id, run.status, run.settings) for run in runs_of_frame(table)][0]
         ('0', 'finished', {'learning_rate': 0.0001, 'seed': 0})
     """
-    return [run_of_row(row, dataset_frames or {}) for row in frame_rows(frame)]
+    return [run_of_row(row, {}) for row in frame_rows(frame)]
 
 
 def runs_table(runs: Sequence[Run]) -> "pd.DataFrame":
@@ -117,13 +113,15 @@ def runs_table(runs: Sequence[Run]) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    placed = {id(row.run): row for row in ranked_runs(comparability_classes(runs), runs)}
+    ranked = [place for item in comparability_classes(runs) for place in item.ranking]
+    places = {id(run): place for place in ranked for run in place.runs}
+    rows = [columns.RankedRun(run, places.get(id(run))) for run in runs]
     settings = dict.fromkeys(["max_steps", *columns.setting_names(runs)])
-    chosen = [*columns.COLUMNS, *map(columns.setting_column, settings)]
+    chosen = [*columns.COLUMNS.values(), *map(columns.setting_column, settings)]
     values = {}
     for column in chosen:
-        series = pd.Series([column.value(placed[id(run)]) for run in runs], dtype=object)
-        known = column.name in _NO_SETTINGS or columns.setting_dtype(column.name)
+        series = pd.Series(list(map(column.value, rows)), dtype=object)
+        known = column.name in columns.COLUMNS or columns.setting_dtype(column.name)
         values[column.name] = series.astype(column.dtype) if known else _typed(series)
     table = pd.DataFrame(values)
     table.attrs["units"] = {column.name: column.unit for column in chosen}
@@ -178,7 +176,7 @@ def _typed(values: "pd.Series") -> "pd.Series":
 def run_of_row(row: Row, dataset_frames: Mapping[str, int]) -> Run:
     """The run of a row of a table."""
     values = row.values
-    settings = {name: value for name, value in values.items() if name not in _NO_SETTINGS}
+    settings = {name: value for name, value in values.items() if name not in columns.COLUMNS}
     max_steps, steps = values.get("max_steps"), values.get("logged_step")
     status = said = values.get("status", "finished" if "loss" in values else "unfinished")
     if steps is None and status == "finished":

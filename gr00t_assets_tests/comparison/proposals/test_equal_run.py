@@ -2,7 +2,7 @@
 
 import pytest
 
-from gr00t_assets.comparison.differences import changed_factors, equal_run, nearest_run
+from gr00t_assets.comparison.differences import changed_factors, difference, equal_run, nearest_run
 from gr00t_assets_tests.comparison.proposals.example_runs import DATA, SETTINGS, run
 
 
@@ -21,6 +21,15 @@ def test_what_changes_nothing_learned_is_passed_over():
     settings = {**SETTINGS, "save_steps": 7, "dataloader_num_workers": 0, "logging_steps": 1}
     assert equal_run(settings, runs) is runs[0]
     assert equal_run({"save_steps": 100}, runs) is None, "nothing that could be equal is stated"
+
+
+def test_what_does_nothing_beside_the_others_is_passed_over():
+    alike = {**SETTINGS, "lr_scheduler_type": "constant"}
+    runs = [run("a", 0.2, lora_alpha=16, lr_scheduler_type="constant", warmup_ratio=0.05)]
+    settings = {**alike, "lora_alpha": 32, "warmup_ratio": 0.1}
+    assert equal_run(settings, runs) is runs[0] and changed_factors(settings, runs[0]) == ()
+    assert not difference(runs[0], run("b", 0.2, **settings)).changes
+    assert equal_run({**settings, "lora_rank": 8}, runs) is None
 
 
 def test_what_a_run_does_not_tell_has_the_scripts_default():

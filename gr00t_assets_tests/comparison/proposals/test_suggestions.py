@@ -44,7 +44,7 @@ def test_suggestions_gather_where_the_loss_is_low(project):
     sweep = project.sweep("find", RANDOM)
     project.trained(sweep, finals(sweep))
     space, evidence = evidence_of("find", project)
-    assert len(evidence.finished) == 12
+    assert [run.state for run in evidence] == ["finished"] * 12
     drawn = [item.hyperparameters.learning_rate for item in sweep.experiments]
     found = [values["learning_rate"] for values in suggest(space, evidence, 8, seed=0)]
 
@@ -98,9 +98,9 @@ experiments:
     project.trained(other, {"longer": 0.001, "replicate": 0.2})
     project.trained(other, {"revised": 0.001}, trainer_revision="9.9.9")
     _, evidence = evidence_of("find", project)
-    names = {run.name for run in evidence.runs}
-    assert "replicate" in names and not {"longer", "revised"} & names
-    assert evidence.other_classes == 1
+    states = {run.name: run.state for run in evidence}
+    assert states["replicate"] == "finished" and "longer" not in states
+    assert states["revised"] == "of another class"
 
 
 def test_pruned_and_failed_runs_are_told_as_what_they_are(project):
@@ -110,7 +110,7 @@ def test_pruned_and_failed_runs_are_told_as_what_they_are(project):
     project.trained(sweep, {second: 0.9}, status="pruned", failure="pruned", steps=100)
     project.trained(sweep, {third: 0.9}, status="failed", failure="nan")
     _, evidence = evidence_of("find", project)
-    states = {run.name: run.state for run in evidence.runs}
+    states = {run.name: run.state for run in evidence}
     assert (states[first], states[second], states[third]) == ("finished", "pruned", "failed")
     assert list(states.values()).count("running") == 9, "asked for and not yet begun"
     suggest(*evidence_of("find", project), 2, seed=0)
@@ -120,7 +120,15 @@ def test_open_loop_takes_only_what_was_evaluated(project):
     sweep = project.sweep("find", RANDOM)
     project.trained(sweep, finals(sweep))
     _, evidence = evidence_of("find", project, "open-loop")
-    assert (len(evidence.finished), evidence.not_evaluated) == (0, 12)
+    assert [run.state for run in evidence] == ["without an evaluation that can be read"] * 12
+
+
+def test_values_of_a_run_that_was_not_evaluated_are_taken(project):
+    text = "random:\n  {name: find-{index}, count: 3, hyperparameters: {batch_size: [2, 4, 8]}}\n"
+    sweep = project.sweep("find", text.replace("find-{index}", "'find-{index}'"))
+    project.trained(sweep, {item.name: 0.2 for item in sweep.experiments})
+    with pytest.raises(SweepError, match="every combination"):
+        suggest(*evidence_of("find", project, "open-loop"), 1, seed=0)
 
 
 def test_a_new_file_has_the_defaults_of_the_searched_one(project):

@@ -1,5 +1,7 @@
 import pytest
 
+from gr00t_assets.comparison.answers.answers import answer
+from gr00t_assets.comparison.differences import difference
 from gr00t_assets.comparison.statistics.factors import (
     QUESTIONS,
     factor_named,
@@ -65,3 +67,14 @@ def test_only_what_varies_where_it_can_be_compared_is_a_question() -> None:
         synthetic_run("e", lr_scheduler_type="linear", frames="not verified"),
     ]
     assert factors_of(runs) == ["learning_rate", "seed"]
+
+
+def test_trained_parts_that_a_table_does_not_say_are_no_value() -> None:
+    parts = ("tune_llm", "tune_visual", "tune_projector", "tune_diffusion_model")
+    silent = synthetic_run("b", 0.2, **dict.fromkeys(parts))
+    telling = synthetic_run("a", 0.1)
+    assert factor_value(silent, "trainable_parts") is None
+    assert "nothing to compare" in answer([telling, silent], "trainable_parts").sentence
+    for run, baseline in ((silent, telling), (telling, silent)):
+        found = difference(run, baseline)
+        assert "trainable_parts" in found.unknown and not found.changes

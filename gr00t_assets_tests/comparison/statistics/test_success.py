@@ -10,22 +10,18 @@ from statsmodels.stats.contingency_tables import mcnemar as mcnemar_of_statsmode
 from gr00t_assets.comparison.statistics.effects import holm
 from gr00t_assets.comparison.statistics.success import (
     MOST_EXACT,
-    BetweenRuns,
     SuccessEstimate,
     against_first,
     barnard,
     between_runs,
     compared,
     mcnemar,
+    rank_correlation,
     rollouts_needed,
     sequential_p,
 )
-from gr00t_assets.comparison.statistics.success_agreement import (
-    MeasuredSuccess,
-    rank_correlation,
-    success_agreement,
-)
-from gr00t_assets.evaluation.intervals import SuccessRate
+from gr00t_assets.comparison.success_ranking import MeasuredSuccess, success_agreement
+from gr00t_assets.evaluation.intervals import SuccessRate, Variance
 
 
 def outcomes(text: str, first: int = 0) -> dict[int, bool]:
@@ -33,7 +29,7 @@ def outcomes(text: str, first: int = 0) -> dict[int, bool]:
     return {first + place: letter == "1" for place, letter in enumerate(text)}
 
 
-def estimate(*texts: str, between: BetweenRuns | None = None) -> SuccessEstimate:
+def estimate(*texts: str, between: Variance | None = None) -> SuccessEstimate:
     runs = tuple(map(outcomes, texts))
     return SuccessEstimate(runs, between or between_runs([runs]))
 

@@ -182,7 +182,7 @@ def test_the_table_has_types_and_units():
     runs = read_table(TABLE)
     made = runs_table(runs)
     assert list(made["run_id"]) == [run.run_id for run in runs]
-    for column in COLUMNS:
+    for column in COLUMNS.values():
         assert str(made[column.name].dtype) == column.dtype
     assert str(made["learning_rate"].dtype) == "Float64"
     assert str(made["tune_llm"].dtype) == "boolean"
@@ -233,3 +233,9 @@ def test_any_text_is_a_value_or_a_message(text):
             cell_value(name, text)
         except ValueError as error:
             assert str(error)
+
+
+@pytest.mark.parametrize("started", ["20250615", "20250615T0111", "2025-W24-7"])
+def test_a_date_in_any_form_of_iso_8601_tells_of_wrong_frames(tmp_path, started):
+    run = one(tmp_path, "video_backend,started_at", f"torchvision_av,{started}")
+    assert (run.frames, run.started_at[:10]) == ("known wrong", "2025-06-15")

@@ -7,7 +7,14 @@ from typer.testing import CliRunner
 
 from gr00t_assets.cli.main import app
 from gr00t_assets.comparison.all_runs import imported_runs, read_wandb
-from gr00t_assets.comparison.tables.wandb_import import import_wandb, load_wandb_runs, run_of_wandb
+from gr00t_assets.comparison.tables.wandb_import import (
+    WandbRun,
+    import_wandb,
+    imports_folder,
+    load_wandb_runs,
+    run_of_wandb,
+    save_wandb_runs,
+)
 from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.project import Store
 from gr00t_assets.trainers.wandb_run import place_record
@@ -165,6 +172,18 @@ def test_a_run_of_the_journal_keeps_its_class_and_gets_its_curve(imported, tmp_p
     assert run.settings["tune_projector"] is True
     assert (run.name, run.note, run.problems) == ("by hand", "n", ())
     assert sum(run.run_id == "twogpus1" for run in imported_runs(store, journal)) == 1
+
+
+def test_what_the_row_lacks_comes_from_its_run(tmp_path):
+    store, journal = Store(tmp_path / "store"), tmp_path / "runs.csv"
+    run = WandbRun(
+        run_id="a", name="a", entity="e", project="p", state="finished",
+        created_at="2025-11-02T10:00:00Z", steps=(10, 20), losses=(0.3, 0.2),
+    )  # fmt: skip
+    save_wandb_runs([run], imports_folder(store) / "e--p.parquet")
+    journal.write_text("run_id,video_backend,batch_size,loss\na,torchvision_av,4,\n")
+    (found,) = imported_runs(store, journal)
+    assert (found.frames, found.samples_seen) == ("not verified", 20 * 4)
 
 
 def test_the_key_is_written_nowhere(imported):

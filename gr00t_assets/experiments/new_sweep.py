@@ -16,7 +16,7 @@ from gr00t_assets.core.yaml_files import load_yaml, shown_path
 from gr00t_assets.datasets.catalog import find_entry
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.registry import DEFAULT_TRAINER, trainer_named, trainer_names
-from gr00t_assets.experiments.sweeps import Sweep, find_sweep, load_sweep
+from gr00t_assets.experiments.sweeps import Sweep, load_sweep
 from gr00t_assets.modality.data_config import data_configs
 
 _STARTER = Path(__file__).with_name("starter_sweep.yaml")  # a template of string.Template
@@ -48,7 +48,7 @@ def new_sweep(
         chosen = dataset or next(iter(catalog))
         text = _starter_text(name, chosen, trainer or DEFAULT_TRAINER, list(catalog))
     else:
-        text = _copied(find_sweep(source, project.sweeps), name, dataset, trainer)
+        text = _copied(project.sweeps[source], name, dataset, trainer)
     return load_sweep(write_sweep(name, text), catalog)
 
 

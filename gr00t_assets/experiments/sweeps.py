@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -23,8 +23,6 @@ from gr00t_assets.experiments.sweep_problems import (
     value_problems,
 )
 from gr00t_assets.experiments.sweep_rounds import SweepRounds, further_experiments, readable_rounds
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,11 @@ class Sweep:
         return replace(self, experiments=own)
 
     @property
+    def every(self) -> tuple[Experiment, ...]:
+        """Its experiments, and those that a round may ask for yet."""
+        return (*self.experiments, *self.further)
+
+    @property
     def datasets(self) -> tuple[str, ...]:
         """Names of the datasets that its experiments use, each once, in order of first use."""
         every = [item for experiment in self.experiments for item in experiment.datasets]
@@ -76,17 +79,47 @@ class Sweep:
 class Sweeps(dict[str, Sweep]):
     """Sweeps that can be used, by name, in the order of their files; ``faults`` of the others.
 
-    ``lost`` has the file of each experiment that was in such a file, as far as that is known.
+    ``lost`` has the file of each experiment that was in such a file, as far as that is known. To
+    look up a sweep that there is not raises a ``SweepError`` that says why.
     """
 
     def __init__(
         self,
         sweeps: Mapping[str, Sweep],
-        faults: Mapping[Path, SweepError],
+        faults: Mapping[Path, SweepError] | None = None,
         lost: Mapping[str, Path] | None = None,
     ) -> None:
         super().__init__(sweeps)
-        self.faults, self.lost = dict(faults), dict(lost or {})
+        self.faults, self.lost = dict(faults or {}), dict(lost or {})
+
+    @cached_property
+    def experiments(self) -> "Experiments":
+        """Every experiment by its name, in the order of the sweeps, those of later rounds too."""
+        return Experiments(self)
+
+    def __missing__(self, name: str) -> Sweep:
+        """Raise the error of its file, or the nearest name."""
+        for file, error in self.faults.items():
+            if file.stem == name:
+                raise error.with_traceback(None)  # it may be raised often
+        raise SweepError(name, "there is no sweep of this name.", [did_you_mean(name, self)])
+
+
+class Experiments(dict[str, Experiment]):
+    """Experiments by name; to look one up that there is not raises the ``SweepError`` of why."""
+
+    def __init__(self, sweeps: Sweeps) -> None:
+        super().__init__({item.name: item for sweep in sweeps.values() for item in sweep.every})
+        self._sweeps = sweeps
+
+    def __missing__(self, name: str) -> Experiment:
+        """Raise the error of the file that it was in, or the nearest name."""
+        faults, file = self._sweeps.faults, self._sweeps.lost.get(name)
+        if file in faults:
+            raise faults[file].with_traceback(None)  # it may be raised often
+        hints = [f"it may be in a file with a fault: {fault.headline}" for fault in faults.values()]
+        hints.insert(0, did_you_mean(name, self))
+        raise SweepError(name, "no sweep has an experiment of this name.", hints)
 
 
 def sweep_files() -> list[Path]:
@@ -94,9 +127,7 @@ def sweep_files() -> list[Path]:
     return data_files(f"sweeps/{VISIBLE_YAML}")
 
 
-def read_sweeps(
-    files: Iterable[Path], datasets: Collection[str], engines: Collection[str] | None = None
-) -> Sweeps:
+def read_sweeps(files: Iterable[Path], datasets: Collection[str]) -> Sweeps:
     """The sweeps of some files that can be used; a fault of a file disables its sweep.
 
     Of two files with an experiment of one name the later one is faulty. So is one at which the
@@ -107,8 +138,8 @@ def read_sweeps(
     owner: dict[str, Path] = {}
     for file in files:
         try:
-            sweep = load_sweep(file, datasets, engines)
-            own = experiments_by_name({sweep.name: sweep})
+            sweep = load_sweep(file, datasets)
+            own = [item.name for item in sweep.every]
             _refuse_names(sweep, own, sweeps, owner)
         except SweepError as error:
             faults[file] = error
@@ -137,9 +168,7 @@ def _refuse_names(
         raise SweepError(file, problem, [remedy])
 
 
-def load_sweep(
-    file: Path, datasets: Collection[str], engines: Collection[str] | None = None
-) -> Sweep:
+def load_sweep(file: Path, datasets: Collection[str]) -> Sweep:
     """Read one sweep file; a ``SweepError`` has every problem with its line and field."""
     located = load_yaml(file, SweepError)
     try:
@@ -153,8 +182,8 @@ def load_sweep(
     raise_problems(located, entry_problems(content, entries), SweepError)
     experiments, problems = expand(content, entries, file.stem)
     raise_problems(located, problems, SweepError)
-    engine_names = usable_engines().names if engines is None else engines
-    problems = experiment_problems(experiments, content, datasets, engine_names, located)
+    engines = usable_engines().names
+    problems = experiment_problems(experiments, content, datasets, engines, located)
     raise_problems(located, problems, SweepError)
     own = [item.experiment for item in experiments]
     sweep = Sweep(
@@ -170,42 +199,3 @@ def load_sweep(
     )
     store = Store.from_environment()
     return sweep.with_rounds(readable_rounds(sweep.name, store)) if content.until else sweep
-
-
-def experiments_by_name(sweeps: Mapping[str, Sweep]) -> dict[str, Experiment]:
-    """Every experiment of some sweeps by its name, in their order, those of later rounds too."""
-    return {
-        item.name: item
-        for sweep in sweeps.values()
-        for item in (*sweep.experiments, *sweep.further)
-    }
-
-
-def find_experiment(name: str, sweeps: Mapping[str, Sweep]) -> Experiment:
-    """The experiment of a name.
-
-    Raises:
-        SweepError: No sweep has it; the nearest name is suggested. Where its file has a fault, the
-            error of that file.
-    """
-    problem = "no sweep has an experiment of this name."
-    return _found(name, experiments_by_name(sweeps), problem, sweeps)
-
-
-def find_sweep(name: str, sweeps: Mapping[str, Sweep]) -> Sweep:
-    """The sweep of a name; raises as ``find_experiment``."""
-    return _found(name, sweeps, "there is no sweep of this name.", sweeps)
-
-
-def _found(name: str, choices: Mapping[str, T], problem: str, sweeps: Mapping[str, Sweep]) -> T:
-    if name in choices:
-        return choices[name]
-    hints = [did_you_mean(name, choices)]
-    if isinstance(sweeps, Sweeps):
-        for file, error in sweeps.faults.items():
-            if file == sweeps.lost.get(name) or (choices is sweeps and file.stem == name):
-                raise error.with_traceback(None)  # It may be raised often.
-        if choices is not sweeps:
-            faults = sweeps.faults.values()
-            hints += [f"it may be in a file with a fault: {error.headline}" for error in faults]
-    raise SweepError(name, problem, hints)

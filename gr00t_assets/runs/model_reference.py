@@ -10,7 +10,6 @@ from gr00t_assets.core.files import folders
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.registry import DEFAULT_TRAINER
-from gr00t_assets.experiments.sweeps import find_experiment
 from gr00t_assets.runs.checkpoint_choice import (
     MODELS,
     StoredWeights,
@@ -146,7 +145,7 @@ def find_run(target: str) -> Path:
     if path.is_dir():
         problem = "this folder is no run directory."
         raise EvaluationError(target, problem, [f"expected {SPEC} and {MANIFEST} in it"])
-    experiment, store = find_experiment(target, read_project().sweeps), Store.from_environment()
+    experiment, store = read_project().experiments[target], Store.from_environment()
     try:
         directory = store.run_directory(target, current_config_hash(experiment, store))
     except Gr00tAssetsError as error:
@@ -173,7 +172,7 @@ def asked_spec(target: str) -> TrainingSpec:
         return load_spec(path / SPEC)
     if path.suffix == ".json":
         return load_spec(path)
-    return make_spec(find_experiment(target, read_project().sweeps), Store.from_environment())
+    return make_spec(read_project().experiments[target], Store.from_environment())
 
 
 def _is_run(folder: Path) -> bool:

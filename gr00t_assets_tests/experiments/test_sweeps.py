@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.errors import SweepError
-from gr00t_assets.experiments.sweeps import find_experiment, find_sweep, load_sweep
+from gr00t_assets.experiments.sweeps import load_sweep
 from gr00t_assets_tests.experiments.sweep_texts import load_sweeps
 
 DATASETS = ["synthetic-pick-n-place", "robot_sim.PickNPlace"]
@@ -162,11 +162,11 @@ def test_a_wrong_file_is_refused(tmp_path: Path, text: str, complaint: str) -> N
 def test_an_unknown_experiment_or_sweep_is_answered_with_the_nearest(tmp_path: Path) -> None:
     write(tmp_path, "defaults: {dataset: robot_sim.PickNPlace}\nexperiments: [{name: alpha}]")
     sweeps = load_sweeps(tmp_path, DATASETS)
-    assert find_experiment("alpha", sweeps).sweep == "mine"
+    assert sweeps.experiments["alpha"].sweep == "mine"
     with pytest.raises(SweepError, match="did you mean 'alpha'"):
-        find_experiment("alpa", sweeps)
+        sweeps.experiments["alpa"]
     with pytest.raises(SweepError, match="did you mean 'mine'"):
-        find_sweep("min", sweeps)
+        sweeps["min"]
 
 
 def test_the_config_hash_changes_with_what_trains_and_not_with_words(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.sweep_rounds import AskedRound, load_rounds, save_round
-from gr00t_assets.experiments.sweeps import experiments_by_name
 from gr00t_assets_tests.experiments.sweep_texts import load, refusal
 
 HEAD = "defaults: {dataset: demo}\n"
@@ -32,7 +31,7 @@ def test_every_experiment_may_have_further_seeds(tmp_path: Path):
     names = [item.name for item in sweep.further]
     assert names[:2] == ["lr1e-4-seed1", "lr1e-4-seed2"] and len(names) == 10
     assert sweep.further[0].hyperparameters.seed == 1
-    assert set(names) < set(experiments_by_name({"mine": sweep}))
+    assert set(names) < {item.name for item in sweep.every}
 
 
 def test_seeds_of_the_file_are_not_repeated(tmp_path: Path):

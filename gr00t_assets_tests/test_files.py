@@ -35,6 +35,23 @@ def test_nan_is_refused_and_the_old_file_stays(tmp_path: Path) -> None:
     assert '"a": 1' in target.read_text()
 
 
+def test_a_folder_above_that_may_not_be_made_is_told_as_well(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(StoreError, match="may not use"):
+            write_json(tmp_path / "new" / "value.json", {})
+        with (
+            pytest.raises(StoreError, match="may not use"),
+            published_directory(tmp_path / "new" / "whole"),
+        ):
+            pass
+    finally:
+        os.seteuid(user)
+
+
 def test_a_folder_that_fails_half_way_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), published_directory(tmp_path / "whole") as partial:
         (partial / "first").write_text("x")

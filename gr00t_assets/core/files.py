@@ -175,9 +175,9 @@ def machine_hash() -> str:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace ``path`` by ``content`` in one step, or raise ``StoreError``: the disk is full."""
-    make_directory(path.parent)
     partial = path.with_name(partial_name(path.name))
     with system_errors_explained(path):
+        make_directory(path.parent)
         try:
             with partial.open("wb") as file:
                 file.write(content)
@@ -206,9 +206,9 @@ def published_directory(path: Path, replace: bool = False) -> Iterator[Path]:
     Where the block fails nothing is left. Where ``path`` exists by then it is kept and the new
     one dropped, so two writers of the same content do no harm; with ``replace`` the new one stays.
     """
-    make_directory(path.parent)
     partial = path.with_name(partial_name(path.name))
     with system_errors_explained(path):
+        make_directory(path.parent)
         try:
             partial.mkdir()
             yield partial

@@ -54,11 +54,7 @@ class RayClient:
 
     def __init__(self, settings: RayEngine) -> None:
         self._settings, self._address, self._checked = settings, settings.address.rstrip("/"), False
-
-    @property
-    def grace(self) -> float:
-        """Seconds that Ray gives a stopped job."""
-        return stop_grace() + _AFTER_GRACE
+        self.grace = stop_grace() + _AFTER_GRACE
 
     def find(self, name: str, job: str | None = None) -> JobState | None:
         """The job of a name; without a name, whether a Ray answers that takes jobs."""

@@ -211,10 +211,9 @@ def _engine(name: str, block: dict[str, Any]) -> EngineSettings | list[Finding]:
     if (kind == LOCAL) != (name == LOCAL):
         text = f"'{LOCAL}' is this machine and the only engine of that kind"
         return [yaml_problem(where, text)]
-    if kind not in _KINDS:
+    if (model := _KINDS.get(str(kind))) is None:
         text = "kind is missing" if kind is None else f"there is no kind '{kind}'"
         return [yaml_problem((*where, "kind"), text, "write slurm or ray")]
-    model = _KINDS[str(kind)]
     try:
         return model.model_validate({**block, "name": name})
     except ValidationError as failure:

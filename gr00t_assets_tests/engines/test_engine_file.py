@@ -90,6 +90,7 @@ def test_time_limits_as_slurm_writes_them(project: Path, limit: str, seconds: in
             "kind: slrum",
             "engines.yaml:4: engines.lab.kind: there is no kind 'slrum'",
         ),
+        ("kind: slurm", "kind: [slurm]", "engines.lab.kind: there is no kind '['slurm']'; write"),
         ("    kind: slurm\n", "", "engines.yaml:3: engines.lab.kind: kind is missing"),
         (
             "default: lab",

@@ -1,7 +1,6 @@
 """Errors for people, of the operating system too: found, expected, and the one thing to do."""
 
 import errno
-import grp
 import os
 import pwd
 import re
@@ -225,9 +224,9 @@ def rights(path: Path) -> str:
     status = path.stat()
     owner, group = str(status.st_uid), str(status.st_gid)
     with suppress(KeyError):
-        owner = pwd.getpwuid(status.st_uid).pw_name
+        owner = path.owner()
     with suppress(KeyError):
-        group = grp.getgrgid(status.st_gid).gr_name
+        group = path.group()
     return f"{owner}, group {group}, mode {stat.filemode(status.st_mode)}"
 
 

@@ -189,8 +189,7 @@ class RemoteJob(CopiedOutput):
         age = time.monotonic() - self._began
         is_due = time.monotonic() - self._asked >= min(_LONGEST, max(_SHORTEST, age / 20))
         if not self._node_has_ended() and is_due:
-            with suppress(EngineSilentError):
-                self._look()
+            self._look()
             self._asked = time.monotonic()
         reason = self._reason_lost() if self._has_ended else None
         if reason is None:
@@ -257,7 +256,7 @@ class RemoteJob(CopiedOutput):
             state = self._client.find(self.record.name, self.record.id)
         except EngineSilentError as error:
             self._say(f"{error}; the job is followed from the store meanwhile")
-            raise
+            return
         if state is not None and state.phase != "ended":
             self._gone_since = None
             if state.phase == "waiting":

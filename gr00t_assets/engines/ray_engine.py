@@ -119,12 +119,9 @@ class RayClient:
         raise self._error(problem, "start the cluster with a newer Ray")
 
     def _require_resources(self, needs: Mapping[str, float]) -> None:
-        """Ray would let a job wait for ever that no node can run.
+        """Refuse a job that no node can run, which Ray would let wait for ever.
 
         Asked once: a node that was lost may come back.
-
-        Raises:
-            EngineError: No node has what a job asks for, and none is started on demand.
         """
         if self._settings.autoscaling or self._checked:
             return

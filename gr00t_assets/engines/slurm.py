@@ -172,12 +172,7 @@ class Slurm:
         return EngineError(self.settings.name, f"{refused}.")
 
     def _run(self, *command: str, script: str | None = None) -> "subprocess.CompletedProcess[str]":
-        """Run a command of Slurm.
-
-        Raises:
-            EngineSilentError: The controller does not answer.
-            EngineError: The command is not on this machine.
-        """
+        """Run a command of Slurm, which is refused where it is not on this machine."""
         silent = f"slurmctld does not answer {command[0]}"
         try:
             done = subprocess.run(

@@ -119,11 +119,6 @@ def sweep_yaml(content: object) -> str:
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=96)
 
 
-def taken_names() -> set[str]:
-    """Names of every experiment of the project."""
-    return set(read_project().experiment_names)
-
-
 def _sweep_path(name: str) -> Path:
     return project_root() / "data" / "sweeps" / f"{name}.yaml"
 

@@ -38,7 +38,7 @@ from gr00t_assets.datasets.catalog import Catalog, read_catalog
 from gr00t_assets.environments.environment_file import environments_file, load_environments
 from gr00t_assets.experiments.engine_file import engines_file, usable_engines
 from gr00t_assets.experiments.sweep_rounds import rounds_file
-from gr00t_assets.experiments.sweeps import Experiments, Sweeps, read_sweeps, sweep_files
+from gr00t_assets.experiments.sweeps import Experiments, Sweeps, read_sweeps
 from gr00t_assets.modality.data_config import data_configs
 
 LOG = logging.getLogger("gr00t_assets.project_files")
@@ -122,7 +122,7 @@ def read_project() -> ProjectFiles:
 @lru_cache(maxsize=2)
 def _read(root: Path, stamp: FileStamp, rounds: FileStamp, store: Store) -> ProjectFiles:
     catalog, engines, environments = read_catalog(), usable_engines(), load_environments()
-    sweeps = read_sweeps(sweep_files(), catalog)
+    sweeps = read_sweeps(data_files(f"sweeps/{VISIBLE_YAML}"), catalog)
     errors: dict[Path, Gr00tAssetsError] = dict(catalog.faults)
     if environments.problem is not None:
         errors[environments_file()] = environments.problem

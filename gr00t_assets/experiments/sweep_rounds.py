@@ -6,13 +6,12 @@ sweep once a round in ``STORE/sweeps/NAME.json`` names it.
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from pydantic import Field
 
 from gr00t_assets.core.checksums import load_sealed, sealed
-from gr00t_assets.core.errors import StoreError, SweepError, system_errors_explained
+from gr00t_assets.core.errors import SweepError, system_errors_explained
 from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
@@ -67,13 +66,6 @@ def load_rounds(sweep: str, store: Store) -> SweepRounds:
     return load_sealed(
         path, SweepRounds, lambda why: SweepError(str(path), problem, [why.splitlines()[0], remedy])
     )
-
-
-def readable_rounds(sweep: str, store: Store) -> SweepRounds:
-    """The same; none also where the file cannot be read, which the sensor tells."""
-    with suppress(SweepError, StoreError):
-        return load_rounds(sweep, store)
-    return SweepRounds()
 
 
 def save_round(sweep: str, store: Store, asked: AskedRound) -> SweepRounds:

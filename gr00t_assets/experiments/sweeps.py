@@ -1,16 +1,17 @@
 """Sweeps: from ``data/sweeps/*.yaml`` to the experiments that are partitions of ``checkpoint``."""
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from gr00t_assets.core.errors import SweepError
-from gr00t_assets.core.project import Store, data_files
+from gr00t_assets.core.errors import StoreError, SweepError
+from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import did_you_mean
-from gr00t_assets.core.yaml_files import VISIBLE_YAML, load_yaml, raise_problems, shown_path
+from gr00t_assets.core.yaml_files import load_yaml, raise_problems, shown_path
 from gr00t_assets.experiments.engine_file import usable_engines
 from gr00t_assets.experiments.expansion import all_entries, expand
 from gr00t_assets.experiments.experiment import Experiment
@@ -22,7 +23,7 @@ from gr00t_assets.experiments.sweep_problems import (
     name_problems,
     value_problems,
 )
-from gr00t_assets.experiments.sweep_rounds import SweepRounds, further_experiments, readable_rounds
+from gr00t_assets.experiments.sweep_rounds import SweepRounds, further_experiments, load_rounds
 
 
 @dataclass(frozen=True)
@@ -122,11 +123,6 @@ class Experiments(dict[str, Experiment]):
         raise SweepError(name, "no sweep has an experiment of this name.", hints)
 
 
-def sweep_files() -> list[Path]:
-    """The project's sweep files, in the order in which they are read."""
-    return data_files(f"sweeps/{VISIBLE_YAML}")
-
-
 def read_sweeps(files: Iterable[Path], datasets: Collection[str]) -> Sweeps:
     """The sweeps of some files that can be used; a fault of a file disables its sweep.
 
@@ -197,5 +193,7 @@ def load_sweep(file: Path, datasets: Collection[str]) -> Sweep:
         until=content.until,
         further=tuple(further_experiments(own)) if content.until else (),
     )
-    store = Store.from_environment()
-    return sweep.with_rounds(readable_rounds(sweep.name, store)) if content.until else sweep
+    if content.until:
+        with suppress(SweepError, StoreError):  # what is wrong with its rounds the sensor tells
+            return sweep.with_rounds(load_rounds(sweep.name, Store.from_environment()))
+    return sweep

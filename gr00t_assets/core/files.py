@@ -74,12 +74,7 @@ LARGEST_NUMBER, _LONGEST_WHOLE = 1e30, 20
 
 
 def read_limited(path: Path, most_bytes: int = LARGEST_JSON) -> bytes:
-    """The content of a file that is no larger where all is well.
-
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: It is larger.
-    """
+    """The content of a file that is no larger where all is well; ``ValueError``: it is larger."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         content = b"" if size > most_bytes else file.read(size + 1)

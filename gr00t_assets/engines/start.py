@@ -56,8 +56,7 @@ _TAIL_BYTES, _LOST = 1 << 16, 137
 def engine_of_run(request: JobRequest) -> EngineSettings:
     """Where a run trains: where its last job may still be, else on its experiment's engine.
 
-    Raises:
-        EngineError: The engine is not declared, or declared wrong.
+    It raises as ``Engines.named``.
     """
     settings = engine_of(request.spec.experiment)
     job = job_record.unfinished_job(request.spec.run_directory)

@@ -55,12 +55,8 @@ def new_sweep(
 def generations_sweep(name: str, dataset: str, other: str) -> Sweep:
     """Write a file that trains two generations of GR00T on datasets of the same demonstrations.
 
-    Three seeds each, so that their rollouts and open-loop errors can be told apart; read it.
-
-    Raises:
-        SweepError: The name cannot be a sweep's, the file is there, or both datasets have data
-            configs of one generation.
-        CatalogError: There is no such dataset.
+    Three seeds each, so that their rollouts and open-loop errors can be told apart; read it. It
+    raises as ``new_sweep``, and where the data configs of both are of one generation.
     """
     catalog, configs = read_project().datasets, data_configs()
     _refuse_name(name, _EDIT.format(name))

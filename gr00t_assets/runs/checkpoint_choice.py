@@ -61,8 +61,7 @@ def evaluation_file(run_directory: Path, step: int | None = None) -> Path:
 def stored_weights(run_directory: Path) -> list[StoredWeights]:
     """All weights of a run in order of their steps; the checkpoint of the last step is ``model``.
 
-    Raises:
-        CheckpointError: The run's manifest cannot be read.
+    It raises as ``load_manifest``.
     """
     manifest, model = load_manifest(run_directory), run_directory / MODEL
     by_step = {
@@ -81,10 +80,7 @@ def best_weights(run_directory: Path) -> BestWeights | str:
     The highest success rate in rollouts of one environment with the same seeds, where two weights
     at least have one: of equals the lower held-out error, then the earlier step. Else the lowest
     mean error on held-out episodes, then the earlier step; else the lowest loss there
-    (``eval_steps``).
-
-    Raises:
-        CheckpointError: The run's manifest cannot be read.
+    (``eval_steps``). It raises as ``load_manifest``.
     """
     by_step = {weights.step: weights for weights in stored_weights(run_directory)}
     if not by_step:

@@ -57,11 +57,7 @@ class RunDataset:
 
     @property
     def rows(self) -> int:
-        """Rows of the episodes that are trained on.
-
-        Raises:
-            DatasetError: The dataset is not there.
-        """
+        """Rows of the episodes that are trained on; ``DatasetError``: it is not there."""
         return _training_rows(self.directory, self.config.held_out_episodes)
 
 

@@ -214,8 +214,7 @@ class Collector:
             alike = [item for item in items if (item.severity, item.code) == (severity, code)]
             if count > len(alike):
                 more = {"subject": None, "found": f"and {count - len(alike)} more like these"}
-                place = items.index(alike[-1]) + 1
-                items.insert(place, alike[0].model_copy(update=more))
+                items.append(alike[0].model_copy(update=more))
         if self._ordered:
             items.sort(key=_order)
         return Findings(items, counts["error"], counts["warning"])

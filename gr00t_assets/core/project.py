@@ -227,11 +227,9 @@ class Notifications(FrozenModel):
         """The last moment up to ``now`` at which a summary was due; seconds since 1970, both."""
         zone = ZoneInfo(self.time_zone)
         day = datetime.fromtimestamp(now, zone).date()
-        dues = (
-            datetime.combine(day - timedelta(days=days), self.summary_at, zone).timestamp()
-            for days in (0, 1)
-        )
-        return next(due for due in dues if due <= now)
+        if (due := datetime.combine(day, self.summary_at, zone).timestamp()) <= now:
+            return due
+        return datetime.combine(day - timedelta(days=1), self.summary_at, zone).timestamp()
 
     def unknown_sweeps(self, names: Collection[str]) -> list[str]:
         """A line for each sweep that a channel names and nobody has."""

@@ -73,8 +73,6 @@ def place_spec(spec: TrainingSpec) -> Path:
             problem = f"this run directory has no {SPEC} but holds a run's files."
             raise CheckpointError(directory, problem, [f"found: {', '.join(strangers)}", remedy])
         write_spec(spec)
-        record_project(spec.run_directory)
-        return path
     placed = load_spec(path)
     expected = f"{spec.experiment.name} {spec.config_hash}"
     if (found := f"{placed.experiment.name} {placed.config_hash}") != expected:

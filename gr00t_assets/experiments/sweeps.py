@@ -71,11 +71,6 @@ class Sweep:
         every = [item for experiment in self.experiments for item in experiment.datasets]
         return tuple(dict.fromkeys(item.name for item in every))
 
-    @property
-    def trainers(self) -> tuple[str, ...]:
-        """Names of the trainers that its experiments use, each once, in order of first use."""
-        return tuple(dict.fromkeys(experiment.trainer for experiment in self.experiments))
-
 
 class Sweeps(dict[str, Sweep]):
     """Sweeps that can be used, by name, in the order of their files; ``faults`` of the others.

@@ -37,8 +37,7 @@ from gr00t_assets.core.yaml_files import VISIBLE_YAML
 from gr00t_assets.datasets.catalog import Catalog, read_catalog
 from gr00t_assets.environments.environment_file import environments_file, load_environments
 from gr00t_assets.experiments.engine_file import engines_file, usable_engines
-from gr00t_assets.experiments.sweep_rounds import rounds_file
-from gr00t_assets.experiments.sweeps import Experiments, Sweeps, read_sweeps
+from gr00t_assets.experiments.sweeps import Experiments, Sweeps, read_sweeps, rounds_file
 from gr00t_assets.modality.data_config import data_configs
 
 LOG = logging.getLogger("gr00t_assets.project_files")

@@ -16,7 +16,12 @@ from gr00t_assets.core.yaml_files import (
     yaml_problem,
 )
 from gr00t_assets.datasets.catalog import dataset_problem
-from gr00t_assets.experiments.expansion import INDEX, PLACEHOLDER, PlacedExperiment
+from gr00t_assets.experiments.expansion import (
+    INDEX,
+    PLACEHOLDER,
+    PlacedExperiment,
+    further_experiments,
+)
 from gr00t_assets.experiments.experiment import DATASET_FORMS, Experiment
 from gr00t_assets.experiments.registry import (
     all_hyperparameters,
@@ -36,7 +41,6 @@ from gr00t_assets.experiments.sweep_file import (
     Random,
     SweepFile,
 )
-from gr00t_assets.experiments.sweep_rounds import further_experiments
 
 _FORMS = (*DATASET_FORMS, *CHOICE_FORMS)
 

@@ -6,14 +6,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from gr00t_assets.core.errors import StoreError, SweepError
+from gr00t_assets.core.checksums import load_sealed, sealed
+from gr00t_assets.core.errors import StoreError, SweepError, system_errors_explained
+from gr00t_assets.core.files import FrozenModel, write_json
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import did_you_mean
 from gr00t_assets.core.yaml_files import load_yaml, raise_problems, shown_path
 from gr00t_assets.experiments.engine_file import usable_engines
-from gr00t_assets.experiments.expansion import all_entries, expand
+from gr00t_assets.experiments.expansion import all_entries, expand, further_experiments
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweep_file import DEFAULT_RETRIES, SweepFile, Until
 from gr00t_assets.experiments.sweep_problems import (
@@ -23,7 +25,27 @@ from gr00t_assets.experiments.sweep_problems import (
     name_problems,
     value_problems,
 )
-from gr00t_assets.experiments.sweep_rounds import SweepRounds, further_experiments, load_rounds
+
+
+class AskedRound(FrozenModel):
+    """Experiments that were asked for together."""
+
+    asked_at: str = Field(description="When, in ISO 8601")
+    experiments: tuple[str, ...] = Field(description="Their names")
+    chance: float | None = Field(description="That they settle the question, as it was expected")
+    hours: float = Field(description="GPU-hours, of a CPU where there is none, as expected")
+    reason: str = Field(description="Why, in words")
+
+
+class SweepRounds(FrozenModel):
+    """Rounds of a sweep that goes on by itself, after that of its file, the first one first."""
+
+    rounds: tuple[AskedRound, ...] = ()
+
+    @property
+    def names(self) -> set[str]:
+        """Names of all their experiments."""
+        return {name for item in self.rounds for name in item.experiments}
 
 
 @dataclass(frozen=True)
@@ -31,8 +53,9 @@ class Sweep:
     """A sweep file, read: its experiments are complete and valid.
 
     They are in the order of the file, the grid after the list, then the samples; after them those
-    that later rounds asked for. ``further`` are those that a round may ask for yet. The name is the
-    file's without its ending; the schedule a cron expression in its ``time_zone``.
+    that later rounds asked for. ``further`` are those that a round may ask for yet, partitions from
+    the start. The name is the file's without its ending; the schedule a cron expression in its
+    ``time_zone``.
     """
 
     name: str
@@ -192,3 +215,42 @@ def load_sweep(file: Path, datasets: Collection[str]) -> Sweep:
         with suppress(SweepError, StoreError):  # what is wrong with its rounds the sensor tells
             return sweep.with_rounds(load_rounds(sweep.name, Store.from_environment()))
     return sweep
+
+
+def rounds_file(sweep: str, store: Store) -> Path:
+    """Where the rounds of a sweep are kept."""
+    return store.root / "sweeps" / f"{sweep}.json"
+
+
+def load_rounds(sweep: str, store: Store) -> SweepRounds:
+    """The rounds of a sweep; none where there is no file.
+
+    What a lost file named is found out again: the same runs ask for the same rounds.
+
+    Raises:
+        SweepError: The file is damaged.
+        StoreError: This user may not read it.
+    """
+    path = rounds_file(sweep, store)
+    with system_errors_explained(path):
+        try:
+            path.stat()
+        except FileNotFoundError:
+            return SweepRounds()
+    problem = f"the rounds of sweep {sweep} cannot be read, so that no further one is asked for."
+    remedy = f"move it away, and its rounds are found out again from the runs: {path}"
+    return load_sealed(
+        path, SweepRounds, lambda why: SweepError(str(path), problem, [why.splitlines()[0], remedy])
+    )
+
+
+def save_round(sweep: str, store: Store, asked: AskedRound) -> SweepRounds:
+    """Add a round, in one step.
+
+    Raises:
+        SweepError: The file is damaged; it is as it was.
+        StoreError: The disk is full, or this user may not read or write it; it is as it was.
+    """
+    rounds = SweepRounds(rounds=(*load_rounds(sweep, store).rounds, asked))
+    write_json(rounds_file(sweep, store), sealed(rounds.model_dump(mode="json")))
+    return rounds

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.project import Store
-from gr00t_assets.experiments.sweep_rounds import AskedRound, load_rounds, rounds_file, save_round
+from gr00t_assets.experiments.sweeps import AskedRound, load_rounds, rounds_file, save_round
 from gr00t_assets_tests.experiments.sweep_texts import load, refusal
 
 HEAD = "defaults: {dataset: demo}\n"

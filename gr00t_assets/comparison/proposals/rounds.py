@@ -20,7 +20,7 @@ from gr00t_assets.comparison.statistics.effects import Effect
 from gr00t_assets.comparison.statistics.factors import Configuration, configuration_key
 from gr00t_assets.comparison.statistics.linear_model import LEVEL, MOST_LEVELS
 from gr00t_assets.comparison.statistics.ranking import BAND, ComparabilityClass, RankedConfiguration
-from gr00t_assets.experiments.sweep_rounds import MOST_SEEDS
+from gr00t_assets.experiments.expansion import MOST_SEEDS
 
 MOST_RUNS = 100  # Of one round; nobody repeats a random search of a thousand
 QUANTILES = (np.arange(15) + 0.5) / 15  # Of the distribution of the spread

@@ -35,7 +35,7 @@ TOKEN, TOKEN_FILE = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 _CONNECT, _ANSWER, _SUBMITTED = 3.0, 10.0, 60.0
 """Seconds in which a connection is made, a question is answered, and a job is taken."""
 
-_MISSING, _NODES = "does not exist", 10_000
+_MISSING, _NODES, _OF_PROXY = "does not exist", 10_000, (502, 503, 504)
 
 _PHASES: dict[str, Phase] = {"PENDING": "waiting", "RUNNING": "running"}
 _STOPPED = 130
@@ -161,7 +161,8 @@ class RayClient:
         if answer.status_code in (401, 403):
             problem = f"it asks for a token (HTTP {answer.status_code})."
             raise self._error(problem, f"set {TOKEN} or {TOKEN_FILE} where Dagster runs")
-        if answer.status_code >= 500 and method == "GET":
+        # A proxy that says so may have passed a submission on: the next one looks for its name.
+        if answer.status_code in _OF_PROXY or (answer.status_code >= 500 and method == "GET"):
             raise self._silent(f"its head node cannot answer (HTTP {answer.status_code})")
         return answer
 

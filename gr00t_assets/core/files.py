@@ -184,6 +184,31 @@ def write_bytes(path: Path, content: bytes) -> None:
         sync_directory(path.parent)
 
 
+def create_file(path: Path, text: str) -> bool:
+    """Make a file, whole, unless it is there; whether it was made.
+
+    A hard link is made or refused in one step, over NFS as well; see link(2) and open(2),
+    ``O_EXCL``, which stands in where a file system has no hard links.
+    """
+    make_directory(path.parent)
+    own = path.with_name(partial_name(path.name))
+    try:
+        own.write_text(text, encoding="utf-8")
+        sync_directory(own)
+        try:
+            os.link(own, path)
+        except PermissionError:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+            sync_directory(path)
+        sync_directory(path.parent)
+    except FileExistsError:
+        return False
+    finally:
+        own.unlink(missing_ok=True)
+    return True
+
+
 def write_json(path: Path, value: Any) -> None:
     """Replace ``path`` by ``value`` as indented JSON in one step; NaN is refused."""
     write_bytes(path, (json_text(value) + "\n").encode())

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from gr00t_assets.core.errors import SweepError
-from gr00t_assets.core.files import sync_file
+from gr00t_assets.core.files import create_file
 from gr00t_assets.core.project import project_root
 from gr00t_assets.core.text import name_problem
 from gr00t_assets.core.yaml_files import load_yaml, shown_path
@@ -100,13 +100,11 @@ def write_sweep(name: str, text: str) -> Path:
     Raises:
         SweepError: The name cannot be a sweep's, the file is there, or it would not load.
     """
-    _refuse_name(name, "choose another name; a sweep file is never overwritten")
+    hint = "choose another name; a sweep file is never overwritten"
+    _refuse_name(name, hint)
     _try_text(name, text)
-    file = _sweep_path(name)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("x", encoding="utf-8") as opened:
-        opened.write(text)
-    sync_file(file)
+    if not create_file(file := _sweep_path(name), text):
+        _refuse_name(name, hint)
     return file
 
 

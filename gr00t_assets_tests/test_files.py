@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -64,6 +65,25 @@ def test_a_folder_that_is_there_already_is_kept(tmp_path: Path) -> None:
         with published_directory(tmp_path / "whole") as partial:
             (partial / "a").write_text(text)
     assert (tmp_path / "whole" / "a").read_text() == "first"
+
+
+def test_a_folder_that_is_replaced_is_deleted_once_the_new_one_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def looked(folder: Path, **options: object) -> None:
+        seen.append((tmp_path / "whole" / "a").read_text())
+        if folder.is_dir():
+            delete(folder)
+
+    delete = shutil.rmtree
+    for text in ("first", "second"):
+        with published_directory(tmp_path / "whole", replace=True) as partial:
+            (partial / "a").write_text(text)
+        monkeypatch.setattr("shutil.rmtree", looked)
+    assert set(seen) == {"second"}
+    assert [path.name for path in tmp_path.iterdir()] == ["whole"]
 
 
 def test_a_writer_killed_with_9_leaves_no_folder_of_the_final_name(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Errors for people, of the operating system too: found, expected, and the one thing to do."""
 
 import errno
+import grp
 import os
 import pwd
 import re
@@ -226,9 +227,9 @@ def rights(path: Path) -> str:
     status = path.stat()
     owner, group = str(status.st_uid), str(status.st_gid)
     with suppress(KeyError):
-        owner = path.owner()
+        owner = pwd.getpwuid(status.st_uid).pw_name
     with suppress(KeyError):
-        group = path.group()
+        group = grp.getgrgid(status.st_gid).gr_name
     return f"{owner}, group {group}, mode {stat.filemode(status.st_mode)}"
 
 

@@ -250,11 +250,13 @@ def publish_directory(partial: Path, path: Path, replace: bool = False) -> None:
         if entry.is_file() and status.st_uid == os.geteuid() and usual & ~status.st_mode:
             entry.chmod(status.st_mode | usual)
         sync_directory(entry)
+    old = path.with_name(partial_name(path.name))
     if replace and path.exists():
-        discard_directory(path)
+        path.rename(old)  # and deleted later: there is no time in which neither is there
     if not path.exists():
         partial.rename(path)
         sync_directory(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def discard_directory(path: Path) -> None:

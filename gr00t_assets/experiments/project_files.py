@@ -7,7 +7,7 @@ so that runs and backfills of them end with the error of the file and go on once
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -46,12 +46,6 @@ LOG = logging.getLogger("gr00t_assets.project_files")
 LOG.addHandler(logging.NullHandler())
 
 _told: set[str] = set()
-
-_SETTINGS: Mapping[str, Callable[[], object]] = {
-    "project.yaml": load_project_settings,
-    "notifications.yaml": load_notifications,
-}
-"""Further files of the folder ``data`` that may be left out, and what holds each to its rules."""
 
 
 class _StandardError(logging.Handler):
@@ -123,16 +117,14 @@ def _read(root: Path, stamp: FileStamp, rounds: FileStamp, store: Store) -> Proj
     catalog, engines, environments = read_catalog(), usable_engines(), load_environments()
     sweeps = read_sweeps(data_files(f"sweeps/{VISIBLE_YAML}"), catalog)
     errors: dict[Path, Gr00tAssetsError] = dict(catalog.faults)
-    if environments.problem is not None:
-        errors[environments_file()] = environments.problem
-    if engines.problem is not None:
-        errors[engines_file()] = engines.problem
     folder = root / "data"
-    for name, load in _SETTINGS.items():
+    problems = {environments_file(): environments.problem, engines_file(): engines.problem}
+    errors |= {file: problem for file, problem in problems.items() if problem is not None}
+    for name, load in (("project", load_project_settings), ("notifications", load_notifications)):
         try:
             load()
         except Gr00tAssetsError as error:
-            errors[folder / name] = error
+            errors[folder / f"{name}.yaml"] = error
     configs = data_configs().errors.items()
     errors |= {folder / "data_configs" / f"{name}.yaml": error for name, error in configs}
     faults = [FileFault(*item) for item in (errors | sweeps.faults).items()]

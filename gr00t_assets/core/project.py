@@ -243,8 +243,7 @@ class Notifications(FrozenModel):
 def load_notifications(file: Path | None = None) -> Notifications | None:
     """The settings of a file, ``data/notifications.yaml`` if left out; ``None`` without one.
 
-    Raises:
-        NotificationError: Every problem of the file with its line; no value of it is quoted.
+    A ``NotificationError`` has every problem with its line, and quotes no value.
     """
     path = file or project_root() / "data" / "notifications.yaml"
     return load_settings(path, Notifications, NotificationError, values=False)

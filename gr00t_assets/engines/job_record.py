@@ -100,11 +100,7 @@ def write_job(record: JobRecord, run_directory: Path) -> JobRecord:
 
 
 def read_job(run_directory: Path) -> JobRecord | None:
-    """The last job of a run; None where it never had one.
-
-    Raises:
-        EngineError: The file cannot be read.
-    """
+    """The last job of a run, None where it never had one; ``EngineError``: it cannot be read."""
     path = run_directory / JOB
     try:
         return JobRecord.model_validate(files.read_json(path))

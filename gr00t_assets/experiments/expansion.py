@@ -156,28 +156,35 @@ def _complete(
     entry: Entry, location: Location, content: SweepFile, sweep: str, seed: int | None
 ) -> PlacedExperiment:
     defaults = content.defaults
-    stated = defaults.model_dump(exclude_unset=True)
-    own = entry.model_dump(exclude_unset=True, exclude={"continue_from"})
-    if own.get("base_model"):
-        stated.pop("base_model_revision", None)
-    # An entry that says null leaves what is trained to the defaults, and sets what the queue takes.
-    stated |= {name: value for name, value in own.items() if value is not None or name in _QUEUE}
-    trainer, name = entry.trainer or defaults.trainer, entry.name
+    trainer = entry.trainer or defaults.trainer
     settings = defaults.hyperparameters | entry.hyperparameters
     if seed is not None:
-        settings["seed"], name = seed, f"{name}-seed{seed}"
+        settings["seed"] = seed
     taken, refused = settings_of_trainer(trainer, settings)
-    stated |= {
-        "name": name,
-        "sweep": sweep,
-        "dataset": stated.get("dataset") or "",
-        "trainer": trainer,
-        "hyperparameters": taken,
-        "tags": tuple(dict.fromkeys((*content.tags, *defaults.tags, *entry.tags))),
-        "priority": stated.get("priority") or 0,
-        "pruning": content.pruning,
-    }
-    return PlacedExperiment(Experiment(**stated), entry, location, tuple(refused))
+    queue = defaults.model_dump(include=_QUEUE, exclude_unset=True)
+    queue |= entry.model_dump(include=_QUEUE, exclude_unset=True)
+    # Set only where a file states it: the printed command has what is stated.
+    report = defaults.model_dump(include={"report_to"}, exclude_unset=True)
+    report |= entry.model_dump(include={"report_to"}, exclude_none=True)
+    own_model = entry.base_model is not None
+    experiment = Experiment(
+        name=entry.name if seed is None else f"{entry.name}-seed{seed}",
+        sweep=sweep,
+        dataset=entry.dataset or defaults.dataset or "",
+        trainer=trainer,
+        base_model=entry.base_model or defaults.base_model,
+        base_model_revision=entry.base_model_revision
+        or (None if own_model else defaults.base_model_revision),
+        hyperparameters=taken,  # type: ignore[arg-type]
+        hypothesis=defaults.hypothesis if entry.hypothesis is None else entry.hypothesis,
+        tags=tuple(dict.fromkeys((*content.tags, *defaults.tags, *entry.tags))),
+        priority=queue.get("priority") or 0,
+        vram_gb=queue.get("vram_gb"),
+        engine=queue.get("engine"),
+        pruning=content.pruning,
+        **report,
+    )
+    return PlacedExperiment(experiment, entry, location, tuple(refused))
 
 
 def _with_continued(

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,6 +36,23 @@ def test_nan_is_refused_and_the_old_file_stays(tmp_path: Path) -> None:
     assert '"a": 1' in target.read_text()
 
 
+def test_a_folder_above_that_may_not_be_made_is_told_as_well(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(StoreError, match="may not use"):
+            write_json(tmp_path / "new" / "value.json", {})
+        with (
+            pytest.raises(StoreError, match="may not use"),
+            published_directory(tmp_path / "new" / "whole"),
+        ):
+            pass
+    finally:
+        os.seteuid(user)
+
+
 def test_a_folder_that_fails_half_way_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), published_directory(tmp_path / "whole") as partial:
         (partial / "first").write_text("x")
@@ -47,6 +65,25 @@ def test_a_folder_that_is_there_already_is_kept(tmp_path: Path) -> None:
         with published_directory(tmp_path / "whole") as partial:
             (partial / "a").write_text(text)
     assert (tmp_path / "whole" / "a").read_text() == "first"
+
+
+def test_a_folder_that_is_replaced_is_deleted_once_the_new_one_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def looked(folder: Path, **options: object) -> None:
+        seen.append((tmp_path / "whole" / "a").read_text())
+        if folder.is_dir():
+            delete(folder)
+
+    delete = shutil.rmtree
+    for text in ("first", "second"):
+        with published_directory(tmp_path / "whole", replace=True) as partial:
+            (partial / "a").write_text(text)
+        monkeypatch.setattr("shutil.rmtree", looked)
+    assert set(seen) == {"second"}
+    assert [path.name for path in tmp_path.iterdir()] == ["whole"]
 
 
 def test_a_writer_killed_with_9_leaves_no_folder_of_the_final_name(tmp_path: Path) -> None:

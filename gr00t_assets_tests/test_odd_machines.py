@@ -20,6 +20,7 @@ from gr00t_assets.core.files import write_json
 from gr00t_assets.core.locks import LockRecord
 from gr00t_assets.core.processes import is_alive, lock_file, open_lock, start_time, try_lock
 from gr00t_assets.defs.storage import CheckedSqliteStorage
+from gr00t_assets.runs.model_reference import find_model
 
 ROOT = Path(__file__).resolve().parents[1]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be two users")
@@ -154,6 +155,11 @@ def test_a_limit_of_file_sizes_is_said_and_kills_nothing(tmp_path: Path) -> None
 def test_a_quota_is_a_full_disk_of_this_user(tmp_path: Path) -> None:
     error = explained_error(OSError(errno.EDQUOT, "Disk quota exceeded", str(tmp_path)))
     assert error is not None and "the disk quota is used up" in str(error)
+
+
+def test_a_reference_that_is_too_long_for_a_path_is_refused_in_words() -> None:
+    with pytest.raises(StoreError, match="give a shorter one"), system_errors_explained():
+        find_model("x" * 300)
 
 
 @pytest.mark.parametrize("name", ["a?b", "a%20b", "a*", "[a]"])

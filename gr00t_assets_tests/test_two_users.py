@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.project import Store
-from gr00t_assets.experiments.sweeps import experiments_by_name
 from gr00t_assets.runs.spec import make_spec
 from gr00t_assets_tests.defs.project import MODULE, Project, make_project
 from gr00t_assets_tests.experiments.sweep_texts import load_sweeps
@@ -153,7 +152,7 @@ def test_what_a_dead_process_of_the_other_left_is_named_with_the_one_command(
     alice, bob = people
     alice.make(DATA, "small")
     monkeypatch.setenv("GR00T_ASSETS_ROOT", str(bob.project.root))
-    spec = make_spec(experiments_by_name(load_sweeps())["seed-2"], store)
+    spec = make_spec(load_sweeps().experiments["seed-2"], store)
     file = bob.project.root / "spec.json"
     file.write_text(spec.model_dump_json())
     alice.run(*CLI, "train", str(file))

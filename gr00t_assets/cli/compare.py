@@ -24,7 +24,6 @@ from gr00t_assets.core.errors import StoreError, is_read_only
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted
 from gr00t_assets.experiments.project_files import read_project
-from gr00t_assets.experiments.sweeps import find_sweep
 from gr00t_assets.reporting import markdown
 from gr00t_assets.reporting.effect_table import BADGES, answered
 from gr00t_assets.reporting.html import STORE
@@ -126,7 +125,7 @@ def journal(
 
 def _report(sweep_names: Sequence[str], imported: bool, band: float, as_json: bool) -> None:
     sweeps = read_project().sweeps
-    asked = [find_sweep(name, sweeps).name for name in sweep_names]
+    asked = [sweeps[name].name for name in sweep_names]
     store, others, written = Store.from_environment(), None if imported else (), True
     report = make_report(list(sweeps.values()), store, asked, others, band)
     try:

@@ -15,7 +15,6 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.evaluation.trials.plan import model_to_serve
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.registry import trainer_named
-from gr00t_assets.experiments.sweeps import find_experiment
 from gr00t_assets.reporting.promotion.promote import promote
 from gr00t_assets.reporting.promotion.record import promoted_folder, promoted_models
 from gr00t_assets.reporting.promotion.record import push as push_to_hub
@@ -41,7 +40,7 @@ def model_promote(
     """Give a model that beats the baselines a card and a place; refuse any other, with reasons."""
     store = Store.from_environment()
     name, selector = split_reference(experiment)
-    record = promote(find_experiment(name, read_project().sweeps), store, selector, because)
+    record = promote(read_project().experiments[name], store, selector, because)
     folder = promoted_folder(store, record.experiment, record.config_hash, record.step)
     echo(f"promoted {record.promoted_at}: {folder}")
     echo(record.verdict)

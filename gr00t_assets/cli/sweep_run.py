@@ -21,7 +21,6 @@ from gr00t_assets.core.text import counted
 from gr00t_assets.experiments.engine_file import SlurmEngine, usable_engines
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.project_files import read_project
-from gr00t_assets.experiments.sweeps import find_sweep
 from gr00t_assets.runs.spec import make_spec
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def sweep_run(
     With --wait it ends when every experiment has: 0 where all are finished, 1 else. Ctrl-C ends the
     watching and leaves the runs alone.
     """
-    sweep, store = find_sweep(name, read_project().sweeps), Store.from_environment()
+    sweep, store = read_project().sweeps[name], Store.from_environment()
     before = _array(engine, store) if array else None
     if engine is not None:
         usable_engines().named(engine)

@@ -17,7 +17,6 @@ from gr00t_assets.comparison.tables.wandb_import import (
 from gr00t_assets.core.project import Store, data_files
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.experiments.project_files import read_project
-from gr00t_assets.experiments.sweeps import find_sweep
 from gr00t_assets.runs.manifest import Manifest
 from gr00t_assets.runs.stored_run import StoredRun, read_runs
 from gr00t_assets.trainers.wandb_run import RECORD, read_record
@@ -38,7 +37,7 @@ def chosen_runs(
     if table is not None:
         return [run for run in read_table(table) if not sweep_names or run.sweep in sweep_names]
     store, sweeps = Store.from_environment(), read_project().sweeps
-    chosen = [find_sweep(name, sweeps) for name in sweep_names] or list(sweeps.values())
+    chosen = [sweeps[name] for name in sweep_names] or list(sweeps.values())
     experiments = [experiment for sweep in chosen for experiment in sweep.experiments]
     runs = from_store(read_runs(experiments, store))
     return [*runs, *imported_runs(store)] if imported and not sweep_names else runs

@@ -100,9 +100,7 @@ def unsealed(content: Any) -> Any:
 def read_sealed(path: Path, most_bytes: int = LARGEST_JSON) -> Any:
     """The content of a sealed JSON file, or of one that was written before there were checksums.
 
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: It is not JSON, is far too large, or its checksum does not fit.
+    It raises as ``read_json``, and ``ValueError`` also where the checksum does not fit.
     """
     return unsealed(read_json(path, most_bytes))
 

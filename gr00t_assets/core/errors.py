@@ -184,6 +184,8 @@ def explained_error(error: OSError, path: Path | None = None) -> StoreError | No
             problem = "it cannot be written: its file system is mounted read-only."
             remedy = "set GR00T_ASSETS_STORE to a folder that you may write; what only reads works"
             return StoreError(str(at), problem, [remedy])
+        case errno.ENAMETOOLONG if name:
+            return StoreError(str(at), "this name is too long for a file.", ["give a shorter one"])
         case errno.EACCES | errno.EPERM if name:
             return _not_allowed(at)
     return None

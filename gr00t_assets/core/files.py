@@ -74,12 +74,7 @@ LARGEST_NUMBER, _LONGEST_WHOLE = 1e30, 20
 
 
 def read_limited(path: Path, most_bytes: int = LARGEST_JSON) -> bytes:
-    """The content of a file that is no larger where all is well.
-
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: It is larger.
-    """
+    """The content of a file that is no larger where all is well; ``ValueError``: it is larger."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         content = b"" if size > most_bytes else file.read(size + 1)
@@ -175,9 +170,9 @@ def machine_hash() -> str:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace ``path`` by ``content`` in one step, or raise ``StoreError``: the disk is full."""
-    make_directory(path.parent)
     partial = path.with_name(partial_name(path.name))
     with system_errors_explained(path):
+        make_directory(path.parent)
         try:
             with partial.open("wb") as file:
                 file.write(content)
@@ -187,6 +182,31 @@ def write_bytes(path: Path, content: bytes) -> None:
         finally:
             partial.unlink(missing_ok=True)
         sync_directory(path.parent)
+
+
+def create_file(path: Path, text: str) -> bool:
+    """Make a file, whole, unless it is there; whether it was made.
+
+    A hard link is made or refused in one step, over NFS as well; see link(2) and open(2),
+    ``O_EXCL``, which stands in where a file system has no hard links.
+    """
+    make_directory(path.parent)
+    own = path.with_name(partial_name(path.name))
+    try:
+        own.write_text(text, encoding="utf-8")
+        sync_directory(own)
+        try:
+            os.link(own, path)
+        except PermissionError:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+            sync_directory(path)
+        sync_directory(path.parent)
+    except FileExistsError:
+        return False
+    finally:
+        own.unlink(missing_ok=True)
+    return True
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -206,9 +226,9 @@ def published_directory(path: Path, replace: bool = False) -> Iterator[Path]:
     Where the block fails nothing is left. Where ``path`` exists by then it is kept and the new
     one dropped, so two writers of the same content do no harm; with ``replace`` the new one stays.
     """
-    make_directory(path.parent)
     partial = path.with_name(partial_name(path.name))
     with system_errors_explained(path):
+        make_directory(path.parent)
         try:
             partial.mkdir()
             yield partial
@@ -230,11 +250,13 @@ def publish_directory(partial: Path, path: Path, replace: bool = False) -> None:
         if entry.is_file() and status.st_uid == os.geteuid() and usual & ~status.st_mode:
             entry.chmod(status.st_mode | usual)
         sync_directory(entry)
+    old = path.with_name(partial_name(path.name))
     if replace and path.exists():
-        discard_directory(path)
+        path.rename(old)  # and deleted later: there is no time in which neither is there
     if not path.exists():
         partial.rename(path)
         sync_directory(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def discard_directory(path: Path) -> None:

@@ -208,17 +208,15 @@ class Collector:
         many more there are, so that a thousand broken episodes give a list that can be read.
         """
         items = list(self._listed)
+        counts: Counter[Severity] = Counter()
         for (severity, code), count in self._counts.items():
+            counts[severity] += count
             alike = [item for item in items if (item.severity, item.code) == (severity, code)]
             if count > len(alike):
                 more = {"subject": None, "found": f"and {count - len(alike)} more like these"}
-                place = items.index(alike[-1]) + 1
-                items.insert(place, alike[0].model_copy(update=more))
+                items.append(alike[0].model_copy(update=more))
         if self._ordered:
             items.sort(key=_order)
-        counts: Counter[Severity] = Counter()
-        for (severity, _), count in self._counts.items():
-            counts[severity] += count
         return Findings(items, counts["error"], counts["warning"])
 
 

@@ -30,6 +30,7 @@ from gr00t_assets.core.processes import (
     start_time,
     try_lock,
 )
+from gr00t_assets.core.text import printable
 
 RUN = "GR00T_ASSETS_RUN"
 """Environment variable: the run of Dagster that a process and all that it starts belong to."""
@@ -71,7 +72,8 @@ class LockRecord(BaseModel):
         run = f", run {self.run_id[:8]}" if self.run_id else ""
         since = f", since {self.since}" if self.since else ""
         stopped = f" (stopped; kill -CONT {self.pid} wakes it)" if is_stopped(self.pid) else ""
-        return f"process {self.pid or UNKNOWN}{user}{stopped}{known}{run}{since}"
+        text = f"process {self.pid or UNKNOWN}{user}{stopped}{known}{run}{since}"
+        return printable(text, lines=False)
 
     @property
     def is_of_another(self) -> bool:
@@ -84,7 +86,8 @@ class LockRecord(BaseModel):
         if not self.is_of_another or self.is_alive() or lock_taker(path) != self.pid:
             return str(self)
         command = f"python -m gr00t_assets.core.locks {shlex.quote(str(path))}"
-        return f"{self}; it is dead, and {self.user} or root ends what it left: {command}"
+        who = printable(self.user, lines=False)
+        return f"{self}; it is dead, and {who} or root ends what it left: {command}"
 
     def is_alive(self) -> bool:
         """Whether the process that it names runs; taken for granted on another machine."""
@@ -104,7 +107,7 @@ class LockRecord(BaseModel):
 
         A number alone is a process id, as version 0.2 wrote it.
         """
-        with suppress(OSError, TypeError, ValueError):
+        with suppress(OSError, TypeError, ValueError, RecursionError):
             with path.open(errors="replace", encoding="utf-8") as file:
                 content, _ = json.JSONDecoder().raw_decode(file.read(_LARGEST))
             content = {"pid": content} if isinstance(content, int) else content

@@ -227,11 +227,9 @@ class Notifications(FrozenModel):
         """The last moment up to ``now`` at which a summary was due; seconds since 1970, both."""
         zone = ZoneInfo(self.time_zone)
         day = datetime.fromtimestamp(now, zone).date()
-        dues = (
-            datetime.combine(day - timedelta(days=days), self.summary_at, zone).timestamp()
-            for days in (0, 1)
-        )
-        return next(due for due in dues if due <= now)
+        if (due := datetime.combine(day, self.summary_at, zone).timestamp()) <= now:
+            return due
+        return datetime.combine(day - timedelta(days=1), self.summary_at, zone).timestamp()
 
     def unknown_sweeps(self, names: Collection[str]) -> list[str]:
         """A line for each sweep that a channel names and nobody has."""
@@ -245,8 +243,7 @@ class Notifications(FrozenModel):
 def load_notifications(file: Path | None = None) -> Notifications | None:
     """The settings of a file, ``data/notifications.yaml`` if left out; ``None`` without one.
 
-    Raises:
-        NotificationError: Every problem of the file with its line; no value of it is quoted.
+    A ``NotificationError`` has every problem with its line, and quotes no value.
     """
     path = file or project_root() / "data" / "notifications.yaml"
     return load_settings(path, Notifications, NotificationError, values=False)

@@ -134,10 +134,9 @@ def load_settings(
 def validated(
     located: LocatedYaml, model: type[Model], error: type[Gr00tAssetsError], values: bool = True
 ) -> Model:
-    """The model that a YAML file's content is; ``values`` are as in ``validation_problems``.
+    """The model that a YAML file's content is, else the error of ``problems_error``.
 
-    Raises:
-        Gr00tAssetsError: Of the type ``error``: every problem with its line and field.
+    ``values`` are as in ``validation_problems``.
     """
     content = {} if located.data is None else located.data
     if not isinstance(content, dict):

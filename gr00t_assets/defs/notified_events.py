@@ -26,8 +26,7 @@ from gr00t_assets.defs.training_runs import (
     failure_details,
     unfinished_runs,
 )
-from gr00t_assets.experiments.sweep_rounds import SweepRounds
-from gr00t_assets.experiments.sweeps import Sweep
+from gr00t_assets.experiments.sweeps import Sweep, SweepRounds
 from gr00t_assets.runs.manifest import MANIFEST, load_manifest
 from gr00t_assets.runs.stored_run import read_runs
 

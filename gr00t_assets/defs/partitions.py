@@ -11,14 +11,9 @@ from collections.abc import Iterable
 import dagster as dg
 
 from gr00t_assets.datasets.catalog import Catalog
-from gr00t_assets.experiments.project_files import (
-    Experiments,
-    read_project,
-    remember_names,
-    tell_on_stderr,
-)
+from gr00t_assets.experiments.project_files import read_project, remember_names, tell_on_stderr
 from gr00t_assets.experiments.registry import trainer_names
-from gr00t_assets.experiments.sweeps import Sweeps
+from gr00t_assets.experiments.sweeps import Experiments, Sweeps
 
 tell_on_stderr()
 PROJECT = read_project()

@@ -6,7 +6,7 @@ checkpoint was made with those that it was told since; a changed one makes the c
 """
 
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import partial
 
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
@@ -20,7 +20,6 @@ from gr00t_assets.defs.partitions import EXPERIMENTS
 from gr00t_assets.defs.recovery import hold_run
 from gr00t_assets.defs.training_runs import experiment_of_run, origin_tags, trains
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.runs.training_data import find_training_data
 
 EXPERIMENT = dg.AssetKey("experiment")
@@ -66,15 +65,12 @@ def experiment_versions(experiments: Mapping[str, Experiment], store: Store) -> 
 
     Before the data is there it is ``settings-`` and a hash of the settings.
     """
-    load, versions = cache(load_modality_config), {}
-    for name, experiment in experiments.items():
-        data = find_training_data(experiment, store, load)
-        versions[name] = (
-            f"settings-{json_hash(experiment.settings, 12)}"
-            if isinstance(data, str)
-            else data.config_hash(experiment)
-        )
-    return versions
+    return {
+        experiment.name: f"settings-{json_hash(experiment.settings, 12)}"
+        if isinstance(data, str)
+        else data.config_hash(experiment)
+        for experiment, data in find_training_data(experiments.values(), store)
+    }
 
 
 def changed_versions(versions: Mapping[str, str], instance: dg.DagsterInstance) -> dict[str, str]:

@@ -29,8 +29,7 @@ from gr00t_assets.defs.training_runs import (
 )
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.project_files import read_project
-from gr00t_assets.experiments.sweep_rounds import AskedRound, load_rounds, save_round
-from gr00t_assets.experiments.sweeps import Sweep, find_sweep
+from gr00t_assets.experiments.sweeps import AskedRound, Sweep, load_rounds, save_round
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.pruning import HOW_TO_CONTINUE
 from gr00t_assets.runs.retry import is_complete
@@ -178,7 +177,7 @@ def sweep_schedule(sweep: Sweep, cron: str) -> dg.ScheduleDefinition:
         context: dg.ScheduleEvaluationContext, store: StoreResource
     ) -> list[dg.RunRequest] | dg.SkipReason:
         try:
-            present = find_sweep(sweep.name, read_project().sweeps)
+            present = read_project().sweeps[sweep.name]
         except SweepError as error:
             return dg.SkipReason(error.explain())
         requests = scheduled_requests(present, store, context)

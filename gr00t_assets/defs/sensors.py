@@ -28,7 +28,7 @@ from gr00t_assets.defs.schedules import round_requests, sweep_job
 from gr00t_assets.engines.job_record import unfinished_job
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.project_files import project_stamp, read_project
-from gr00t_assets.experiments.sweeps import Sweep, Sweeps, experiments_by_name
+from gr00t_assets.experiments.sweeps import Sweeps
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.retry import disk_space_needed, is_complete
 from gr00t_assets.runs.run_directory import training_process
@@ -64,10 +64,7 @@ class Decision(NamedTuple):
 
 
 def resume_requests(
-    sweeps: Mapping[str, Sweep],
-    store: Store,
-    instance: dg.DagsterInstance,
-    cursor: FailedRunsCursor,
+    sweeps: Sweeps, store: Store, instance: dg.DagsterInstance, cursor: FailedRunsCursor
 ) -> tuple[list[dg.RunRequest], list[str]]:
     """Requests for the experiments of runs that died, and a line for each that is not asked for.
 
@@ -75,7 +72,7 @@ def resume_requests(
     minutes beyond; whatever was requested since has a newer run, so nothing is asked for twice.
     """
     now = time.time()
-    experiments = experiments_by_name(sweeps)
+    experiments = sweeps.experiments
     busy = training_runs.unfinished(instance)
     requests, lines = [], []
     waiting: dict[str, int] = {}
@@ -84,7 +81,7 @@ def resume_requests(
         label, experiment = f"{name}, {training_runs.short_name(run)}", experiments.get(name)
         free_then = cursor.waiting.get(run.run_id, free_bytes(store.root))
         if experiment is None:
-            if isinstance(sweeps, Sweeps) and (file := sweeps.lost.get(name)):
+            if file := sweeps.lost.get(name):
                 lines.append(f"{label}: {sweeps.faults[file].headline}")
                 waiting[run.run_id] = free_then
             continue

@@ -60,15 +60,11 @@ class JobFailure(NamedTuple):
 
 @dataclass(frozen=True)
 class JobRequest:
-    """What is to run, and for whom.
+    """What is to run, and for whom; the spec is in its run directory by now.
 
-    Attributes:
-        command: The trainer's own command line.
-        spec: Of the run; it is in its run directory by now.
-        run_id: Dagster's run; None by hand.
-        priority: Higher ones go first.
-        log: Takes a line for a person.
-        check: Raises where nobody waits for the job any more; called now and then.
+    ``run_id`` is Dagster's, None by hand; of two the one with the higher priority goes first;
+    ``log`` takes a line for a person; ``check`` is called now and then, and raises where nobody
+    waits for the job any more.
     """
 
     command: Sequence[str]
@@ -98,11 +94,7 @@ class JobState(NamedTuple):
 
 
 def patiently(ask: Callable[[], T], request: JobRequest) -> T:
-    """The engine's answer, for which it has ``PATIENCE`` seconds; what it says is passed on.
-
-    Raises:
-        EngineSilentError: There was none.
-    """
+    """The engine's answer, else its ``EngineSilentError`` after ``PATIENCE`` seconds."""
     deadline, remind = time.monotonic() + PATIENCE, Every(REMIND_EVERY)
     while True:
         try:

@@ -8,7 +8,6 @@ name the second one trains nothing. ``.store-id`` in the store's root is the mar
 knows that it has mounted the store, and not another in its place.
 """
 
-import os
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -101,11 +100,7 @@ def write_job(record: JobRecord, run_directory: Path) -> JobRecord:
 
 
 def read_job(run_directory: Path) -> JobRecord | None:
-    """The last job of a run; None where it never had one.
-
-    Raises:
-        EngineError: The file cannot be read.
-    """
+    """The last job of a run, None where it never had one; ``EngineError``: it cannot be read."""
     path = run_directory / JOB
     try:
         return JobRecord.model_validate(files.read_json(path))
@@ -135,7 +130,7 @@ def claim(record: NodeRecord, run_directory: Path) -> NodeRecord | None:
     A job that the engine starts again keeps its id, and with it the claim.
     """
     content = json_text(record.model_dump(mode="json")) + "\n"
-    if _created(run_directory / JOBS / f"{record.name}.json", content):
+    if files.create_file(run_directory / JOBS / f"{record.name}.json", content):
         return record
     before = read_node(run_directory, record.name)
     if before is None or before.id != record.id or before.code is not None:
@@ -147,27 +142,8 @@ def store_id(store: Store) -> str:
     """The store's id, made where it has none yet; of two processes that make it one wins."""
     path = store.root / STORE_ID
     if not path.is_file():
-        _created(path, uuid.uuid4().hex + "\n")
+        files.create_file(path, uuid.uuid4().hex + "\n")
     return path.read_text(encoding="utf-8").strip()
-
-
-def _created(path: Path, content: str) -> bool:
-    """Make a file unless it is there; a hard link is made or refused in one step, over NFS as well.
-
-    See link(2) and open(2), ``O_EXCL``.
-    """
-    files.make_directory(path.parent)
-    own = path.with_name(files.partial_name(path.name))
-    own.write_text(content, encoding="utf-8")
-    try:
-        files.sync_directory(own)
-        os.link(own, path)
-        files.sync_directory(path.parent)
-    except FileExistsError:
-        return False
-    finally:
-        own.unlink(missing_ok=True)
-    return True
 
 
 def unfinished_job(run_directory: Path) -> JobRecord | None:

@@ -76,16 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         job = job_record.read_job(run_directory)
         if job is None or job.name != options.job:  # it came late: its run has another one by now
             raise _RefusalError(job_record.SUPERSEDED)
-        refusal = None
-        try:
-            _require_node(options.version, options.store, job)
-        except _RefusalError as error:
-            refusal = error
-            ended = {"code": error.code, "ended_at": job_record.now(), "refused": error.text}
+        if refusal := _refusal_of_node(options.version, options.store, job):
+            ended = {"code": refusal.code, "ended_at": job_record.now(), "refused": refusal.text}
             record = record.model_copy(update=ended)
         if (claimed := job_record.claim(record, run_directory)) is None:
             raise _RefusalError(job_record.SUPERSEDED)
-        if refusal is not None:
+        if refusal:
             raise refusal
     except _RefusalError as error:
         sys.stderr.write("EngineError: " + error.text.replace("\n", "\n  ") + "\n")
@@ -119,24 +115,25 @@ def _require_store(root: Path, expected: str) -> None:
         )
 
 
-def _require_node(version: str, root: Path, job: job_record.JobRecord) -> None:
-    """Refuse another version, a full store, a clock that is behind."""
+def _refusal_of_node(version: str, root: Path, job: job_record.JobRecord) -> _RefusalError | None:
+    """What is refused: another version, a full store, a clock that is behind."""
     if version != __version__:
-        raise _RefusalError(
+        return _RefusalError(
             job_record.OTHER_VERSION,
             f"{__version__} at {sys.executable}, the job was submitted with {version}",
             "install the same one on every node, or mend python in data/engines.yaml",
         )
     free = free_bytes(root)
     if free < MIN_FREE_BYTES:
-        raise _RefusalError(job_record.STORE_FULL, f"{free / 1e6:.0f} MB are free in {root}")
+        return _RefusalError(job_record.STORE_FULL, f"{free / 1e6:.0f} MB are free in {root}")
     ahead = datetime.fromisoformat(job.submitted_at).timestamp() - time.time()
     if ahead > job_record.CLOCK_TOLERANCE:
-        raise _RefusalError(
+        return _RefusalError(
             job_record.CLOCKS_APART,
             f"the job was submitted {ahead:.0f} s from now, as it has it",
             "set both clocks: chronyc makestep",
         )
+    return None
 
 
 class _Node:

@@ -35,7 +35,7 @@ TOKEN, TOKEN_FILE = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 _CONNECT, _ANSWER, _SUBMITTED = 3.0, 10.0, 60.0
 """Seconds in which a connection is made, a question is answered, and a job is taken."""
 
-_MISSING, _NODES = "does not exist", 10_000
+_MISSING, _NODES, _OF_PROXY = "does not exist", 10_000, (502, 503, 504)
 
 _PHASES: dict[str, Phase] = {"PENDING": "waiting", "RUNNING": "running"}
 _STOPPED = 130
@@ -54,11 +54,7 @@ class RayClient:
 
     def __init__(self, settings: RayEngine) -> None:
         self._settings, self._address, self._checked = settings, settings.address.rstrip("/"), False
-
-    @property
-    def grace(self) -> float:
-        """Seconds that Ray gives a stopped job."""
-        return stop_grace() + _AFTER_GRACE
+        self.grace = stop_grace() + _AFTER_GRACE
 
     def find(self, name: str, job: str | None = None) -> JobState | None:
         """The job of a name; without a name, whether a Ray answers that takes jobs."""
@@ -123,12 +119,9 @@ class RayClient:
         raise self._error(problem, "start the cluster with a newer Ray")
 
     def _require_resources(self, needs: Mapping[str, float]) -> None:
-        """Ray would let a job wait for ever that no node can run.
+        """Refuse a job that no node can run, which Ray would let wait for ever.
 
         Asked once: a node that was lost may come back.
-
-        Raises:
-            EngineError: No node has what a job asks for, and none is started on demand.
         """
         if self._settings.autoscaling or self._checked:
             return
@@ -168,7 +161,8 @@ class RayClient:
         if answer.status_code in (401, 403):
             problem = f"it asks for a token (HTTP {answer.status_code})."
             raise self._error(problem, f"set {TOKEN} or {TOKEN_FILE} where Dagster runs")
-        if answer.status_code >= 500 and method == "GET":
+        # A proxy that says so may have passed a submission on: the next one looks for its name.
+        if answer.status_code in _OF_PROXY or (answer.status_code >= 500 and method == "GET"):
             raise self._silent(f"its head node cannot answer (HTTP {answer.status_code})")
         return answer
 

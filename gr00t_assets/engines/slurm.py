@@ -82,11 +82,17 @@ class Slurm:
         self.settings, self.grace = settings, float(settings.checkpoint_before + _RESERVE)
 
     def find(self, name: str, job: str | None) -> JobState | None:
-        """The job of a unique name; of several that which lives, else the last."""
+        """The job of a unique name; of several that which lives, else the last, with its code."""
         own = self._jobs(name)
-        living = [state for state in own if state.phase != "ended"]
-        states = [state for state in living if state.id == job] or living or own
-        return self._with_code(states[-1]) if states else None
+        if living := [state for state in own if state.phase != "ended"]:
+            return next((state for state in living if state.id == job), living[-1])
+        if not own:
+            return None
+        text = self._run("scontrol", "--oneliner", "show", "job", own[-1].id).stdout
+        if match := re.search(r" ExitCode=(\d+):(\d+)", text):
+            code, number = int(match[1]), int(match[2])
+            return own[-1]._replace(code=128 + number if number else code)
+        return own[-1]
 
     def submit(self, name: str, request: JobRequest) -> str:
         """Submit one job."""
@@ -152,16 +158,6 @@ class Slurm:
                 jobs.append(JobState(job, phase, words, node or None))
         return jobs
 
-    def _with_code(self, state: JobState) -> JobState:
-        """With the exit code of a job that has ended, 128 + n for signal n."""
-        if state.phase != "ended":
-            return state
-        text = self._run("scontrol", "--oneliner", "show", "job", state.id).stdout
-        if match := re.search(r" ExitCode=(\d+):(\d+)", text):
-            code, number = int(match[1]), int(match[2])
-            return state._replace(code=128 + number if number else code)
-        return state
-
     def _refusal(self, words: str) -> EngineError:
         lines = [line.split("error: ")[-1] for line in words.strip().splitlines()]
         said = "; ".join(dict.fromkeys(lines)) or "it ended without a message"
@@ -176,12 +172,7 @@ class Slurm:
         return EngineError(self.settings.name, f"{refused}.")
 
     def _run(self, *command: str, script: str | None = None) -> "subprocess.CompletedProcess[str]":
-        """Run a command of Slurm.
-
-        Raises:
-            EngineSilentError: The controller does not answer.
-            EngineError: The command is not on this machine.
-        """
+        """Run a command of Slurm, which is refused where it is not on this machine."""
         silent = f"slurmctld does not answer {command[0]}"
         try:
             done = subprocess.run(

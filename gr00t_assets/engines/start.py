@@ -56,8 +56,7 @@ _TAIL_BYTES, _LOST = 1 << 16, 137
 def engine_of_run(request: JobRequest) -> EngineSettings:
     """Where a run trains: where its last job may still be, else on its experiment's engine.
 
-    Raises:
-        EngineError: The engine is not declared, or declared wrong.
+    It raises as ``Engines.named``.
     """
     settings = engine_of(request.spec.experiment)
     job = job_record.unfinished_job(request.spec.run_directory)
@@ -189,8 +188,7 @@ class RemoteJob(CopiedOutput):
         age = time.monotonic() - self._began
         is_due = time.monotonic() - self._asked >= min(_LONGEST, max(_SHORTEST, age / 20))
         if not self._node_has_ended() and is_due:
-            with suppress(EngineSilentError):
-                self._look()
+            self._look()
             self._asked = time.monotonic()
         reason = self._reason_lost() if self._has_ended else None
         if reason is None:
@@ -257,7 +255,7 @@ class RemoteJob(CopiedOutput):
             state = self._client.find(self.record.name, self.record.id)
         except EngineSilentError as error:
             self._say(f"{error}; the job is followed from the store meanwhile")
-            raise
+            return
         if state is not None and state.phase != "ended":
             self._gone_since = None
             if state.phase == "waiting":

@@ -133,12 +133,13 @@ class Engines:
     """The engines by name, ``local`` among them, and the one of experiments that name none.
 
     ``faulty`` has those that are declared wrong: the error to raise where one is asked for; under
-    ``""`` that of a file which is no YAML.
+    ``""`` that of a file which is no YAML. ``problem`` is all that is wrong with the file.
     """
 
     default: str = LOCAL
     engines: Mapping[str, EngineSettings] = field(default_factory=lambda: {LOCAL: LocalEngine()})
     faulty: Mapping[str, EngineError] = field(default_factory=dict)
+    problem: EngineError | None = None
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -166,37 +167,19 @@ def engines_file() -> Path:
     return project_root() / "data" / "engines.yaml"
 
 
-def load_engines() -> Engines:
-    """All of ``data/engines.yaml``; an ``EngineError`` has every problem with its line."""
-    engines, problems = _read()
-    if problems is not None:
-        raise problems
-    return engines
-
-
 def usable_engines() -> Engines:
-    """What can be used of ``data/engines.yaml``; a fault is in ``faulty`` of what it defines.
+    """What can be used of ``data/engines.yaml``, and what is wrong with it.
 
     A file that is no YAML at all disables every engine but ``local``, and the default.
     """
-    try:
-        return _read()[0]
-    except EngineError as error:
-        return Engines(default="", faulty={"": error})
-
-
-def engine_of(experiment: Experiment) -> EngineSettings:
-    """The engine that an experiment trains on; raises as ``Engines.named``."""
-    return usable_engines().named(experiment.engine)
-
-
-def _read() -> tuple[Engines, EngineError | None]:
-    """The engines, and the error of the whole file where there is any."""
     file = engines_file()
     if not file.is_file():
-        return Engines(), None
-    located = load_yaml(file, EngineError)
-    content = validated(located, _EngineFile, EngineError)
+        return Engines()
+    try:
+        located = load_yaml(file, EngineError)
+        content = validated(located, _EngineFile, EngineError)
+    except EngineError as error:
+        return Engines(default="", faulty={"": error}, problem=error)
     engines: dict[str, EngineSettings] = {LOCAL: LocalEngine()}
     wrong: dict[str, list[Finding]] = {}
     for name, block in content.engines.items():
@@ -211,7 +194,12 @@ def _read() -> tuple[Engines, EngineError | None]:
     errors = {name: problems_error(located, found, EngineError) for name, found in wrong.items()}
     faulty = {name: error for name, error in errors.items() if error}
     every = problems_error(located, chain.from_iterable(wrong.values()), EngineError)
-    return Engines(content.default, engines, faulty), every
+    return Engines(content.default, engines, faulty, every)
+
+
+def engine_of(experiment: Experiment) -> EngineSettings:
+    """The engine that an experiment trains on; raises as ``Engines.named``."""
+    return usable_engines().named(experiment.engine)
 
 
 def _engine(name: str, block: dict[str, Any]) -> EngineSettings | list[Finding]:
@@ -223,10 +211,9 @@ def _engine(name: str, block: dict[str, Any]) -> EngineSettings | list[Finding]:
     if (kind == LOCAL) != (name == LOCAL):
         text = f"'{LOCAL}' is this machine and the only engine of that kind"
         return [yaml_problem(where, text)]
-    if kind not in _KINDS:
+    if (model := _KINDS.get(str(kind))) is None:
         text = "kind is missing" if kind is None else f"there is no kind '{kind}'"
         return [yaml_problem((*where, "kind"), text, "write slurm or ray")]
-    model = _KINDS[str(kind)]
     try:
         return model.model_validate({**block, "name": name})
     except ValidationError as failure:

@@ -7,6 +7,7 @@ count, or adding an experiment or a hyperparameter, leaves the samples before as
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,6 +29,9 @@ from gr00t_assets.experiments.sweep_file import (
 
 INDEX = "index"
 """What counts the samples in a name."""
+
+MOST_SEEDS = 5
+"""Of one configuration: what five cannot show is too small to be worth more."""
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _QUEUE = {"priority", "vram_gb", "engine"}
@@ -233,3 +237,28 @@ def _continuation_problems(
     elif asked <= steps:
         text = f"max_steps {asked} is not more than the {steps} of '{source.name}'"
         yield yaml_problem((*item.location, "hyperparameters", "max_steps"), text)
+
+
+def further_experiments(experiments: Sequence[Experiment]) -> list[Experiment]:
+    """Every experiment with each seed that it does not have, from 1 to ``MOST_SEEDS``.
+
+    Seeds that several configurations have in the file are among them. What goes on from another
+    experiment has the seed of that one and no other.
+    """
+    own: dict[str, tuple[Experiment, set[int]]] = {}
+    for item in experiments:
+        if item.continue_from is None:
+            settings = item.hyperparameters.model_copy(update={"seed": 0})
+            alike = item.model_copy(update={"hyperparameters": settings})
+            key = alike.model_dump_json(exclude={"name", "hypothesis", "tags", "priority"})
+            own.setdefault(key, (item, set()))[1].add(item.hyperparameters.seed)
+    counts = Counter(seed for _, seeds in own.values() for seed in seeds)
+    common = {seed for seed, count in counts.items() if count > 1}
+    further = []
+    for first, seeds in own.values():
+        name = first.name.removesuffix(f"-seed{first.hyperparameters.seed}")
+        for seed in sorted({*range(1, MOST_SEEDS + 1), *common} - seeds):
+            settings = first.hyperparameters.model_copy(update={"seed": seed})
+            changes = {"name": f"{name}-seed{seed}", "hyperparameters": settings}
+            further.append(first.model_copy(update=changes))
+    return further

@@ -249,10 +249,8 @@ def settings_of_trainer(
     """The settings without those of other trainers, and the names of those that would be lost.
 
     What another trainer has is not lost where it has no effect on this one: where it has its
-    default, or is among that trainer's ``dropped_elsewhere``. What no trainer has is kept.
-
-    Raises:
-        SweepError: The trainer cannot be loaded.
+    default, or is among that trainer's ``dropped_elsewhere``. What no trainer has is kept. It
+    raises as ``trainer_named``.
     """
     own = hyperparameters_model(trainer).model_fields
     others = [hyperparameters_model(name) for name in trainer_names() if name != trainer]

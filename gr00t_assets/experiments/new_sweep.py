@@ -9,13 +9,13 @@ from typing import Any
 import yaml
 
 from gr00t_assets.core.errors import SweepError
-from gr00t_assets.core.files import sync_file
+from gr00t_assets.core.files import create_file
 from gr00t_assets.core.project import project_root
 from gr00t_assets.core.text import name_problem
 from gr00t_assets.core.yaml_files import load_yaml, shown_path
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.registry import DEFAULT_TRAINER, trainer_named, trainer_names
-from gr00t_assets.experiments.sweeps import Sweep, find_sweep, load_sweep
+from gr00t_assets.experiments.sweeps import Sweep, load_sweep
 from gr00t_assets.modality.data_config import data_configs
 
 _STARTER = Path(__file__).with_name("starter_sweep.yaml")  # a template of string.Template
@@ -47,19 +47,15 @@ def new_sweep(
         chosen = dataset or next(iter(catalog))
         text = _starter_text(name, chosen, trainer or DEFAULT_TRAINER, list(catalog))
     else:
-        text = _copied(find_sweep(source, project.sweeps), name, dataset, trainer)
+        text = _copied(project.sweeps[source], name, dataset, trainer)
     return load_sweep(write_sweep(name, text), catalog)
 
 
 def generations_sweep(name: str, dataset: str, other: str) -> Sweep:
     """Write a file that trains two generations of GR00T on datasets of the same demonstrations.
 
-    Three seeds each, so that their rollouts and open-loop errors can be told apart; read it.
-
-    Raises:
-        SweepError: The name cannot be a sweep's, the file is there, or both datasets have data
-            configs of one generation.
-        CatalogError: There is no such dataset.
+    Three seeds each, so that their rollouts and open-loop errors can be told apart; read it. It
+    raises as ``new_sweep``, and where the data configs of both are of one generation.
     """
     catalog, configs = read_project().datasets, data_configs()
     _refuse_name(name, _EDIT.format(name))
@@ -103,24 +99,17 @@ def write_sweep(name: str, text: str) -> Path:
     Raises:
         SweepError: The name cannot be a sweep's, the file is there, or it would not load.
     """
-    _refuse_name(name, "choose another name; a sweep file is never overwritten")
+    hint = "choose another name; a sweep file is never overwritten"
+    _refuse_name(name, hint)
     _try_text(name, text)
-    file = _sweep_path(name)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("x", encoding="utf-8") as opened:
-        opened.write(text)
-    sync_file(file)
+    if not create_file(file := _sweep_path(name), text):
+        _refuse_name(name, hint)
     return file
 
 
 def sweep_yaml(content: object) -> str:
     """Content of a sweep file as YAML, in its order."""
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=96)
-
-
-def taken_names() -> set[str]:
-    """Names of every experiment of the project."""
-    return set(read_project().experiment_names)
 
 
 def _sweep_path(name: str) -> Path:

@@ -7,10 +7,10 @@ so that runs and backfills of them end with the error of the file and go on once
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,16 +36,8 @@ from gr00t_assets.core.text import printable
 from gr00t_assets.core.yaml_files import VISIBLE_YAML
 from gr00t_assets.datasets.catalog import Catalog, read_catalog
 from gr00t_assets.environments.environment_file import environments_file, load_environments
-from gr00t_assets.experiments.engine_file import load_engines, usable_engines
-from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.sweep_rounds import rounds_file
-from gr00t_assets.experiments.sweeps import (
-    Sweeps,
-    experiments_by_name,
-    find_experiment,
-    read_sweeps,
-    sweep_files,
-)
+from gr00t_assets.experiments.engine_file import engines_file, usable_engines
+from gr00t_assets.experiments.sweeps import Experiments, Sweeps, read_sweeps, rounds_file
 from gr00t_assets.modality.data_config import data_configs
 
 LOG = logging.getLogger("gr00t_assets.project_files")
@@ -54,13 +46,6 @@ LOG = logging.getLogger("gr00t_assets.project_files")
 LOG.addHandler(logging.NullHandler())
 
 _told: set[str] = set()
-
-_SETTINGS: Mapping[str, Callable[[], object]] = {
-    "engines.yaml": load_engines,
-    "project.yaml": load_project_settings,
-    "notifications.yaml": load_notifications,
-}
-"""Further files of the folder ``data`` that may be left out, and what holds each to its rules."""
 
 
 class _StandardError(logging.Handler):
@@ -86,18 +71,6 @@ class FileFault(NamedTuple):
         return f"{self.error.headline} (gr00t-assets check tells all)"
 
 
-class Experiments(dict[str, Experiment]):
-    """Experiments by name; to look one up that there is not raises the error that says why."""
-
-    def __init__(self, sweeps: Sweeps) -> None:
-        super().__init__(experiments_by_name(sweeps))
-        self._sweeps = sweeps
-
-    def __missing__(self, name: str) -> Experiment:
-        """Raise ``SweepError``: there is none, or its file has a fault."""
-        return find_experiment(name, self._sweeps)
-
-
 @dataclass(frozen=True)
 class ProjectFiles:
     """What can be used, and every file with a fault, in the order in which they are read.
@@ -110,10 +83,10 @@ class ProjectFiles:
     faults: tuple[FileFault, ...] = ()
     lost_datasets: tuple[str, ...] = ()
 
-    @cached_property
+    @property
     def experiments(self) -> Experiments:
         """Every experiment that can be used, those of later rounds too."""
-        return Experiments(self.sweeps)
+        return self.sweeps.experiments
 
     @property
     def experiment_names(self) -> list[str]:
@@ -142,31 +115,30 @@ def read_project() -> ProjectFiles:
 @lru_cache(maxsize=2)
 def _read(root: Path, stamp: FileStamp, rounds: FileStamp, store: Store) -> ProjectFiles:
     catalog, engines, environments = read_catalog(), usable_engines(), load_environments()
-    sweeps = read_sweeps(sweep_files(), catalog, engines.names)
+    sweeps = read_sweeps(data_files(f"sweeps/{VISIBLE_YAML}"), catalog)
     errors: dict[Path, Gr00tAssetsError] = dict(catalog.faults)
-    if environments.problem is not None:
-        errors[environments_file()] = environments.problem
     folder = root / "data"
-    for name, load in _SETTINGS.items():
+    problems = {environments_file(): environments.problem, engines_file(): engines.problem}
+    errors |= {file: problem for file, problem in problems.items() if problem is not None}
+    for name, load in (("project", load_project_settings), ("notifications", load_notifications)):
         try:
             load()
         except Gr00tAssetsError as error:
-            errors[folder / name] = error
+            errors[folder / f"{name}.yaml"] = error
     configs = data_configs().errors.items()
     errors |= {folder / "data_configs" / f"{name}.yaml": error for name, error in configs}
     faults = [FileFault(*item) for item in (errors | sweeps.faults).items()]
     _tell(faults)
     known = _known_names(store) if faults else KnownNames()
-    present = experiments_by_name(sweeps)
-    lost = {
+    sweeps.lost = {
         name: file
         for file in sweeps.faults
         for name in known.sweeps.get(_key(file), ())
-        if name not in present
+        if name not in sweeps.experiments
     }
     return ProjectFiles(
         datasets=catalog,
-        sweeps=Sweeps(sweeps, sweeps.faults, lost),
+        sweeps=sweeps,
         faults=tuple(faults),
         lost_datasets=tuple(
             name
@@ -202,8 +174,8 @@ def remember_names(project: ProjectFiles) -> None:
     store = Store.from_environment()
     before = _known_names(store)
     sweeps = {
-        _key(sweep.file): tuple(experiments_by_name({name: sweep}))
-        for name, sweep in project.sweeps.items()
+        _key(sweep.file): tuple(item.name for item in sweep.every)
+        for sweep in project.sweeps.values()
     }
     keys = map(_key, project.sweeps.faults)
     sweeps |= {key: before.sweeps[key] for key in keys if key in before.sweeps}

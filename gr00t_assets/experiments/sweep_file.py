@@ -194,7 +194,8 @@ def cron_problem(text: str) -> str | None:
             match = _CRON_PART.fullmatch(part)
             if match is None:
                 return f"{name} '{part}' cannot be read: write *, 5, 1-5, */15, or some with commas"
-            if match[3] and match[1].isdigit() and int(match[1]) > int(match[3]):
+            first, last = match[1], match[3] or ""
+            if first.isdigit() and last.isdigit() and int(first) > int(last):
                 return f"{name} '{part}': the range runs backwards"
         alone = " ".join(field if index == place else "*" for index in range(len(fields)))
         try:

@@ -16,7 +16,12 @@ from gr00t_assets.core.yaml_files import (
     yaml_problem,
 )
 from gr00t_assets.datasets.catalog import dataset_problem
-from gr00t_assets.experiments.expansion import INDEX, PLACEHOLDER, PlacedExperiment
+from gr00t_assets.experiments.expansion import (
+    INDEX,
+    PLACEHOLDER,
+    PlacedExperiment,
+    further_experiments,
+)
 from gr00t_assets.experiments.experiment import DATASET_FORMS, Experiment
 from gr00t_assets.experiments.registry import (
     all_hyperparameters,
@@ -36,7 +41,6 @@ from gr00t_assets.experiments.sweep_file import (
     Random,
     SweepFile,
 )
-from gr00t_assets.experiments.sweep_rounds import further_experiments
 
 _FORMS = (*DATASET_FORMS, *CHOICE_FORMS)
 
@@ -97,11 +101,14 @@ def experiment_problems(
     if not experiments:
         return [yaml_problem((), "no experiments: give 'experiments', 'grid' or 'random'")]
     problems = []
-    if engines is not None:
-        problems += _engine_problems(experiments, content, engines)
     for item in experiments:
         problems += name_problems(item.experiment.name, (*item.location, "name"))
         problems += _dataset_problems(item, content, datasets, located)
+        engine = item.experiment.engine
+        if engine is not None and engines is not None and engine not in engines:
+            text = f"there is no engine '{engine}' in data/engines.yaml"
+            where, hint = _stated_at(item, "engine", content), did_you_mean(engine, engines)
+            problems.append(yaml_problem(where, text, hint))
         if item.experiment.continue_from is None:
             problems += _trainer_limits(item, content)
     problems += _repeated_names(experiments, located)
@@ -162,17 +169,6 @@ def _dataset_problems(
             text = f"'{dataset.name}' is in this mixture already, at line {line}"
             yield yaml_problem(place, text, "give it once, with the sum of the weights")
         first.setdefault(dataset.name, place)
-
-
-def _engine_problems(
-    experiments: Iterable[PlacedExperiment], content: SweepFile, engines: Collection[str]
-) -> Iterator[Finding]:
-    for item in experiments:
-        name = item.experiment.engine
-        if name is not None and name not in engines:
-            text = f"there is no engine '{name}' in data/engines.yaml"
-            hint = did_you_mean(name, engines)
-            yield yaml_problem(_stated_at(item, "engine", content), text, hint)
 
 
 def _trainer_limits(item: PlacedExperiment, content: SweepFile) -> Iterator[Finding]:

@@ -1,18 +1,21 @@
 """Sweeps: from ``data/sweeps/*.yaml`` to the experiments that are partitions of ``checkpoint``."""
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from gr00t_assets.core.errors import SweepError
-from gr00t_assets.core.project import Store, data_files
+from gr00t_assets.core.checksums import load_sealed, sealed
+from gr00t_assets.core.errors import StoreError, SweepError, system_errors_explained
+from gr00t_assets.core.files import FrozenModel, write_json
+from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import did_you_mean
-from gr00t_assets.core.yaml_files import VISIBLE_YAML, load_yaml, raise_problems, shown_path
+from gr00t_assets.core.yaml_files import load_yaml, raise_problems, shown_path
 from gr00t_assets.experiments.engine_file import usable_engines
-from gr00t_assets.experiments.expansion import all_entries, expand
+from gr00t_assets.experiments.expansion import all_entries, expand, further_experiments
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.sweep_file import DEFAULT_RETRIES, SweepFile, Until
 from gr00t_assets.experiments.sweep_problems import (
@@ -22,9 +25,27 @@ from gr00t_assets.experiments.sweep_problems import (
     name_problems,
     value_problems,
 )
-from gr00t_assets.experiments.sweep_rounds import SweepRounds, further_experiments, readable_rounds
 
-T = TypeVar("T")
+
+class AskedRound(FrozenModel):
+    """Experiments that were asked for together."""
+
+    asked_at: str = Field(description="When, in ISO 8601")
+    experiments: tuple[str, ...] = Field(description="Their names")
+    chance: float | None = Field(description="That they settle the question, as it was expected")
+    hours: float = Field(description="GPU-hours, of a CPU where there is none, as expected")
+    reason: str = Field(description="Why, in words")
+
+
+class SweepRounds(FrozenModel):
+    """Rounds of a sweep that goes on by itself, after that of its file, the first one first."""
+
+    rounds: tuple[AskedRound, ...] = ()
+
+    @property
+    def names(self) -> set[str]:
+        """Names of all their experiments."""
+        return {name for item in self.rounds for name in item.experiments}
 
 
 @dataclass(frozen=True)
@@ -32,8 +53,9 @@ class Sweep:
     """A sweep file, read: its experiments are complete and valid.
 
     They are in the order of the file, the grid after the list, then the samples; after them those
-    that later rounds asked for. ``further`` are those that a round may ask for yet. The name is the
-    file's without its ending; the schedule a cron expression in its ``time_zone``.
+    that later rounds asked for. ``further`` are those that a round may ask for yet, partitions from
+    the start. The name is the file's without its ending; the schedule a cron expression in its
+    ``time_zone``.
     """
 
     name: str
@@ -62,41 +84,64 @@ class Sweep:
         return replace(self, experiments=own)
 
     @property
+    def every(self) -> tuple[Experiment, ...]:
+        """Its experiments, and those that a round may ask for yet."""
+        return (*self.experiments, *self.further)
+
+    @property
     def datasets(self) -> tuple[str, ...]:
         """Names of the datasets that its experiments use, each once, in order of first use."""
         every = [item for experiment in self.experiments for item in experiment.datasets]
         return tuple(dict.fromkeys(item.name for item in every))
 
-    @property
-    def trainers(self) -> tuple[str, ...]:
-        """Names of the trainers that its experiments use, each once, in order of first use."""
-        return tuple(dict.fromkeys(experiment.trainer for experiment in self.experiments))
-
 
 class Sweeps(dict[str, Sweep]):
     """Sweeps that can be used, by name, in the order of their files; ``faults`` of the others.
 
-    ``lost`` has the file of each experiment that was in such a file, as far as that is known.
+    ``lost`` has the file of each experiment that was in such a file, as far as that is known. To
+    look up a sweep that there is not raises a ``SweepError`` that says why.
     """
 
     def __init__(
         self,
         sweeps: Mapping[str, Sweep],
-        faults: Mapping[Path, SweepError],
+        faults: Mapping[Path, SweepError] | None = None,
         lost: Mapping[str, Path] | None = None,
     ) -> None:
         super().__init__(sweeps)
-        self.faults, self.lost = dict(faults), dict(lost or {})
+        self.faults, self.lost = dict(faults or {}), dict(lost or {})
+
+    @cached_property
+    def experiments(self) -> "Experiments":
+        """Every experiment by its name, in the order of the sweeps, those of later rounds too."""
+        return Experiments(self)
+
+    def __missing__(self, name: str) -> Sweep:
+        """Raise the error of its file, or the nearest name."""
+        for file, error in self.faults.items():
+            if file.stem == name:
+                raise error.with_traceback(None)  # it may be raised often
+        raise SweepError(name, "there is no sweep of this name.", [did_you_mean(name, self)])
 
 
-def sweep_files() -> list[Path]:
-    """The project's sweep files, in the order in which they are read."""
-    return data_files(f"sweeps/{VISIBLE_YAML}")
+class Experiments(dict[str, Experiment]):
+    """Experiments by name; to look one up that there is not raises the ``SweepError`` of why."""
+
+    def __init__(self, sweeps: Sweeps) -> None:
+        super().__init__({item.name: item for sweep in sweeps.values() for item in sweep.every})
+        self._sweeps = sweeps
+
+    def __missing__(self, name: str) -> Experiment:
+        """Raise the error of the file that it was in, or the nearest name."""
+        faults, file = self._sweeps.faults, self._sweeps.lost.get(name)
+        if file in faults:
+            raise faults[file].with_traceback(None)  # it may be raised often
+        hints = [f"it may be in a file with a fault: {fault.headline}" for fault in faults.values()]
+        hints.insert(0, did_you_mean(name, self))
+        raise SweepError(name, "no sweep has an experiment of this name.", hints)
 
 
-def read_sweeps(
-    files: Iterable[Path], datasets: Collection[str], engines: Collection[str] | None = None
-) -> Sweeps:
+def read_sweeps(files: Iterable[Path], datasets: Collection[str]) -> Sweeps:
     """The sweeps of some files that can be used; a fault of a file disables its sweep.
 
     Of two files with an experiment of one name the later one is faulty. So is one at which the
@@ -107,8 +152,8 @@ def read_sweeps(
     owner: dict[str, Path] = {}
     for file in files:
         try:
-            sweep = load_sweep(file, datasets, engines)
-            own = experiments_by_name({sweep.name: sweep})
+            sweep = load_sweep(file, datasets)
+            own = [item.name for item in sweep.every]
             _refuse_names(sweep, own, sweeps, owner)
         except SweepError as error:
             faults[file] = error
@@ -137,9 +182,7 @@ def _refuse_names(
         raise SweepError(file, problem, [remedy])
 
 
-def load_sweep(
-    file: Path, datasets: Collection[str], engines: Collection[str] | None = None
-) -> Sweep:
+def load_sweep(file: Path, datasets: Collection[str]) -> Sweep:
     """Read one sweep file; a ``SweepError`` has every problem with its line and field."""
     located = load_yaml(file, SweepError)
     try:
@@ -153,8 +196,8 @@ def load_sweep(
     raise_problems(located, entry_problems(content, entries), SweepError)
     experiments, problems = expand(content, entries, file.stem)
     raise_problems(located, problems, SweepError)
-    engine_names = usable_engines().names if engines is None else engines
-    problems = experiment_problems(experiments, content, datasets, engine_names, located)
+    engines = usable_engines().names
+    problems = experiment_problems(experiments, content, datasets, engines, located)
     raise_problems(located, problems, SweepError)
     own = [item.experiment for item in experiments]
     sweep = Sweep(
@@ -168,44 +211,46 @@ def load_sweep(
         until=content.until,
         further=tuple(further_experiments(own)) if content.until else (),
     )
-    store = Store.from_environment()
-    return sweep.with_rounds(readable_rounds(sweep.name, store)) if content.until else sweep
+    if content.until:
+        with suppress(SweepError, StoreError):  # what is wrong with its rounds the sensor tells
+            return sweep.with_rounds(load_rounds(sweep.name, Store.from_environment()))
+    return sweep
 
 
-def experiments_by_name(sweeps: Mapping[str, Sweep]) -> dict[str, Experiment]:
-    """Every experiment of some sweeps by its name, in their order, those of later rounds too."""
-    return {
-        item.name: item
-        for sweep in sweeps.values()
-        for item in (*sweep.experiments, *sweep.further)
-    }
+def rounds_file(sweep: str, store: Store) -> Path:
+    """Where the rounds of a sweep are kept."""
+    return store.root / "sweeps" / f"{sweep}.json"
 
 
-def find_experiment(name: str, sweeps: Mapping[str, Sweep]) -> Experiment:
-    """The experiment of a name.
+def load_rounds(sweep: str, store: Store) -> SweepRounds:
+    """The rounds of a sweep; none where there is no file.
+
+    What a lost file named is found out again: the same runs ask for the same rounds.
 
     Raises:
-        SweepError: No sweep has it; the nearest name is suggested. Where its file has a fault, the
-            error of that file.
+        SweepError: The file is damaged.
+        StoreError: This user may not read it.
     """
-    problem = "no sweep has an experiment of this name."
-    return _found(name, experiments_by_name(sweeps), problem, sweeps)
+    path = rounds_file(sweep, store)
+    with system_errors_explained(path):
+        try:
+            path.stat()
+        except FileNotFoundError:
+            return SweepRounds()
+    problem = f"the rounds of sweep {sweep} cannot be read, so that no further one is asked for."
+    remedy = f"move it away, and its rounds are found out again from the runs: {path}"
+    return load_sealed(
+        path, SweepRounds, lambda why: SweepError(str(path), problem, [why.splitlines()[0], remedy])
+    )
 
 
-def find_sweep(name: str, sweeps: Mapping[str, Sweep]) -> Sweep:
-    """The sweep of a name; raises as ``find_experiment``."""
-    return _found(name, sweeps, "there is no sweep of this name.", sweeps)
+def save_round(sweep: str, store: Store, asked: AskedRound) -> SweepRounds:
+    """Add a round, in one step.
 
-
-def _found(name: str, choices: Mapping[str, T], problem: str, sweeps: Mapping[str, Sweep]) -> T:
-    if name in choices:
-        return choices[name]
-    hints = [did_you_mean(name, choices)]
-    if isinstance(sweeps, Sweeps):
-        for file, error in sweeps.faults.items():
-            if file == sweeps.lost.get(name) or (choices is sweeps and file.stem == name):
-                raise error.with_traceback(None)  # It may be raised often.
-        if choices is not sweeps:
-            faults = sweeps.faults.values()
-            hints += [f"it may be in a file with a fault: {error.headline}" for error in faults]
-    raise SweepError(name, problem, hints)
+    Raises:
+        SweepError: The file is damaged; it is as it was.
+        StoreError: The disk is full, or this user may not read or write it; it is as it was.
+    """
+    rounds = SweepRounds(rounds=(*load_rounds(sweep, store).rounds, asked))
+    write_json(rounds_file(sweep, store), sealed(rounds.model_dump(mode="json")))
+    return rounds

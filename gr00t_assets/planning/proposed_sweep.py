@@ -19,7 +19,7 @@ from gr00t_assets.core.errors import ComparisonError
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import MAX_LENGTH
 from gr00t_assets.experiments.expansion import short_value
-from gr00t_assets.experiments.new_sweep import sweep_yaml, taken_names
+from gr00t_assets.experiments.new_sweep import sweep_yaml
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.registry import hyperparameters_model
 from gr00t_assets.experiments.sweep_file import BEST
@@ -77,7 +77,8 @@ def _sweep_text(name: str, proposed: Sequence[Proposal]) -> str:
         reasons = [f"{_title(item)}: {item.reason}" for item in proposed] or [none]
         raise ComparisonError(name, "there is no experiment to propose.", reasons)
     origins = [origin_of(experiment.reference) for experiment in every]
-    usual, common, names = max(origins, key=origins.count), _common(every), taken_names()
+    usual, common = max(origins, key=origins.count), _common(every)
+    names = set(read_project().experiment_names)
     defaults = {**usual, "hyperparameters": common}
     parts = [*_head(name, proposed), sweep_yaml({"tags": [name], "defaults": defaults})]
     parts.append("experiments:")

@@ -13,7 +13,7 @@ from gr00t_assets.core.errors import SweepError
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.yaml_files import load_yaml, shown_path
 from gr00t_assets.evaluation.result import readable_evaluation
-from gr00t_assets.experiments.new_sweep import sweep_yaml, taken_names
+from gr00t_assets.experiments.new_sweep import sweep_yaml
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.registry import hyperparameters_model
 from gr00t_assets.experiments.sweep_file import DIGITS, Choice, Distribution, SweepFile
@@ -117,7 +117,8 @@ def suggest_sweep(
             f"By {len(finished)} finished runs these values may do better than "
             f"{best.name}, whose {_OBJECTIVES[objective]} is {best.objective:.4g}."
         )
-    prefix, taken = out or f"{space.sweep.name}-suggested{seed}", taken_names()
+    prefix = out or f"{space.sweep.name}-suggested{seed}"
+    taken = set(read_project().experiment_names)
     names = (name for number in count(1) if (name := f"{prefix}-{number:03d}") not in taken)
     entries = [
         {"name": name, "hypothesis": hypothesis, "hyperparameters": values}

@@ -18,11 +18,11 @@ from gr00t_assets.comparison.wording import factor_words, names_in_words
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted
+from gr00t_assets.experiments.expansion import MOST_SEEDS
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.sweep_file import BEST, Until
-from gr00t_assets.experiments.sweep_rounds import MOST_SEEDS
-from gr00t_assets.experiments.sweeps import Sweep, find_sweep, load_sweep
+from gr00t_assets.experiments.sweeps import Sweep, load_sweep
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.mixture import epoch_samples, sampling_shares
 from gr00t_assets.runs.spec import SPEC, hash_of_spec
@@ -108,7 +108,7 @@ def named_sweep(name: str) -> Sweep:
         SweepError: There is no such sweep, or its file is wrong.
     """
     project, is_file = read_project(), name.endswith((".yaml", ".yml"))
-    return load_sweep(Path(name), project.datasets) if is_file else find_sweep(name, project.sweeps)
+    return load_sweep(Path(name), project.datasets) if is_file else project.sweeps[name]
 
 
 def make_plan(sweep: Sweep, store: Store, device: str | None = None) -> SweepPlan:

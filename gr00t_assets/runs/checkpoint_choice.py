@@ -37,18 +37,11 @@ OF_CHECKPOINT = "-step-"
 _NEEDED = 2  # weights that must have been measured alike before one of them is called the best
 
 
-class StoredWeights(NamedTuple):
-    """Weights of a run that can be opened: ``model`` of a finished run, or a checkpoint."""
-
-    directory: Path
-    step: int
-    final: bool
-
-
 class BestWeights(NamedTuple):
     """The weights that did best, and why, in a sentence."""
 
-    weights: StoredWeights
+    step: int
+    directory: Path
     why: str
 
 
@@ -58,21 +51,17 @@ def evaluation_file(run_directory: Path, step: int | None = None) -> Path:
     return run_directory / name
 
 
-def stored_weights(run_directory: Path) -> list[StoredWeights]:
-    """All weights of a run in order of their steps; the checkpoint of the last step is ``model``.
+def stored_weights(run_directory: Path) -> dict[int, Path]:
+    """Folders of all weights of a run that can be opened by their steps, in order of these.
 
-    Raises:
-        CheckpointError: The run's manifest cannot be read.
+    They are checkpoints, and of a finished run ``model`` for its last step. It raises as
+    ``load_manifest``.
     """
     manifest, model = load_manifest(run_directory), run_directory / MODEL
-    by_step = {
-        item.step: StoredWeights(item.path, item.step, False)
-        for item in stored_checkpoints(run_directory)
-        if item.whole
-    }
+    by_step = {item.step: item.path for item in stored_checkpoints(run_directory) if item.whole}
     if manifest is not None and manifest.status == "finished" and model.is_dir():
-        by_step[manifest.steps] = StoredWeights(model, manifest.steps, True)
-    return [by_step[step] for step in sorted(by_step)]
+        by_step[manifest.steps] = model
+    return dict(sorted(by_step.items()))
 
 
 def best_weights(run_directory: Path) -> BestWeights | str:
@@ -81,18 +70,15 @@ def best_weights(run_directory: Path) -> BestWeights | str:
     The highest success rate in rollouts of one environment with the same seeds, where two weights
     at least have one: of equals the lower held-out error, then the earlier step. Else the lowest
     mean error on held-out episodes, then the earlier step; else the lowest loss there
-    (``eval_steps``).
-
-    Raises:
-        CheckpointError: The run's manifest cannot be read.
+    (``eval_steps``). It raises as ``load_manifest``.
     """
-    by_step = {weights.step: weights for weights in stored_weights(run_directory)}
+    by_step = stored_weights(run_directory)
     if not by_step:
         return "it has no weights"
     if len(by_step) < _NEEDED:
         ((step, only),) = by_step.items()
-        return BestWeights(only, f"step {step}: the only weights that this run has")
-    final = next((weights.step for weights in by_step.values() if weights.final), None)
+        return BestWeights(step, only, f"step {step}: the only weights that this run has")
+    final = next((step for step, folder in by_step.items() if folder.name == MODEL), None)
 
     def measured(files: Iterable[Path], read: Callable[[Any], Any]) -> tuple[str, dict[int, Any]]:
         """Of measurements that were made alike, those of the most steps, and where."""
@@ -137,14 +123,14 @@ def best_weights(run_directory: Path) -> BestWeights | str:
     why += "; a figure that was picked as the best of several is optimistic"
     if left := len(by_step) - len(shown):
         why += f"; {left} other checkpoint{'s were' if left > 1 else ' was'} not measured"
-    return BestWeights(by_step[best], why)
+    return BestWeights(best, by_step[best], why)
 
 
 def evaluated_best_step(run_directory: Path) -> int | None:
     """Step of the checkpoint that evaluations say is best; None where they do not tell."""
     with suppress(Gr00tAssetsError, OSError):
         if isinstance(best := best_weights(run_directory), BestWeights):
-            return best.weights.step
+            return best.step
     return None
 
 

@@ -246,8 +246,7 @@ def read_promotion(folder: Path) -> PromotedModel | None:
 def recorded_hashes(folder: Path) -> dict[str, str]:
     """What is recorded of the files of a run's or a promoted model; nothing of another folder.
 
-    Raises:
-        Gr00tAssetsError: The record cannot be read.
+    It raises as ``read_promotion`` and ``load_manifest``.
     """
     if promoted := read_promotion(folder):
         return promoted.weights | promoted.files

@@ -206,13 +206,14 @@ def loss_fell(losses: ArrayLike) -> tuple[Answer, str]:
         return "cannot be told", f"{len(values)} steps are too few, {2 * LEAST_STEPS} can tell it"
     first, final = values[:steps], values[-steps:]
     fall = float(first.mean() - final.mean())
-    half = _NORMAL * math.hypot(_error(first), _error(final))
+    half = _NORMAL * math.hypot(error_of_mean(first), error_of_mean(final))
     text = f"from {first.mean():.4g} to {final.mean():.4g}"
     text += f": by {fall:.3g}, {fall - half:.3g} to {fall + half:.3g}"
     return "yes" if fall > half else "no" if fall < -half else "cannot be told", text
 
 
-def _error(values: np.ndarray) -> float:
+def error_of_mean(values: np.ndarray) -> float:
+    """Standard error of the mean; where it cannot be told the deviation of a single value."""
     error = standard_error(values)
     return float(values.std(ddof=1)) if error is None else error
 

@@ -1,6 +1,7 @@
 """From what a person types to weights on disk: of a run, of one of its checkpoints, promoted."""
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -10,10 +11,8 @@ from gr00t_assets.core.files import folders
 from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.registry import DEFAULT_TRAINER
-from gr00t_assets.experiments.sweeps import find_experiment
 from gr00t_assets.runs.checkpoint_choice import (
     MODELS,
-    StoredWeights,
     best_weights,
     evaluated_on_seen_alone,
     stored_weights,
@@ -95,17 +94,17 @@ def model_of_run(run_directory: Path, selector: str | None = None) -> ModelRefer
         if isinstance(best, str):
             remedy = f"evaluate them: gr00t-assets evaluate {run_directory} --checkpoints all"
             if evaluated_on_seen_alone(run_directory):
-                last = f"{run_directory.parent.name}@{stored_weights(run_directory)[-1].step}"
+                last = f"{run_directory.parent.name}@{max(stored_weights(run_directory))}"
                 remedy = f"no episode of its data is held out: name a step, as {last}"
             problem = "which of its checkpoints is best cannot be told."
             raise CheckpointError(str(run_directory), problem, [best, remedy])
-        return _reference(run_directory, best.weights, best.why)
+        return _reference(run_directory, *best)
     if selector == "last":
         return asked_checkpoints(run_directory, selector)[-1]
     stored = stored_weights(run_directory)
-    for weights in stored:
-        if weights.final if selector is None else str(weights.step) == selector.lstrip("0"):
-            return _reference(run_directory, weights)
+    for step, folder in stored.items():
+        if folder.name == MODEL if selector is None else str(step) == selector.lstrip("0"):
+            return _reference(run_directory, step, folder)
     manifest = load_manifest(run_directory)
     state = f"it is {manifest.status}" if manifest else "it was never finished"
     missing = f"weights '{selector}'" if selector is not None else f"final weights: {state}"
@@ -126,12 +125,15 @@ def asked_checkpoints(run_directory: Path, asked: str) -> list[ModelReference]:
     if asked not in ("all", "last") and not every:
         problem = "this does not say which checkpoints."
         raise EvaluationError(asked, problem, ["expected all, last, or 'every N', N in steps"])
-    chosen = stored = stored_weights(run_directory)
-    if every:
-        chosen = [item for item in stored if item.final or item.step % int(every[1]) == 0]
+    stored, divisor = stored_weights(run_directory), int(every[1]) if every else 1
+    chosen = [
+        _reference(run_directory, step, folder)
+        for step, folder in stored.items()
+        if folder.name == MODEL or step % divisor == 0
+    ]
     if not chosen:
         raise _no_weights(run_directory, f"weights '{asked}'", stored)
-    return [_reference(run_directory, item) for item in chosen[-1 if asked == "last" else 0 :]]
+    return chosen[-1:] if asked == "last" else chosen
 
 
 def find_run(target: str) -> Path:
@@ -146,7 +148,7 @@ def find_run(target: str) -> Path:
     if path.is_dir():
         problem = "this folder is no run directory."
         raise EvaluationError(target, problem, [f"expected {SPEC} and {MANIFEST} in it"])
-    experiment, store = find_experiment(target, read_project().sweeps), Store.from_environment()
+    experiment, store = read_project().experiments[target], Store.from_environment()
     try:
         directory = store.run_directory(target, current_config_hash(experiment, store))
     except Gr00tAssetsError as error:
@@ -173,7 +175,7 @@ def asked_spec(target: str) -> TrainingSpec:
         return load_spec(path / SPEC)
     if path.suffix == ".json":
         return load_spec(path)
-    return make_spec(find_experiment(target, read_project().sweeps), Store.from_environment())
+    return make_spec(read_project().experiments[target], Store.from_environment())
 
 
 def _is_run(folder: Path) -> bool:
@@ -189,9 +191,9 @@ def _in_folder(given: Path, selector: str | None = None) -> ModelReference:
         return ModelReference(name, given, promoted.trainer, None, promoted.step)
     run = next(filter(_is_run, folder.parents[:2]), None)
     if selector is None and run is not None:
-        for weights in stored_weights(run):
-            if weights.directory == folder:
-                return _reference(run, weights)
+        for step, directory in stored_weights(run).items():
+            if directory == folder:
+                return _reference(run, step, directory)
     if selector is None and any((folder / name).is_file() for name in NVIDIAS_N17):
         return ModelReference(folder.name, given, DEFAULT_TRAINER, None, None)
     expected = [
@@ -202,22 +204,25 @@ def _in_folder(given: Path, selector: str | None = None) -> ModelReference:
     raise CheckpointError(str(given), problem, expected)
 
 
-def _reference(run_directory: Path, item: StoredWeights, why: str | None = None) -> ModelReference:
-    manifest, step = load_manifest(run_directory), None if item.final else item.step
+def _reference(
+    run_directory: Path, step: int, directory: Path, why: str | None = None
+) -> ModelReference:
+    manifest, at = load_manifest(run_directory), None if directory.name == MODEL else step
     if manifest is not None:
         name, trainer = manifest.experiment, manifest.trainer
     else:
         experiment = load_spec(run_directory / SPEC).experiment
         name, trainer = experiment.name, experiment.trainer
-    return ModelReference(_named(name, step), item.directory, trainer, run_directory, step, why)
+    return ModelReference(_named(name, at), directory, trainer, run_directory, at, why)
 
 
 def _named(experiment: str, step: int | None) -> str:
     return experiment if step is None else f"{experiment}@{step}"
 
 
-def _no_weights(run: Path, missing: str, stored: list[StoredWeights]) -> CheckpointError:
-    steps = ", ".join(f"{item.step}{' (final)' if item.final else ''}" for item in stored)
+def _no_weights(run: Path, missing: str, stored: Mapping[int, Path]) -> CheckpointError:
+    final = " (final)"
+    steps = ", ".join(f"{n}{final if path.name == MODEL else ''}" for n, path in stored.items())
     details = [
         f"steps of the weights that it has: {steps or 'none'}",
         "give one of these steps, last or best after an '@', or train it to its end",

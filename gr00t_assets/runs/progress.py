@@ -85,6 +85,8 @@ def read_progress(run_directory: Path) -> Progress | None:
         usual = statistics.median(
             after.wall_seconds - before.wall_seconds for before, after in pairwise(stretch)
         )
+    # A line counts as logged no earlier than the last attempt began, which loads a model.
+    stamp = file_stamp((run_directory / METRICS, run_directory / ATTEMPTS))
     return Progress(
         step=step,
         steps=steps,
@@ -93,7 +95,7 @@ def read_progress(run_directory: Path) -> Progress | None:
         eta_seconds=eta,
         engine=str(job.get("engine") or LOCAL),
         node=_node(run_directory, job),
-        last_step_at=_last_step_at(run_directory) if stretch else None,
+        last_step_at=max(modified for _, modified, _ in stamp) / 1e9 if stretch else None,
         usual_seconds=usual,
     )
 
@@ -156,10 +158,3 @@ def _node(run_directory: Path, job: dict[str, Any]) -> str | None:
         return str(job["node"]) if "node" in job else None
     host = LockRecord.read(run_directory / LOCK).host
     return None if host == UNKNOWN else host
-
-
-def _last_step_at(run_directory: Path) -> float | None:
-    """When the last line was logged; not before the last attempt began, which loads a model."""
-    stamp = file_stamp((run_directory / METRICS, run_directory / ATTEMPTS))
-    newest = max(modified for _, modified, _ in stamp)
-    return newest / 1e9 if newest > 0 else None

@@ -17,7 +17,7 @@ import numpy as np
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.experiments.experiment import Pruning
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
-from gr00t_assets.runs.final_loss import final_window
+from gr00t_assets.runs.final_loss import error_of_mean, final_window
 from gr00t_assets.runs.metrics import Metric, read_metrics
 from gr00t_assets.runs.spec import SPEC, TrainingSpec, load_spec
 
@@ -213,9 +213,7 @@ def _log_loss(losses: np.ndarray) -> LogLoss:
         return LogLoss(math.inf, 0.0)
     if not window.mean > 0:
         raise ValueError(f"its loss {window.mean:.4g} is not above 0")
-    error = window.standard_error
-    if error is None:
-        error = float(losses[-window.steps :].std(ddof=1))
+    error = error_of_mean(losses[-window.steps :])
     return LogLoss(math.log(window.mean), error / window.mean)
 
 

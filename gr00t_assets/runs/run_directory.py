@@ -32,13 +32,6 @@ ASKED_BY = "asked_by.jsonl"
 _POLL = 0.5  # seconds between two looks whether one still trains
 
 
-def record_project(run_directory: Path) -> None:
-    """Note that this clone of the project asks for a run; others may share the store."""
-    file, project = run_directory / ASKED_BY, _this_project()
-    if project not in read_objects(file):
-        append_line(file, json.dumps(project).encode())
-
-
 def asked_elsewhere(run_directory: Path, store: Store) -> bool:
     """Whether a clone of the project other than this one asked for a run.
 
@@ -73,8 +66,6 @@ def place_spec(spec: TrainingSpec) -> Path:
             problem = f"this run directory has no {SPEC} but holds a run's files."
             raise CheckpointError(directory, problem, [f"found: {', '.join(strangers)}", remedy])
         write_spec(spec)
-        record_project(spec.run_directory)
-        return path
     placed = load_spec(path)
     expected = f"{spec.experiment.name} {spec.config_hash}"
     if (found := f"{placed.experiment.name} {placed.config_hash}") != expected:
@@ -86,7 +77,9 @@ def place_spec(spec: TrainingSpec) -> Path:
         content["store"] = spec.store
         content["experiment"]["pruning"] = pruning and pruning.model_dump(mode="json")
         write_json(path, content)
-    record_project(spec.run_directory)
+    asked_by, project = spec.run_directory / ASKED_BY, _this_project()
+    if project not in read_objects(asked_by):
+        append_line(asked_by, json.dumps(project).encode())
     return path
 
 

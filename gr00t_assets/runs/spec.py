@@ -89,12 +89,7 @@ class TrainingSpec(FrozenModel):
 
 
 def make_spec(experiment: Experiment, store: Store) -> TrainingSpec:
-    """Put together the spec of an experiment from the materialised data in the store.
-
-    Raises:
-        DatasetError: A dataset has no validated modality config yet, or those of a mixture cannot
-            be trained on together.
-    """
+    """The spec of an experiment with the data in the store; raises as ``load_training_data``."""
     data = load_training_data(experiment, store)
     first, *others = (dataset.config for dataset in data.datasets)
     return TrainingSpec(
@@ -185,8 +180,7 @@ def read_spec_file(path: Path) -> dict[str, Any]:
 def spec_settings(path: Path) -> dict[str, Any]:
     """The hyperparameters as a spec file has them, by name, without a look at its checksum.
 
-    Raises:
-        SpecError: There is no such file, or it is no spec.
+    ``SpecError``: there is no such file, or it is no spec.
     """
     try:
         return dict(_read_json(path)["experiment"]["hyperparameters"])

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -15,7 +14,6 @@ from gr00t_assets.core.project import Store, materialize_command
 from gr00t_assets.core.text import shown_setting
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
-from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.runs.checkpoint_layout import metrics_problem
 from gr00t_assets.runs.final_loss import RULE, LossWindow, final_window, first_window
 from gr00t_assets.runs.manifest import MANIFEST, Manifest, load_manifest
@@ -163,13 +161,10 @@ def read_runs(
     is wrong with a file raises: it is among the run's ``problems``. Without ``curves`` a run with a
     manifest has only that, which is all that its status needs.
     """
-    load = cache(load_modality_config)
     return [
         run
-        for experiment in experiments
-        for run in _experiment_runs(
-            experiment, store, find_training_data(experiment, store, load), curves
-        )
+        for experiment, data in find_training_data(experiments, store)
+        for run in _experiment_runs(experiment, store, data, curves)
     ]
 
 

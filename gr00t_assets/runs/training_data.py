@@ -3,9 +3,9 @@
 A single dataset is a mixture of one: whoever trains or evaluates goes over ``datasets``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from gr00t_assets.core.errors import Gr00tAssetsError
@@ -14,8 +14,6 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment, WeightedDataset, mixture_name
 from gr00t_assets.modality.config import ModalityConfig, load_modality_config
 from gr00t_assets.modality.mixture import epoch_samples, mixed_configs, sampling_shares
-
-ConfigLoader = Callable[[str, Store], ModalityConfig]
 
 SAMPLE_SECONDS = 0.3
 """How long frames drawn at random are held against their checksums at a start."""
@@ -59,11 +57,7 @@ class RunDataset:
 
     @property
     def rows(self) -> int:
-        """Rows of the episodes that are trained on.
-
-        Raises:
-            DatasetError: The dataset is not there.
-        """
+        """Rows of the episodes that are trained on; ``DatasetError``: it is not there."""
         return _training_rows(self.directory, self.config.held_out_episodes)
 
 
@@ -135,11 +129,11 @@ class TrainingData:
 
 
 def load_training_data(
-    experiment: Experiment, store: Store, load: ConfigLoader = load_modality_config
+    experiment: Experiment,
+    store: Store,
+    load: Callable[[str, Store], ModalityConfig] = load_modality_config,
 ) -> TrainingData:
     """What an experiment trains on, from the materialised data in the store.
-
-    ``load`` is a cached one where many experiments are asked about.
 
     Raises:
         DatasetError: A dataset has no validated modality config yet, or those of a mixture cannot
@@ -151,13 +145,19 @@ def load_training_data(
 
 
 def find_training_data(
-    experiment: Experiment, store: Store, load: ConfigLoader
-) -> TrainingData | str:
-    """As ``load_training_data``, or in one line why the data is not there."""
-    try:
-        return load_training_data(experiment, store, load)
-    except (Gr00tAssetsError, OSError) as error:
-        return " ".join(line.strip() for line in str(error).splitlines())
+    experiments: Iterable[Experiment], store: Store
+) -> Iterator[tuple[Experiment, TrainingData | str]]:
+    """Each experiment with what it trains on, or in one line why the data is not there.
+
+    Every modality config is read once.
+    """
+    load = cache(load_modality_config)
+    for experiment in experiments:
+        try:
+            data = load_training_data(experiment, store, load)
+        except (Gr00tAssetsError, OSError) as error:
+            data = " ".join(line.strip() for line in str(error).splitlines())
+        yield experiment, data
 
 
 def check_stored_data(

@@ -55,10 +55,14 @@ def locate(base_model: str, revision: str | None = None) -> Path:
     Raises:
         BaseModelError: There is no such folder, and no such model on the Hub.
     """
-    path = Path(base_model).expanduser()
-    if path.is_dir():
-        return path
-    if path.exists():
+    try:
+        path = Path(base_model).expanduser()
+        if path.is_dir():
+            return path
+        is_file = path.exists()
+    except (OSError, RuntimeError) as error:  # too long, or the home of a user who is not here
+        raise BaseModelError(base_model, "there is no such folder.", [str(error)]) from error
+    if is_file:
         raise BaseModelError(base_model, "this is a file; a model is a folder.")
     if looks_like_path(base_model):
         looked_for = f"looked for {path.absolute()}"

@@ -61,8 +61,8 @@ def known_generation(base_model: str) -> GenerationName | None:
     names |= {name: config.generation for name, config in BUILT_IN.items()}
     if base_model in names:
         return names[base_model]
-    file = Path(base_model).expanduser() / "config.json"
     try:
+        file = Path(base_model).expanduser() / "config.json"
         return load_config(file).generation if file.is_file() else None
-    except BaseModelError:  # Told where it is loaded.
+    except (BaseModelError, OSError, RuntimeError):  # Told where it is loaded.
         return None

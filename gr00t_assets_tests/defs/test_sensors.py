@@ -29,7 +29,7 @@ class Sensor:
     def __init__(self, store: Store, instance: dg.DagsterInstance, max_retries: int = 3) -> None:
         experiments = tuple(a_spec(store.root, name=name).experiment for name in NAMES)
         sweep = Sweep("demo", Path("demo.yaml"), "", None, experiments, max_retries=max_retries)
-        self.sweeps: dict[str, Sweep] = {"demo": sweep}
+        self.sweeps = Sweeps({"demo": sweep})
         self.store, self.instance = store, instance
         self.cursor: str | None = None
         self.lines: list[str] = []

@@ -10,7 +10,6 @@ from gr00t_assets.experiments.engine_file import (
     RayEngine,
     SlurmEngine,
     engine_of,
-    load_engines,
     usable_engines,
 )
 from gr00t_assets.experiments.experiment import Experiment
@@ -46,9 +45,7 @@ def write(project: Path, text: str) -> None:
 
 def problem(project: Path, text: str) -> str:
     write(project, text)
-    with pytest.raises(EngineError) as error:
-        load_engines()
-    return str(error.value)
+    return str(usable_engines().problem)
 
 
 def an_experiment(engine: str | None = None) -> Experiment:
@@ -56,14 +53,14 @@ def an_experiment(engine: str | None = None) -> Experiment:
 
 
 def test_without_the_file_there_is_this_machine():
-    engines = load_engines()
+    engines = usable_engines()
     assert (engines.default, engines.names, engines.remote) == ("local", ("local",), ())
     assert engine_of(an_experiment()) == LocalEngine()
 
 
 def test_the_documented_file(project: Path):
     write(project, LAB)
-    engines = load_engines()
+    engines = usable_engines()
     assert engines.names == ("local", "lab", "ray")
     lab, ray = engines.remote
     assert isinstance(lab, SlurmEngine) and isinstance(ray, RayEngine)
@@ -79,7 +76,7 @@ def test_the_documented_file(project: Path):
 )
 def test_time_limits_as_slurm_writes_them(project: Path, limit: str, seconds: int):
     write(project, LAB.replace("4:00:00", limit))
-    lab = load_engines().named("lab")
+    lab = usable_engines().named("lab")
     assert isinstance(lab, SlurmEngine) and lab.time_limit == seconds
 
 
@@ -93,6 +90,7 @@ def test_time_limits_as_slurm_writes_them(project: Path, limit: str, seconds: in
             "kind: slrum",
             "engines.yaml:4: engines.lab.kind: there is no kind 'slrum'",
         ),
+        ("kind: slurm", "kind: [slurm]", "engines.lab.kind: there is no kind '['slurm']'; write"),
         ("    kind: slurm\n", "", "engines.yaml:3: engines.lab.kind: kind is missing"),
         (
             "default: lab",

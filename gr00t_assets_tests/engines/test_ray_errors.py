@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gr00t_assets.engines.job import EngineSilentError
+from gr00t_assets.engines.job_record import unfinished_job
 from gr00t_assets_tests.engines.ray_cluster import free_port
 from gr00t_assets_tests.engines.runs_on_engine import Follower, fault_spec, write_engines
 
@@ -23,15 +25,21 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @contextmanager
-def server(status: int, text: str) -> Iterator[str]:
-    """An HTTP server of this machine that answers everything in one way; its address."""
+def server(status: int, text: str, submitted: int = 200) -> Iterator[str]:
+    """An HTTP server of this machine that answers everything in one way; its address.
+
+    But for submissions, which it answers with the status ``submitted``.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.server.tokens.append(self.headers.get("Authorization"))  # type: ignore[attr-defined]
-            self.send_response(status)
+            self.send_response(status if self.command == "GET" else submitted)
             self.end_headers()
             self.wfile.write(text.encode())
+
+        def do_POST(self) -> None:
+            self.do_GET()
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -93,3 +101,13 @@ def test_the_token_is_sent_and_never_shown(
         assert "hush" not in refused(store, address)
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "missing"))
     assert "missing" in refused(store, address)
+
+
+def test_a_submission_whose_answer_a_proxy_lost_is_looked_for_by_its_name(store: Path):
+    with server(200, json.dumps({"ray_version": "2.40.0"}), submitted=504) as address:
+        settings = {"kind": "ray", "address": address, "autoscaling": True}
+        write_engines(store.parent, ray=settings)
+        follower = Follower(fault_spec(store, "lost")).ended(15)
+    assert isinstance(follower.error, EngineSilentError)
+    job = unfinished_job(follower.spec.run_directory)
+    assert job is not None and job.id is None

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.errors import SweepError
+from gr00t_assets.core.project import data_files
 from gr00t_assets.core.yaml_files import VISIBLE_YAML
 from gr00t_assets.datasets.catalog import load_catalog
-from gr00t_assets.experiments.sweeps import Sweep, load_sweep, read_sweeps, sweep_files
+from gr00t_assets.experiments.sweeps import Sweep, Sweeps, load_sweep, read_sweeps
 
 DATASETS = ("demo", "other")
 
@@ -25,11 +26,10 @@ def refusal(folder: Path, text: str) -> str:
     return str(caught.value).replace(f"{folder}/", "")
 
 
-def load_sweeps(
-    directory: Path | None = None, datasets: Collection[str] | None = None
-) -> dict[str, Sweep]:
+def load_sweeps(directory: Path | None = None, datasets: Collection[str] | None = None) -> Sweeps:
     """Every sweep of a folder, of the project where left out; raises what is wrong with a file."""
-    files = sorted(directory.glob(VISIBLE_YAML)) if directory else sweep_files()
+    own = data_files(f"sweeps/{VISIBLE_YAML}")
+    files = sorted(directory.glob(VISIBLE_YAML)) if directory else own
     sweeps = read_sweeps(files, load_catalog() if datasets is None else datasets)
     for error in sweeps.faults.values():
         raise error

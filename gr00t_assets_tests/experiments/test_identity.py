@@ -20,7 +20,7 @@ from gr00t_assets.experiments.registry import (
     trainer_named,
     trainer_names,
 )
-from gr00t_assets.experiments.sweeps import experiments_by_name, load_sweep
+from gr00t_assets.experiments.sweeps import load_sweep
 from gr00t_assets.planning.sweep_plan import make_plan
 from gr00t_assets.reporting.ranking_table import ranking_table
 from gr00t_assets.runs.spec import hash_of_spec, load_spec, make_spec, write_spec
@@ -60,7 +60,7 @@ def one_more(monkeypatch: pytest.MonkeyPatch):
 def hashes() -> dict[str, str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GR00T_ASSETS_EXAMPLES", "1")
-        experiments = experiments_by_name(load_sweeps()).values()
+        experiments = load_sweeps().experiments.values()
     return {item.name: item.config_hash("version", "modality") for item in experiments}
 
 

@@ -15,7 +15,6 @@ from gr00t_assets.experiments.project_files import (
     read_project,
     remember_names,
 )
-from gr00t_assets.experiments.sweeps import find_experiment, find_sweep
 from gr00t_assets.modality.config import save_modality_config
 from gr00t_assets.runs.retention.retention_rule import project_state
 from gr00t_assets_tests.defs.specs import a_modality_config
@@ -75,7 +74,7 @@ def test_a_half_saved_sweep_disables_itself_alone(write: Write):
     (line,) = lines(project)
     assert line.startswith("data/sweeps/a.yaml:2: this is not YAML: ")
     with pytest.raises(SweepError, match=r"data/sweeps/a.yaml:2: this is not YAML"):
-        find_sweep("a", project.sweeps)
+        project.sweeps["a"]
 
 
 def test_what_it_had_is_remembered_and_ends_with_the_error_of_the_file(write: Write):
@@ -83,11 +82,10 @@ def test_what_it_had_is_remembered_and_ends_with_the_error_of_the_file(write: Wr
     project = read_project()
     remember_names(project)
     assert project.experiment_names == ["b-one", "a-one", "a-two"]
-    for look_up in (project.experiments.__getitem__, lambda n: find_experiment(n, project.sweeps)):
-        with pytest.raises(SweepError, match=r"data/sweeps/a.yaml:2: this is not YAML"):
-            look_up("a-two")
+    with pytest.raises(SweepError, match=r"data/sweeps/a.yaml:2: this is not YAML"):
+        project.experiments["a-two"]
     with pytest.raises(SweepError, match=r"may be in a file with a fault: data/sweeps/a\.yaml:2"):
-        find_experiment("a-three", project.sweeps)
+        project.experiments["a-three"]
     write("sweeps/a.yaml", sweep("a-one"))
     project = read_project()
     remember_names(project)

@@ -1,5 +1,6 @@
 """``gr00t-assets sweep new`` in a project of its own."""
 
+import errno
 import re
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.errors import CatalogError, SweepError
+from gr00t_assets.core.files import create_file
 from gr00t_assets.experiments.new_sweep import generations_sweep, new_sweep
 from gr00t_assets.experiments.sweeps import load_sweep
 from gr00t_assets_tests.experiments.sweep_texts import load_sweeps
@@ -55,6 +57,33 @@ def test_the_catalogs_names_are_offered_and_one_is_taken(project: Path) -> None:
     made = new_sweep("mine", dataset="so101-table-cleanup")
     assert made.datasets == ("so101-table-cleanup",)
     assert "robot_sim.PickNPlace-untagged" in made.file.read_text()
+
+
+def test_a_file_whose_writing_ends_half_way_is_not_there(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        new_sweep("mine")
+    assert [path.name for path in (project / "data" / "sweeps").iterdir()] == ["demo.yaml"]
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
+def test_of_two_that_make_a_file_at_once_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    def refused(source: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr("os.link", refused)
+    assert create_file(tmp_path / "new" / "a", "first")
+    assert not create_file(tmp_path / "new" / "a", "second")
+    (file,) = (tmp_path / "new").iterdir()
+    assert file.read_text() == "first"
 
 
 def test_a_file_that_is_there_stays_as_it_was(project: Path) -> None:

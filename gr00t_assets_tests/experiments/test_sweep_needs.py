@@ -120,7 +120,14 @@ def test_a_name_that_does_not_tell_points_apart_is_refused_at_the_pattern(tmp_pa
 
 @pytest.mark.parametrize(
     "text",
-    ["0 20 * * *", "*/15 8-18 * * mon-fri", "0,30 0 1 jan *", "5 4 29 2 *", "0 0 1-7/2 * 0,7"],
+    [
+        "0 20 * * *",
+        "*/15 8-18 * * mon-fri",
+        "0,30 0 1 jan *",
+        "5 4 29 2 *",
+        "0 0 1-7/2 * 0,7",
+        "0 8 * * 1-fri",
+    ],
 )
 def test_a_cron_expression_that_is_let_through_is_one_for_dagster(text: str) -> None:
     assert cron_problem(text) is None

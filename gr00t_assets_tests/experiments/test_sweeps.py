@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from gr00t_assets.core.errors import SweepError
-from gr00t_assets.experiments.sweeps import find_experiment, find_sweep, load_sweep
+from gr00t_assets.core.errors import BaseModelError, SweepError
+from gr00t_assets.experiments.sweeps import load_sweep
+from gr00t_assets.trainers.base_model_files import locate
 from gr00t_assets_tests.experiments.sweep_texts import load_sweeps
 
 DATASETS = ["synthetic-pick-n-place", "robot_sim.PickNPlace"]
@@ -162,11 +163,19 @@ def test_a_wrong_file_is_refused(tmp_path: Path, text: str, complaint: str) -> N
 def test_an_unknown_experiment_or_sweep_is_answered_with_the_nearest(tmp_path: Path) -> None:
     write(tmp_path, "defaults: {dataset: robot_sim.PickNPlace}\nexperiments: [{name: alpha}]")
     sweeps = load_sweeps(tmp_path, DATASETS)
-    assert find_experiment("alpha", sweeps).sweep == "mine"
+    assert sweeps.experiments["alpha"].sweep == "mine"
     with pytest.raises(SweepError, match="did you mean 'alpha'"):
-        find_experiment("alpa", sweeps)
+        sweeps.experiments["alpa"]
     with pytest.raises(SweepError, match="did you mean 'mine'"):
-        find_sweep("min", sweeps)
+        sweeps["min"]
+
+
+@pytest.mark.parametrize("model", ["x" * 300, "~no-such-user/model"])
+def test_a_base_model_that_is_no_path_is_told_where_it_is_loaded(tmp_path: Path, model: str):
+    text = f"defaults: {{dataset: {DATASETS[0]}}}\nexperiments: [{{name: a, base_model: {model}}}]"
+    assert load_sweep(write(tmp_path, text), DATASETS).experiments[0].base_model == model
+    with pytest.raises(BaseModelError, match=r"there is no such folder"):
+        locate(model)
 
 
 def test_the_config_hash_changes_with_what_trains_and_not_with_words(tmp_path: Path) -> None:

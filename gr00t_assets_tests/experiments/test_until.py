@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.core.project import Store
-from gr00t_assets.experiments.sweep_rounds import AskedRound, load_rounds, save_round
-from gr00t_assets.experiments.sweeps import experiments_by_name
+from gr00t_assets.experiments.sweeps import AskedRound, load_rounds, rounds_file, save_round
 from gr00t_assets_tests.experiments.sweep_texts import load, refusal
 
 HEAD = "defaults: {dataset: demo}\n"
@@ -32,7 +31,7 @@ def test_every_experiment_may_have_further_seeds(tmp_path: Path):
     names = [item.name for item in sweep.further]
     assert names[:2] == ["lr1e-4-seed1", "lr1e-4-seed2"] and len(names) == 10
     assert sweep.further[0].hyperparameters.seed == 1
-    assert set(names) < set(experiments_by_name({"mine": sweep}))
+    assert set(names) < {item.name for item in sweep.every}
 
 
 def test_seeds_of_the_file_are_not_repeated(tmp_path: Path):
@@ -51,6 +50,9 @@ def test_what_a_round_asked_for_is_among_the_experiments(tmp_path: Path, store: 
     assert "lr1e-4-seed1" not in {item.name for item in sweep.further}
     assert [item.name for item in sweep.first_round.experiments] == ["lr1e-4", "lr1e-3"]
     assert load_rounds("mine", store).rounds == (asked,)
+    rounds_file("mine", store).write_text("{")
+    sweep = load(tmp_path, GRID + UNTIL)
+    assert [item.name for item in sweep.experiments] == ["lr1e-4", "lr1e-3"]
 
 
 def test_what_goes_on_from_another_gets_no_seeds(tmp_path: Path):

@@ -176,6 +176,18 @@ for _ in range(400):
         thread.join()
 
 
+@pytest.mark.parametrize("content", ["[" * 60_000, "[]", "\x1b", '{"pid": 1e400}'])
+def test_a_file_that_is_no_record_says_nothing(tmp_path: Path, content: str):
+    (tmp_path / "lock").write_text(content)
+    assert LockRecord.read(tmp_path / "lock") == LockRecord()
+
+
+def test_a_record_does_nothing_to_a_terminal(tmp_path: Path):
+    (tmp_path / "lock").write_text(r'{"pid": 1, "experiment": "a\u001b[31m", "user": "b\u001b[0m"}')
+    record = LockRecord.read(tmp_path / "lock")
+    assert str(record).isprintable() and r"a\x1b[31m" in str(record)
+
+
 def test_a_record_of_version_0_2_is_a_process_id(tmp_path: Path):
     (tmp_path / ".lock").write_text("4711")
     assert LockRecord.read(tmp_path / ".lock").pid == 4711

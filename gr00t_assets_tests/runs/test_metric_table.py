@@ -1,6 +1,8 @@
 """The table holds what the line-by-line reader reads, whatever the file looks like."""
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +78,18 @@ def test_a_line_that_is_no_metric_is_passed_over(torn: str, tmp_path: Path) -> N
     with (tmp_path / METRICS).open("a") as file:
         file.write(torn)
     assert_holds(read_metrics(tmp_path), WHOLE)
+
+
+def test_a_first_line_that_is_null_ends_no_reader(tmp_path: Path) -> None:
+    append_metric(WHOLE[0], tmp_path)
+    (tmp_path / METRICS).write_bytes(b"null\n" + (tmp_path / METRICS).read_bytes())
+    code = (
+        "import sys; from pathlib import Path; from gr00t_assets.runs.metrics import read_metrics\n"
+        "print(read_metrics(Path(sys.argv[1])).last.step)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "2"), done.stderr
 
 
 def test_plain_files_are_parsed_whole(tmp_path: Path) -> None:

@@ -179,4 +179,4 @@ def test_training_loss_chooses_nothing(trained: Trained):
     only = best_weights(trained.run)
     assert not isinstance(only, str) and "the only weights that this run has" in only.why
     manifest = load_manifest(trained.run)
-    assert manifest is not None and only.weights.step == manifest.steps
+    assert manifest is not None and only.step == manifest.steps

@@ -18,8 +18,8 @@ from gr00t_assets.comparison.statistics.factors import (
 from gr00t_assets.comparison.statistics.linear_model import LEVEL
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass, comparability_classes
 from gr00t_assets.comparison.wording import factor_words, listed
+from gr00t_assets.experiments.expansion import MOST_SEEDS
 from gr00t_assets.experiments.sweep_file import BEST
-from gr00t_assets.experiments.sweep_rounds import MOST_SEEDS
 
 WORTH = 0.6
 """Chance to be settled within five seeds that makes a question worth a third seed; the second one

@@ -24,7 +24,7 @@ from gr00t_assets.comparison.statistics.ranking import (
     RankedConfiguration,
     drawn_losses,
 )
-from gr00t_assets.experiments.sweep_rounds import MOST_SEEDS
+from gr00t_assets.experiments.expansion import MOST_SEEDS
 
 MOST_RUNS = 100  # Of one round; nobody repeats a random search of a thousand
 QUANTILES = (np.arange(15) + 0.5) / 15  # Of the distribution of the spread

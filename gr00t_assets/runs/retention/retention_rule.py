@@ -6,7 +6,6 @@ It is applied when a run finishes, in the trainer's process, and by ``gr00t-asse
 import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +17,6 @@ from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.core.text import format_bytes, name_problem
 from gr00t_assets.core.yaml_files import load_settings
 from gr00t_assets.experiments.project_files import read_project
-from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.runs.checkpoint_choice import evaluated_best_step, promoted_steps
 from gr00t_assets.runs.checkpoint_layout import stored_checkpoints
 from gr00t_assets.runs.final_loss import window_steps
@@ -99,9 +97,7 @@ def project_state(store: Store) -> CurrentState:
     project = read_project()
     hashes: dict[str, frozenset[str] | None] = {}
     continued: dict[tuple[str, str], tuple[str, ...]] = {}
-    load = cache(load_modality_config)
-    for experiment in project.experiments.values():
-        data = find_training_data(experiment, store, load)
+    for experiment, data in find_training_data(project.experiments.values(), store):
         hashes.setdefault(experiment.name, frozenset())
         if isinstance(data, str):
             hashes[experiment.name] = None

@@ -17,7 +17,6 @@ from gr00t_assets.datasets.catalog import CatalogEntry
 from gr00t_assets.datasets.fit.modality_configs import embodiment_tag_of
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.project_files import read_project
-from gr00t_assets.experiments.sweeps import find_experiment
 from gr00t_assets.modality.data_config import is_built_in
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import make_spec
@@ -226,7 +225,7 @@ def command_of_experiment(
             out that this machine does not have.
     """
     project = read_project()
-    catalog, experiment = project.datasets, find_experiment(name, project.sweeps)
+    catalog, experiment = project.datasets, project.experiments[name]
     if experiment.trainer != TRAINER_NAME:
         problem = f"its trainer is {experiment.trainer}, which NVIDIA's script does not train."
         command = "gr00t-assets train SPEC, with the spec.json of its run directory"

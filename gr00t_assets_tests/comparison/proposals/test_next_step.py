@@ -4,7 +4,7 @@ import pytest
 
 from gr00t_assets.cli.sweep_plan import plan_json
 from gr00t_assets.core.errors import ComparisonError
-from gr00t_assets.experiments.sweep_rounds import AskedRound, save_round
+from gr00t_assets.experiments.sweeps import AskedRound, save_round
 from gr00t_assets.planning.proposed_sweep import propose
 from gr00t_assets.planning.sweep_plan import make_plan
 from gr00t_assets.reporting.report import make_report

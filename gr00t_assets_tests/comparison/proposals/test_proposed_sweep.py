@@ -10,7 +10,6 @@ import yaml
 
 from gr00t_assets.core.errors import ComparisonError, SweepError
 from gr00t_assets.experiments.new_sweep import write_sweep
-from gr00t_assets.experiments.sweeps import find_experiment
 from gr00t_assets.planning.proposed_sweep import check_sweep, propose
 from gr00t_assets.planning.sweep_plan import make_plan
 from gr00t_assets_tests.experiments.sweep_texts import load_sweeps
@@ -125,7 +124,7 @@ experiments:
     )
     (row,) = make_plan(idea, project.store, "cpu").rows
     assert (row.status, row.equal_to) == ("missing", "large")
-    assert find_experiment("again", load_sweeps()).sweep == "idea"
+    assert load_sweeps().experiments["again"].sweep == "idea"
 
 
 def test_the_command_prints_the_file(project):

@@ -10,7 +10,6 @@ import pytest
 
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.datasets.catalog import load_catalog
-from gr00t_assets.experiments.sweeps import find_experiment
 from gr00t_assets.trainers.isaac_gr00t.environment import CHECKOUT, PYTHON
 from gr00t_assets.trainers.isaac_gr00t.script_interface import RELEASE
 from gr00t_assets.trainers.isaac_gr00t.shell_command import command_of_experiment, shell_command
@@ -71,9 +70,9 @@ def test_it_equals_the_journals_command_flag_for_flag(title: str, experiment: st
 @pytest.mark.usefixtures("project")
 def test_the_tag_is_printed_where_the_catalog_has_another_than_the_script() -> None:
     catalog = load_catalog()
-    sweeps = load_sweeps()
+    experiments = load_sweeps().experiments
     for name, tag in (("demo-overfit", "gr1"), ("overfit_demo", None), ("so101-full", None)):
-        experiment = find_experiment(name, sweeps)
+        experiment = experiments[name]
         command = shell_command(
             experiment,
             [catalog[experiment.dataset_name]],
@@ -98,7 +97,7 @@ def test_paths_are_those_of_the_checkout_and_the_store(project: Path) -> None:
     script.parent.mkdir(parents=True)
     script.write_text(LATER_SCRIPT)
     (project / "python").symlink_to("/bin/sh")
-    experiment = find_experiment("overfit_demo", load_sweeps())
+    experiment = load_sweeps().experiments["overfit_demo"]
     store = store_with_data(project / "store", experiment.dataset_name)
     command = command_of_experiment("overfit_demo")
     flags = printed(command)

@@ -39,7 +39,7 @@ def test_held_out_losses_are_taken_and_a_resumed_run_takes_the_same(spec_of: Spe
 
     best = best_weights(directory)
     assert isinstance(best, BestWeights)
-    assert best.weights.step == min(found, key=lambda step: found[step])
+    assert best.step == min(found, key=lambda step: found[step])
     assert "by held-out loss" in best.why
 
 

@@ -196,7 +196,7 @@ def build_frame_cache(
                 methods["kept"] += len(plan.spans)
                 continue
             shutil.rmtree(target, ignore_errors=True)
-            with closing(PartialFrames.open(partial_folder, plan)) as partial:
+            with closing(PartialFrames(partial_folder, plan)) as partial:
                 build = CameraBuild(dataset, camera, partial, reusable, show)
                 unusable = build.run(workers)
                 if not unusable:

@@ -6,12 +6,7 @@ import numpy as np
 
 from gr00t_assets.environments.declared_env import Shown
 from gr00t_assets.environments.environment_file import Environment
-from gr00t_assets.environments.episode_processes import (
-    EnvironmentProcesses,
-    Failure,
-    Reset,
-    Step,
-)
+from gr00t_assets.environments.episode_processes import EnvironmentProcesses, Failure, Reset, Step
 from gr00t_assets_tests.environments.point_env import POINT
 
 TROUBLE = {"1": "hang", "2": "crash", "3": "raise"}

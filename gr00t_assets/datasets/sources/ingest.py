@@ -87,11 +87,9 @@ def _current_record(entry: CatalogEntry, store: Store) -> DatasetRecord | None:
 def _stored_record(entry: CatalogEntry, store: Store, now: origin.Origin) -> DatasetRecord | None:
     """The record that this origin gave last time, where it is still current, complete and sound."""
     stored, record = origin.load_origin(entry.name, store), _current_record(entry, store)
-    if stored is None or record is None or stored[1] != record.version:
+    if not stored or not record or (stored[0].key, stored[1]) != (now.key, record.version):
         return None
     if any(line.startswith(CONVERTED) and line != CONVERSION for line in record.warnings):
-        return None
-    if stored[0].key != now.key:
         return None
     return None if versions.changed_version_files(entry.name, record.version, store) else record
 

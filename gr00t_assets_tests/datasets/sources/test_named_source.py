@@ -74,6 +74,18 @@ def test_git_revisions_become_commits(repository: Path) -> None:
         named_source(address, "v9")
 
 
+def test_a_branch_is_not_one_whose_name_ends_alike(repository: Path, tmp_path: Path) -> None:
+    git(repository, "branch", "work/main", "v1")
+    source = named_source(f"file://{repository}", "main")
+    assert isinstance(source, GitSource)
+    assert source.revision == git(repository, "rev-parse", "main")
+    git(tmp_path, "clone", "--quiet", str(repository), "clone")
+    git(tmp_path / "clone", "checkout", "--quiet", "-b", "mine", "v1")
+    clone = named_source(f"file://{tmp_path}/clone")
+    assert isinstance(clone, GitSource)
+    assert clone.revision == git(repository, "rev-parse", "v1^{commit}")
+
+
 def test_a_page_of_a_folder_on_a_web_server(monkeypatch: pytest.MonkeyPatch) -> None:
     commit = "5e3ef5ef9a89b647f11490d749b0049ae2796b94"
     page = f"https://github.com/NVIDIA/Isaac-GR00T/tree/{commit}/demo_data/robot_sim.PickNPlace"

@@ -30,7 +30,6 @@ from gr00t_assets.datasets.frames.frame_index import (
     Span,
     array_header,
     cache_folder,
-    frame_cache_info,
     load_checksums,
     read_indices,
 )
@@ -113,10 +112,9 @@ class FrameCache:
         """Seconds at which an episode's frames are shown, (frames,) float64; DatasetError without
         any.
         """
-        cached = self._cached.get(camera)
-        if cached is None or episode not in cached.spans:
-            problem = f"its frame cache has no episode {episode} of camera {camera}."
-            raise DatasetError(self._name, problem, [f"cameras in it: {', '.join(self.cameras)}"])
+        cached = self._cached_camera(camera)
+        if episode not in cached.spans:
+            raise self._lacking(f"episode {episode}")
         return cached.times[cached.spans[episode].rows]
 
     def rows(self, episode: int, camera: str, timestamps: np.ndarray) -> np.ndarray:
@@ -148,6 +146,16 @@ class FrameCache:
             if sums and (row := sums.sampled_damage(array, each)) is not None:
                 raise self._damaged(camera, row)
         return without
+
+    def _cached_camera(self, camera: str) -> _CachedCamera:
+        if camera not in self._cached:
+            raise self._lacking(f"camera {camera}")
+        return self._cached[camera]
+
+    def _lacking(self, what: str) -> DatasetError:
+        lines = [f"cameras in it: {', '.join(self.cameras)}"]
+        lines.append(f"decode what it lacks: {materialize_command('frame_cache', self._name)}")
+        return DatasetError(self._name, f"its frame cache has no {what}.", lines)
 
     def _damaged(self, camera: str, row: int) -> DatasetError:
         where = "the head of its array"
@@ -200,6 +208,8 @@ class PreparedFrames:
         prepared = cls(FrameCache.open(directory, config.frame_size), recipe, config)
         directory = cache_folder(directory, config.frame_size)
         cameras = sorted({camera.original_key for camera in config.video})
+        for camera in cameras:
+            prepared._cache._cached_camera(camera)
         indices = [hashlib.sha256((directory / name / INDEX).read_bytes()) for name in cameras]
         contents = [
             *([name, index.hexdigest()] for name, index in zip(cameras, indices, strict=True)),
@@ -219,10 +229,9 @@ class PreparedFrames:
             folder.rename(aside)
             shutil.rmtree(aside)
         if not folder.is_dir():
-            shapes = frame_cache_info(directory).cameras
             with published_directory(folder) as partial:
-                for camera in cameras:
-                    prepared._write(camera, shapes[camera][0], partial / f"{camera}.npy")
+                for camera, array in arrays.items():
+                    prepared._write(camera, partial / array.name)
         prepared._arrays = {
             camera: _FrameArray.open(path, path.with_suffix(".json"))
             for camera, path in arrays.items()
@@ -240,7 +249,8 @@ class PreparedFrames:
             frames[place] = self._prepare(camera, rows[place : place + 1])[0]
         return frames
 
-    def _write(self, camera: str, count: int, array: Path) -> None:
+    def _write(self, camera: str, array: Path) -> None:
+        count = len(self._cache._cached_camera(camera).array.unread)
         shape = self._prepare(camera, np.arange(1)).shape[1:]
         head, sums = array_header("|u1", (count, *shape)), []
         with array.open("wb") as output:

@@ -12,13 +12,7 @@ from gr00t_assets.datasets.adding.modality_draft import modality_draft
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.modality.modality_json import preset_path
 from gr00t_assets.modality.vector_names import SO_ARM
-from gr00t_assets_tests.datasets.adding.declared import (
-    camera,
-    chosen,
-    dataset_of,
-    declared,
-    vector,
-)
+from gr00t_assets_tests.datasets.adding.declared import camera, chosen, dataset_of, declared, vector
 from gr00t_assets_tests.modality.test_vector_names import ROBOTS
 
 SO100_DUALCAM = json.loads(preset_path("so100_dualcam").read_text())

@@ -59,6 +59,19 @@ def test_they_are_made_once_for_each_size_and_crop(made: Made) -> None:
     assert frame_cache_info(directory) == before, "the frame cache does not count them"
 
 
+@pytest.mark.parametrize("kind", [FrameCache, PreparedFrames])
+def test_a_camera_that_the_frame_cache_lacks_is_to_be_decoded(kind: type, made: Made) -> None:
+    dataset, config, directory = made
+    other = config.video[0].model_copy(update={"original_key": "observation.images.wrist"})
+    with pytest.raises(DatasetError) as caught:
+        if kind is PreparedFrames:
+            both = config.model_copy(update={"video": (*config.video, other)})
+            PreparedFrames.open(directory, both, ImageRecipe(28))
+        FrameCache.open(directory).rows(0, other.original_key, dataset.timestamps(0))
+    assert "has no camera observation.images.wrist" in str(caught.value)
+    assert "--select frame_cache --partition small" in str(caught.value)
+
+
 def test_a_frame_cache_with_another_index_is_prepared_anew(made: Made) -> None:
     dataset, config, directory = made
     PreparedFrames.open(directory, config, ImageRecipe(28))

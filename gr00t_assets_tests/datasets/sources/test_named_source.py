@@ -1,12 +1,22 @@
 """What a person types for a source: folders, the Hub, git."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.processes import is_locked
+from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.source_kinds import FolderSource, GitSource, HubSource
-from gr00t_assets.datasets.sources.fetch import name_of_source, named_source
+from gr00t_assets.datasets.sources.fetch import (
+    drop_download,
+    exclusive,
+    name_of_source,
+    named_source,
+    no_log,
+)
 from gr00t_assets_tests.trainers.isaac_gr00t.environments import commit_all, git
 
 
@@ -108,3 +118,21 @@ def test_what_is_nothing_says_what_can_be_given(text: str) -> None:
     with pytest.raises(DatasetError, match="there is no folder") as caught:
         named_source(text)
     assert "owner/name" in str(caught.value)
+
+
+def test_who_waited_for_a_dataset_that_is_dropped_gets_a_folder_of_its_own(store: Store) -> None:
+    waits, held = threading.Event(), list[bool]()
+
+    def second() -> None:
+        with exclusive("mine", store, lambda line: waits.set()) as folder:
+            (folder / "download").mkdir()
+            held.append(is_locked(folder / ".lock"))
+
+    with ThreadPoolExecutor() as pool:
+        with exclusive("mine", store, no_log) as folder:
+            waiting = pool.submit(second)
+            assert waits.wait(60)
+            drop_download(folder)
+            assert not folder.exists()
+        waiting.result()
+    assert held == [True]

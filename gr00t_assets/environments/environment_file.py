@@ -27,6 +27,7 @@ from gr00t_assets.core.text import did_you_mean, name_problem
 from gr00t_assets.core.yaml_files import (
     load_yaml,
     problems_error,
+    raise_problems,
     validation_problems,
     yaml_problem,
 )
@@ -212,19 +213,19 @@ def _read(file: Path) -> Environments:
     try:
         located = load_yaml(file, SimulationError)
         content = {} if located.data is None else located.data
+        if not isinstance(content, dict):
+            problem = yaml_problem((), "expected environments by name")
+            raise_problems(located, [problem], SimulationError)
     except SimulationError as error:
         return Environments({}, {}, error)
-    if not isinstance(content, dict):
-        problem = yaml_problem((), "expected environments by name")
-        return Environments({}, {}, problems_error(located, [problem], SimulationError))
     read = {str(key): _environment(str(key), value) for key, value in content.items()}
+    every = [problem for _, problems in read.values() for problem in problems]
     errors = {
         name: error
         for name, (_, problems) in read.items()
         if (error := problems_error(located, problems, SimulationError))
     }
     usable = {name: item for name, (item, _) in read.items() if item and name not in errors}
-    every = [problem for _, problems in read.values() for problem in problems]
     return Environments(usable, errors, problems_error(located, every, SimulationError))
 
 

@@ -143,7 +143,7 @@ class FrameCache:
         each = seconds / max(len(self.cameras) - len(without), 1)
         for camera, cached in self._cached.items():
             array, sums = self._folder / camera / FRAMES, cached.array.checksums
-            if sums and (row := sums.sampled_damage(array, each)) is not None:
+            if sums and (row := next(sums.damaged_rows(array, each), None)) is not None:
                 raise self._damaged(camera, row)
         return without
 
@@ -280,11 +280,7 @@ def damaged_prepared(array: Path, sample_seconds: float | None = None) -> bool:
     Frames drawn at random are read for ``sample_seconds``; every frame is by default.
     """
     try:
-        checksums = load_checksums(array.with_suffix(".json"))
-        if checksums is None:
-            return True
-        if sample_seconds is not None:
-            return checksums.sampled_damage(array, sample_seconds) is not None
-        return next(checksums.damaged_rows(array), None) is not None
+        sums = load_checksums(array.with_suffix(".json"))
+        return sums is None or next(sums.damaged_rows(array, sample_seconds), None) is not None
     except (OSError, ValueError):
         return True

@@ -68,23 +68,23 @@ def origin_now(
     if local_digest is not None:
         key = _key(entry, store, "folder", local_digest)
         return Origin(kind="folder", key=key), None
-    source, address, commit, warning = entry.source, None, None, None
+    source, address, asked, commit, warning = entry.source, None, None, None, None
     match source:
         case kinds.SyntheticSource():
             content = [source.digest()]
         case kinds.EnvironmentSource():
             content = [recording_digest(source)]
         case kinds.GitSource():
-            address, commit = kinds.without_credentials(source.repository), source.revision
+            address = kinds.without_credentials(source.repository)
+            asked = commit = source.revision
             content = [address, source.path, commit]
         case kinds.HubSource():
-            address = source.repo_id
+            address, asked = source.repo_id, source.revision
             commit, warning = _hub_commit(source, entry.name, store)
             preset = sha256(preset_path(source.modality)) if source.modality else None
             content = [address, commit, preset]
         case _:
             raise TypeError(f"{source.kind} has no origin")
-    asked = source.revision if isinstance(source, kinds.GitSource | kinds.HubSource) else None
     key = _key(entry, store, source.kind, *content)
     origin = Origin(kind=source.kind, repository=address, asked=asked, commit=commit, key=key)
     return origin, warning

@@ -114,7 +114,7 @@ class FrameCache:
         """
         cached = self._cached_camera(camera)
         if episode not in cached.spans:
-            raise self._lacking(f"episode {episode}")
+            raise self._lacking(f"episode {episode} of camera {camera}")
         return cached.times[cached.spans[episode].rows]
 
     def rows(self, episode: int, camera: str, timestamps: np.ndarray) -> np.ndarray:

@@ -131,10 +131,9 @@ def chosen_episodes(dataset: LeRobotDataset, config: ModalityConfig, part: Part)
         if part == "all" or (episode.index in held_out) == (part == "held_out")
     ]
     if not indices:
-        problem = {
-            "held_out": "no episodes of it are kept from training.",
-            "train": "none of its episodes is left to train on.",
-        }.get(part, "it has no episodes.")
-        details = ["set held_out of this dataset in data/datasets.yaml"] if part != "all" else []
+        problem = "no episodes of it are kept from training."
+        if part == "train":
+            problem = "none of its episodes is left to train on."
+        details = ["set held_out of this dataset in data/datasets.yaml"]
         raise DatasetError(config.dataset, problem, details)
     return indices

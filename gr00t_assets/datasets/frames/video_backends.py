@@ -180,9 +180,7 @@ def known_backend_fault(
 
 
 def _source(checkout: Path, commit: str) -> str | None:
-    command = ["git", "-C", str(checkout), "show", f"{commit}:{_FILE}"]
-    if commit.startswith("-"):
-        return None
+    command = ["git", "-C", str(checkout), "show", "--end-of-options", f"{commit}:{_FILE}"]
     with suppress(OSError, subprocess.SubprocessError):
         return subprocess.run(
             command, check=True, capture_output=True, timeout=30, encoding="utf-8", errors="replace"

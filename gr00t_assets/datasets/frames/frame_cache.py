@@ -8,7 +8,7 @@ import io
 import json
 import math
 import os
-import shutil
+import sys
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.core.files import partial_name, published_directory, write_bytes
+from gr00t_assets.core.files import discard_directory, published_directory, write_bytes
+from gr00t_assets.core.locks import exclusive_lock
 from gr00t_assets.core.project import materialize_command
 from gr00t_assets.datasets.frames.frame_index import (
     CHECKSUMS,
@@ -224,14 +225,19 @@ class PreparedFrames:
         folder = directory / f"{PREPARED}{key}"
         arrays = {camera: folder / f"{camera}.npy" for camera in cameras}
         seconds = _SAMPLE_SECONDS / len(cameras)
-        if folder.is_dir() and any(damaged_prepared(path, seconds) for path in arrays.values()):
-            aside = folder.with_name(partial_name(folder.name))
-            folder.rename(aside)
-            shutil.rmtree(aside)
-        if not folder.is_dir():
-            with published_directory(folder) as partial:
-                for camera, array in arrays.items():
-                    prepared._write(camera, partial / array.name)
+
+        def are_sound() -> bool:
+            return not any(damaged_prepared(path, seconds) for path in arrays.values())
+
+        if not are_sound():
+            lock, what = directory / ".preparing.lock", "the frames that are being prepared"
+            with exclusive_lock(lock, what, lambda line: sys.stderr.write(line + "\n")):
+                if not are_sound():
+                    if folder.is_dir():
+                        discard_directory(folder)
+                    with published_directory(folder) as partial:
+                        for camera, array in arrays.items():
+                            prepared._write(camera, partial / array.name)
         prepared._arrays = {
             camera: _FrameArray.open(path, path.with_suffix(".json"))
             for camera, path in arrays.items()

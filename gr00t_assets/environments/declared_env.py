@@ -134,7 +134,7 @@ class DeclaredEnv:
         def read(what: str, take: Callable[..., Any], *given: Any) -> Any:
             try:
                 return take(*given)
-            except (LookupError, ValueError) as error:
+            except (LookupError, TypeError, ValueError) as error:
                 problems.append(f"{what}: " + str(error).strip("'\""))
 
         declared = self.declared

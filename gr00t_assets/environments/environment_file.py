@@ -115,7 +115,9 @@ class Environment(FrozenModel):
 
     @field_validator("success", "score")
     @classmethod
-    def _checked_reading(cls, value: str, info: ValidationInfo) -> str:
+    def _checked_reading(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
         reading = parse_reading(value)
         if info.field_name == "score" and reading.operator is not None:
             raise ValueError("a score is a number and no comparison: info.progress")

@@ -108,6 +108,7 @@ class TorchvisionAv:
             VideoError: The file cannot be read, or nothing follows the timestamp's key frame.
         """
         import av
+        from av.error import FFmpegError
 
         chosen = None
         try:
@@ -134,7 +135,7 @@ class TorchvisionAv:
             if chosen is None:
                 raise VideoError(f"no frame after the seek to {timestamp:g} s")
             return chosen.to_ndarray(format="rgb24")
-        except (av.FFmpegError, OSError) as error:
+        except (FFmpegError, OSError) as error:
             self._path = None
             raise VideoError(_first_line(error)) from error
 

@@ -8,7 +8,7 @@ slows all of them alike:
     with nothing done to it
 (b) the trainer's batches without augmentation
 (c) the trainer's batches with random crop and colours
-(d) bare reads of the frame cache's memory map, the limit
+(d) bare reads of the frame cache, the limit
 
 Targets on NVIDIA's ``robot_sim.PickNPlace``: (b) at least 40 times (a), (c) at least 10 times. The
 synthetic videos have many key frames, so (a) is several times faster on them, and no target is held
@@ -179,7 +179,7 @@ def main() -> int:
         "a": "decoded one by one, parquet read each time",
         "b": "this loader without augmentation",
         "c": "this loader with full augmentation",
-        "d": "bare reads of the memory map",
+        "d": "bare reads of the frame cache",
     }
     print(
         f"{dataset.frame_count} rows, {len(config.video)} camera(s), {SIZE} pixels, batch {BATCH}"

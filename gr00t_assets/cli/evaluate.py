@@ -16,6 +16,7 @@ from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.text import counted
 from gr00t_assets.core.yaml_files import shown_path
 from gr00t_assets.environments import episode_processes
+from gr00t_assets.environments.declared_env import Shown
 from gr00t_assets.environments.environment_file import environments_file, load_environments
 from gr00t_assets.evaluation import wording, worker
 from gr00t_assets.evaluation.open_loop import current_evaluation, stored_spec
@@ -233,7 +234,7 @@ def environment_check(
     environment = declared.get(name)
     with episode_processes.EnvironmentProcesses(environment, 1) as processes:
 
-        def ask(request: episode_processes.Request) -> episode_processes.Shown:
+        def ask(request: episode_processes.Request) -> Shown:
             answer = processes.ask({0: request})[0]
             if isinstance(answer, episode_processes.Failure):
                 raise answer.error(environment.name)
@@ -243,7 +244,7 @@ def environment_check(
         echo(f"{environment.name}: {environment.id} opens")
         for line in (*first.offers, f"names: {', '.join(processes.names) or 'none'}"):
             echo(f"  {line}")
-        for key, value in first.observed.observation.items():
+        for key, value in first.observation.items():
             text = value if isinstance(value, str) else f"{value.shape} {value.dtype}"
             echo(f"  {key}: {text}")
         seconds, drawn, steps, successes = 0.0, 0.0, 0, 0
@@ -253,8 +254,8 @@ def environment_check(
                 shown = ask(episode_processes.Step(None))
                 seconds, drawn = seconds + shown.seconds, drawn + shown.render_seconds
                 steps += 1
-                if shown.observed.success or shown.observed.done:
-                    successes += shown.observed.success
+                if shown.success or shown.done:
+                    successes += shown.success
                     break
         who = "its expert" if processes.has_expert else "whoever acts anyhow"
         of = f"{successes} of {counted(episodes, 'episode')}"

@@ -203,10 +203,6 @@ class DecodedEpisode:
         self.times = np.array([time for time, _ in frames])
         self._digests = np.array([digest for _, digest in frames])
 
-    def is_frame(self, image: np.ndarray, position: int) -> bool:
-        """Whether an image equals the frame at a position, pixel by pixel."""
-        return _digest(image) == self._digests[position]
-
     def find(self, image: np.ndarray, near: int) -> int | None:
         """Position of the frame that an image is, of several the nearest; ``(height, width, 3)``.
 

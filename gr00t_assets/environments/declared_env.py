@@ -33,17 +33,22 @@ RENDERING = (
 """What to do where nothing can be drawn."""
 
 
-class Observed(NamedTuple):
+class Shown(NamedTuple):
     """What an environment shows after a reset or a step.
 
     ``video.KEY`` (H, W, 3) uint8, ``state.KEY`` (n,) float64 and the text ``task``; whether it says
-    that the task is done; progress from 0 to 1; whether its episode has ended for any reason.
+    that the task is done; progress from 0 to 1; whether its episode has ended for any reason. From
+    another process also the seconds that it took, and those of them that it drew for; and after a
+    reset what its observation and its action are, a line each.
     """
 
     observation: dict[str, Any]
     success: bool
     score: float | None
     done: bool
+    seconds: float = 0.0
+    render_seconds: float = 0.0
+    offers: tuple[str, ...] = ()
 
 
 class DeclaredEnv:
@@ -64,7 +69,7 @@ class DeclaredEnv:
         """Seconds that it has drawn for so far, as far as it is known."""
         return self._rendered + float(getattr(self._inner, "render_seconds", 0.0))
 
-    def reset(self, seed: int, images: bool = True) -> Observed:
+    def reset(self, seed: int, images: bool = True) -> Shown:
         """Begin an episode; ``SimulationError`` where not all is there that is declared."""
         self._show(images)
         try:
@@ -73,7 +78,7 @@ class DeclaredEnv:
             raise _failed(self.declared, "it cannot begin an episode.", error) from error
         return self._observed(observation, {"info": info}, False)
 
-    def step(self, action: np.ndarray | None, images: bool = True) -> Observed:
+    def step(self, action: np.ndarray | None, images: bool = True) -> Shown:
         """Do a flat action, (numbers,) in its units, cut to its limits; None: any that it takes."""
         native = self.env.action_space.sample() if action is None else self._native(action)
         self._show(images)
@@ -121,7 +126,7 @@ class DeclaredEnv:
             raise SimulationError(self.declared.name, problem, details) from error
         return np.clip(action.reshape(space.shape), space.low, space.high).astype(space.dtype)
 
-    def _observed(self, raw: Any, told: Mapping[str, Any], done: bool) -> Observed:
+    def _observed(self, raw: Any, told: Mapping[str, Any], done: bool) -> Shown:
         """What is shown, in the data config's keys; ``told`` has no reward after a reset."""
         self._raw = raw if isinstance(raw, Mapping) else {"observation": raw}
         problems: list[str] = []
@@ -129,7 +134,7 @@ class DeclaredEnv:
         def read(what: str, take: Callable[..., Any], *given: Any) -> Any:
             try:
                 return take(*given)
-            except (LookupError, ValueError) as error:
+            except (LookupError, TypeError, ValueError) as error:
                 problems.append(f"{what}: " + str(error).strip("'\""))
 
         declared = self.declared
@@ -151,7 +156,7 @@ class DeclaredEnv:
             details.append(f"its info has: {', '.join(map(str, told['info'])) or 'nothing'}")
             problem = "it does not show what is declared of it."
             raise SimulationError(declared.name, problem, details)
-        return Observed(observation, success, score, done)
+        return Shown(observation, success, score, done)
 
     def _value(self, key: str, place: places.Place | None) -> np.ndarray:
         if place is not None:

@@ -27,6 +27,7 @@ from gr00t_assets.core.text import did_you_mean, name_problem
 from gr00t_assets.core.yaml_files import (
     load_yaml,
     problems_error,
+    raise_problems,
     validation_problems,
     yaml_problem,
 )
@@ -114,7 +115,9 @@ class Environment(FrozenModel):
 
     @field_validator("success", "score")
     @classmethod
-    def _checked_reading(cls, value: str, info: ValidationInfo) -> str:
+    def _checked_reading(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
         reading = parse_reading(value)
         if info.field_name == "score" and reading.operator is not None:
             raise ValueError("a score is a number and no comparison: info.progress")
@@ -212,19 +215,19 @@ def _read(file: Path) -> Environments:
     try:
         located = load_yaml(file, SimulationError)
         content = {} if located.data is None else located.data
+        if not isinstance(content, dict):
+            problem = yaml_problem((), "expected environments by name")
+            raise_problems(located, [problem], SimulationError)
     except SimulationError as error:
         return Environments({}, {}, error)
-    if not isinstance(content, dict):
-        problem = yaml_problem((), "expected environments by name")
-        return Environments({}, {}, problems_error(located, [problem], SimulationError))
     read = {str(key): _environment(str(key), value) for key, value in content.items()}
+    every = [problem for _, problems in read.values() for problem in problems]
     errors = {
         name: error
         for name, (_, problems) in read.items()
         if (error := problems_error(located, problems, SimulationError))
     }
     usable = {name: item for name, (item, _) in read.items() if item and name not in errors}
-    every = [problem for _, problems in read.values() for problem in problems]
     return Environments(usable, errors, problems_error(located, every, SimulationError))
 
 

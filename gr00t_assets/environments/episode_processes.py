@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple, Self, TypeAlias
 import numpy as np
 
 from gr00t_assets.core.errors import Gr00tAssetsError, SimulationError
-from gr00t_assets.environments.declared_env import Observed, open_environment
+from gr00t_assets.environments.declared_env import Shown, open_environment
 from gr00t_assets.environments.environment_file import Environment
 
 OPEN_SECONDS = 180.0  # Wall time that an environment has to open in, with its imports
@@ -36,18 +36,6 @@ class Step(NamedTuple):
 
     action: np.ndarray | None
     images: bool = True
-
-
-class Shown(NamedTuple):
-    """What an environment shows, seconds that it took, and those of them that it drew for.
-
-    After a reset ``offers`` says what its observation and its action are, a line each.
-    """
-
-    observed: Observed
-    seconds: float
-    render_seconds: float
-    offers: tuple[str, ...] = ()
 
 
 class Failure(NamedTuple):
@@ -180,14 +168,15 @@ def _serve(pipe: connection.Connection, environment: Environment) -> None:
                 return
             began, drawn, offers = time.perf_counter(), env.render_seconds, ()
             if isinstance(request, Reset):
-                observed, expert = env.reset(request.seed, request.images), env.expert()
+                shown, expert = env.reset(request.seed, request.images), env.expert()
                 offers = (*env.offers(), f"action: {env.env.action_space}")
             elif request.action is None and expert is not None:
-                observed = env.step(expert(), request.images)
+                shown = env.step(expert(), request.images)
             else:
-                observed = env.step(request.action, request.images)
+                shown = env.step(request.action, request.images)
             seconds = time.perf_counter() - began
-            pipe.send(Shown(observed, seconds, env.render_seconds - drawn, offers))
+            drawn = env.render_seconds - drawn
+            pipe.send(shown._replace(seconds=seconds, render_seconds=drawn, offers=offers))
     except Gr00tAssetsError as error:
         failure = Failure("error", str(error), (error.subject, error.problem, error.details))
     except Exception as error:

@@ -78,11 +78,13 @@ def parse_reading(text: str) -> Reading:
 
 
 def item(content: Any, path: Sequence[str]) -> Any:
-    """What stands at a path of nested dictionaries or spaces; LookupError where nothing does."""
+    """The value at a path of nested dictionaries or spaces; LookupError where there is none."""
     for at, name in enumerate(path):
         if not isinstance(content, Mapping) or name not in set(content):  # `in` a space: a sample
             raise LookupError(f"there is no {'.'.join(path[: at + 1])}")
         content = content[name]
+    if isinstance(content, Mapping):
+        raise LookupError(f"{'.'.join(path)} is no value; in it are {', '.join(content)}")
     return content
 
 
@@ -117,6 +119,8 @@ def spread(action: np.ndarray, places: Sequence[Place], space: Any) -> dict[str,
         raise ValueError(f"{numbers} do not fit the declared places")
     for place, part, given in zip(places, parts, np.split(action, ends[:-1]), strict=True):
         box = item(space, place.path)
+        if not hasattr(box, "low"):
+            raise ValueError(f"{'.'.join(place.path)} is no vector of numbers: {box}")
         part[...] = np.clip(given, *(side.reshape(-1)[place.part] for side in (box.low, box.high)))
     return native
 

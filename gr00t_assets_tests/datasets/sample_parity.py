@@ -29,6 +29,7 @@ from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.generations import GENERATIONS
 from gr00t_assets.modality.images import prepare_images
 from gr00t_assets.modality.modality_json import parse_modality
+from gr00t_assets.modality.transforms import StateActionTransform
 
 LIMITS = {"state": 1e-6, "action": 1e-6, "image": 1.0}
 """Largest differences allowed: state and action as they are normalised, images in grey levels."""
@@ -68,7 +69,7 @@ def compare(
         frames = data.frames(rows)
     computed = {
         "state": data.states(rows),
-        "state_mask": data.state_mask(len(rows)),
+        "state_mask": np.tile(StateActionTransform(config).state_mask, (len(rows), 1, 1)),
         "action": data.actions(rows),
         "action_mask": data.action_mask(len(rows)),
         "image": _images(frames, expected["image"].shape, config.crop_scale),

@@ -4,8 +4,10 @@ import subprocess
 import sys
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 from gr00t_assets.core.errors import SimulationError
 from gr00t_assets.environments.declared_env import DeclaredEnv, open_environment
@@ -121,6 +123,42 @@ def test_everything_that_is_not_there_is_told_at_once_with_what_is() -> None:
         env.step(np.zeros(3))
     with pytest.raises(SimulationError, match="it has 3 numbers, and 2 are given"):
         env.step(np.zeros(2))
+
+
+class Parts(gymnasium.Env[Any, Any]):
+    """It shows, tells and takes dictionaries."""
+
+    _arm = spaces.Dict(left=spaces.Box(-1, 1, (2,)), right=spaces.Box(-1, 1, (2,)))
+    action_space = spaces.Dict(arm=_arm, grip=spaces.Discrete(2))
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        return {"arm": {"left": np.zeros(2), "right": np.zeros(2)}, "list": [{}]}, {"is": {"x": 1}}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        return self.reset()[0], 0.0, False, False, {"is": {"x": 1}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"observation": {"state.arm": "arm"}}, "state.arm, declared as arm: arm is no value; in"),
+        ({"observation": {"state.arm": "list"}}, "state.arm, declared as list: "),
+        ({"action": {"arm": "arm"}}, "arm is no value; in it are left, right"),
+        ({"action": {"arm": "grip"}}, "grip is no vector of numbers: Discrete(2)"),
+        ({"success": "info.is"}, "success, declared as info.is: info.is is no value; in it are x"),
+        ({"instruction": {"from": "info.is"}}, "instruction: info.is is no value; in it are x"),
+    ],
+)
+def test_what_has_parts_is_no_value(fields: dict[str, Any], told: str) -> None:
+    usual = {"observation": {"state.arm": "arm.left"}, "action": {"arm": "arm.left"}}
+    usual |= {"name": "parts", "success": "terminated", "score": None}
+    env = DeclaredEnv(Environment.model_validate({**POINT, **usual, **fields}), Parts())
+    with pytest.raises(SimulationError) as failure:
+        env.reset(0)
+        env.step(np.zeros(2 - ("grip" in str(fields))))
+    assert told in str(failure.value)
 
 
 @pytest.mark.parametrize(

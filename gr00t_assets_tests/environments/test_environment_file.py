@@ -21,6 +21,11 @@ def written(folder: Path, content: object) -> Path:
     return path
 
 
+def test_a_score_may_be_left_empty(tmp_path: Path) -> None:
+    environments = load_environments(written(tmp_path, {"point": {**POINT, "score": None}}))
+    assert environments.problem is None and environments["point"].score is None
+
+
 def test_the_built_in_ones_are_well_declared(tmp_path: Path) -> None:
     environments = load_environments(tmp_path / "none.yaml")
     assert environments.problem is None and not environments.errors

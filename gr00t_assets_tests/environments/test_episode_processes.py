@@ -4,14 +4,9 @@ import time
 
 import numpy as np
 
+from gr00t_assets.environments.declared_env import Shown
 from gr00t_assets.environments.environment_file import Environment
-from gr00t_assets.environments.episode_processes import (
-    EnvironmentProcesses,
-    Failure,
-    Reset,
-    Shown,
-    Step,
-)
+from gr00t_assets.environments.episode_processes import EnvironmentProcesses, Failure, Reset, Step
 from gr00t_assets_tests.environments.point_env import POINT
 
 TROUBLE = {"1": "hang", "2": "crash", "3": "raise"}
@@ -35,7 +30,7 @@ def test_what_hangs_crashes_or_raises_fails_alone_and_its_place_goes_on() -> Non
         began = time.monotonic()
         again = processes.ask({place: Reset(7) for place in range(4)})
         shown = [answer for answer in again.values() if isinstance(answer, Shown)]
-        states = [answer.observed.observation["state.arm"] for answer in shown]
+        states = [answer.observation["state.arm"] for answer in shown]
         np.testing.assert_array_equal(states, [states[0]] * 4)
         assert time.monotonic() - began < 30
 
@@ -55,4 +50,4 @@ def test_a_process_tells_what_it_offers() -> None:
         assert "pixels (16, 16, 3) uint8" in shown.offers
         assert processes.names == ("joint_0", "joint_1", "joint_2") and processes.has_expert
         shown = processes.ask({0: Step(None)})[0]
-        assert isinstance(shown, Shown) and (shown.observed.score or 0) > 0
+        assert isinstance(shown, Shown) and (shown.score or 0) > 0

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from gr00t_assets.core.errors import CatalogError, DatasetError
 from gr00t_assets.core.files import write_bytes
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.locks import LockWait
-from gr00t_assets.core.processes import try_lock
+from gr00t_assets.core.processes import lock_file, try_lock
 from gr00t_assets.core.project import Store, own_modality_file, project_root
 from gr00t_assets.core.text import counted, name_problem
 from gr00t_assets.core.yaml_files import shown_path
@@ -154,10 +154,11 @@ def look_at_entry(entry: CatalogEntry, store: Store, progress: Progress | None =
 
 
 def discard(addition: Addition, store: Store) -> None:
-    """Drop the download of a dataset that is not added after all."""
+    """Drop the download of a dataset that is not added after all, unless another has use of it."""
     folder = store.dataset_record(addition.entry.name).parent
-    if addition.is_new and folder.is_dir():
-        drop_download(folder)
+    with ExitStack() as locks:
+        if addition.is_new and folder.is_dir() and lock_file(folder / ".lock", locks) is not None:
+            drop_download(folder)
 
 
 def stand_ins(directory: Path) -> dict[Path, Path]:

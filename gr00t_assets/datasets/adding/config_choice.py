@@ -98,11 +98,13 @@ def _fitting(config: DataConfig, draft: ModalityDraft, renamed: bool) -> ConfigC
     left_out = _left_out(config, draft)
     if names is None or left_out is None or language not in annotation:
         return None
+    video = {names.get(key, key): item for key, item in file.video.items()}
+    if len(video) < len(file.video):  # one that is not used has the new name of another
+        return None
     notes = [f"camera {old} is named {new}" for old, new in names.items() if old != new]
     if left_out:
         spared = ", ".join(dict.fromkeys(left_out))
         notes.append(f"data config {config.name} does not train on {spared}")
-    video = {names.get(key, key): item for key, item in file.video.items()}
     file = file.model_copy(update={"video": video, "annotation": annotation})
     return ConfigChoice(config, replace(draft, file=file, notes=(*draft.notes, *notes)))
 

@@ -37,7 +37,7 @@ from gr00t_assets.modality.images import resized
 Method = Literal["kept", "reused", "decoded"]
 """How an episode's frames were had: from an interrupted build, another cache, or the dataset."""
 
-MAX_WORKERS, _FLUSH_BYTES, _PROGRESS_SECONDS = 4, 64 << 20, 0.5
+MAX_WORKERS, _PROGRESS_SECONDS = 4, 0.5
 
 
 class ReusableEpisode(NamedTuple):
@@ -114,39 +114,41 @@ class CameraBuild:
 
     def _fill(self, span: Span) -> Method:
         """Put every frame of one episode in its place and record that the episode is complete."""
-        recorded = self._recorded(span)
-        sha256 = recorded.sha256()
-        method: Method = "kept"
-        if self.partial.done.get(span.episode) != sha256 or not self.partial.is_intact(span):
-            method = "reused" if self._copy(self.reusable.get(sha256), span) else "decoded"
-            if method == "decoded":
-                self._decode(span, recorded)
-            self.partial.finish(span, sha256)
+        recorded, method = self._recorded(span), "kept"
+        sha256, line = recorded.sha256(), self.partial.done.get(span.episode)
+        if line is None or line.sha256 != sha256 or not self.partial.is_intact(span):
+            times, method = self._copy(self.reusable.get(sha256), span), "reused"
+            if times is None:
+                times, method = self._decode(span, recorded), "decoded"
+            self.partial.finish(span, sha256, times)
         self._frames_done[span.episode] = span.frames
         return method
 
-    def _copy(self, source: ReusableEpisode | None, span: Span) -> bool:
-        """Copy the frames of another cache; False where it has none made alike, or damaged ones."""
+    def _copy(self, source: ReusableEpisode | None, span: Span) -> np.ndarray | None:
+        """Copy the frames of another cache; their times, None where it has none that are alike and
+        sound.
+        """
         plan = self.partial.plan
         if source is None or source.span.frames != span.frames or not source.plan.is_like(plan):
-            return False
-        with suppress(FileNotFoundError, EOFError, ValueError):
-            times = np.load(source.folder / TIMES, mmap_mode="r")
-            first = source.span.first_row
-            offset = len(source.plan.headers()[FRAMES]) + first * source.plan.frame_bytes
-            with (source.folder / FRAMES).open("rb") as frames:
-                self.partial.copy_frames(span, frames.fileno(), offset)
-            self.partial.write_times(span, np.array(times[source.span.rows]))
+            return None
+        with suppress(FileNotFoundError, ValueError):
+            first, size = source.span.first_row, plan.frame_bytes
+            with (source.folder / FRAMES).open("rb") as file:
+                file.seek(len(source.plan.headers()[FRAMES]) + first * size)
+                for position in range(span.frames):
+                    if len(frame := file.read(size)) < size:
+                        return None
+                    self.partial.write_frame(span, position, frame)
             sums = load_checksums(source.folder / CHECKSUMS)
             copied = self.partial.checksums[span.rows].tolist()
-            return sums is None or copied == list(sums.frames[source.span.rows])
-        return False
+            if sums is None or copied == list(sums.frames[source.span.rows]):
+                return np.array(np.load(source.folder / TIMES, mmap_mode="r")[source.span.rows])
+        return None
 
-    def _decode(self, span: Span, recorded: RecordedFrames) -> None:
-        partial, plan = self.partial, self.partial.plan
+    def _decode(self, span: Span, recorded: RecordedFrames) -> np.ndarray:
+        """Decode the frames from the dataset; gives their times."""
+        plan, times = self.partial.plan, list[float]()
         shape = plan.video_height, plan.video_width, 3
-        flush_every = max(1, _FLUSH_BYTES // plan.frame_bytes)
-        times: list[float] = []
         for position, (time, frame) in enumerate(recorded.decode(range(span.frames))):
             if self._stop.is_set():
                 raise CancelledError
@@ -158,11 +160,9 @@ class CameraBuild:
                 raise VideoError(f"{found}others of this camera are {shape[1]} x {shape[0]}")
             if plan.resized:
                 frame = resized(frame, (plan.width, plan.height))
-            partial.write_frame(span, position, frame)
+            self.partial.write_frame(span, position, frame.data)
             self._frames_done[span.episode] = position + 1
-            if (position + 1) % flush_every == 0:
-                partial.flush()
         if len(times) != span.frames:
             found = f"has {len(times)} frames, "
             raise VideoError(f"{found}episode {span.episode} has {span.frames} rows")
-        partial.write_times(span, np.asarray(times))
+        return np.asarray(times)

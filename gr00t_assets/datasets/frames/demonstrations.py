@@ -104,11 +104,6 @@ class Demonstrations:
         ]
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
-    def state_mask(self, count: int) -> np.ndarray:
-        """Which of the numbers are state and not padding, shape ``(count, 1, max_state_dim)``."""
-        mask = self._transform.state_mask
-        return np.broadcast_to(mask, (count, 1, *mask.shape)).copy()
-
     def action_mask(self, count: int) -> np.ndarray:
         """Which of the numbers are action and not padding, shape ``(count, horizon, max)``."""
         mask = self._transform.action_mask
@@ -136,10 +131,9 @@ def chosen_episodes(dataset: LeRobotDataset, config: ModalityConfig, part: Part)
         if part == "all" or (episode.index in held_out) == (part == "held_out")
     ]
     if not indices:
-        problem = {
-            "held_out": "no episodes of it are kept from training.",
-            "train": "none of its episodes is left to train on.",
-        }.get(part, "it has no episodes.")
-        details = ["set held_out of this dataset in data/datasets.yaml"] if part != "all" else []
+        problem = "no episodes of it are kept from training."
+        if part == "train":
+            problem = "none of its episodes is left to train on."
+        details = ["set held_out of this dataset in data/datasets.yaml"]
         raise DatasetError(config.dataset, problem, details)
     return indices

@@ -1,4 +1,4 @@
-"""Reading a frame cache: decoded frames in a memory map, or prepared for a model, by timestamp.
+"""Reading a frame cache: frames as they were decoded, or prepared for a model, by timestamp.
 
 Frames are held against their checksums when a process reads them first, prepared ones always.
 """
@@ -7,9 +7,8 @@ import hashlib
 import io
 import json
 import math
-import mmap
 import os
-import shutil
+import sys
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gr00t_assets.core.errors import DatasetError
-from gr00t_assets.core.files import partial_name, published_directory, write_bytes
+from gr00t_assets.core.files import discard_directory, published_directory, write_bytes
+from gr00t_assets.core.locks import exclusive_lock
 from gr00t_assets.core.project import materialize_command
 from gr00t_assets.datasets.frames.frame_index import (
     CHECKSUMS,
@@ -31,7 +31,6 @@ from gr00t_assets.datasets.frames.frame_index import (
     Span,
     array_header,
     cache_folder,
-    frame_cache_info,
     load_checksums,
     read_indices,
 )
@@ -39,19 +38,46 @@ from gr00t_assets.datasets.videos import nearest_rows
 from gr00t_assets.modality.camera_images import ImageRecipe, camera_images
 from gr00t_assets.modality.config import ModalityConfig
 
-MAPPED_BYTES = 96 << 20
-"""Bytes of frames that are read before their pages are released: a process stays small, and the
-operating system still has the file in its cache."""
+
+class _FrameArray(NamedTuple):
+    """An open ``.npy`` file of frames. It is read, not mapped: no process grows by what it reads.
+
+    ``offset`` is where the first frame begins, ``unread`` are those that are to be held against
+    their checksums, ``(frames,)``; none where there are no checksums.
+    """
+
+    file: io.FileIO
+    offset: int
+    shape: tuple[int, ...]
+    checksums: FrameChecksums | None
+    unread: np.ndarray
+
+    @classmethod
+    def open(cls, path: Path, checksums: Path) -> "_FrameArray":
+        """Open an array; ValueError where it, or its checksums, are damaged."""
+        mapped, sums = np.load(path, mmap_mode="r"), load_checksums(checksums)
+        unread = np.full(len(mapped), sums is not None)
+        file = path.open("rb", buffering=0)
+        return cls(file, mapped.offset, mapped.shape[1:], sums, unread)
+
+    def read(self, rows: np.ndarray) -> tuple[np.ndarray, list[int]]:
+        """Frames by row, ``(n, height, width, 3)`` uint8, and the places of damaged ones."""
+        frames, size = np.empty((len(rows), *self.shape), np.uint8), math.prod(self.shape)
+        sums = self.checksums.frames if self.checksums else ()
+        damaged = []
+        for place, (frame, row) in enumerate(zip(frames, rows.tolist(), strict=True)):
+            read = os.preadv(self.file.fileno(), [frame.data], self.offset + row * size)
+            if read != size or (self.unread[row] and zlib.crc32(frame.data) != sums[row]):
+                damaged.append(place)
+        return frames, damaged
 
 
 class _CachedCamera(NamedTuple):
-    """A camera's arrays, the rows of each episode, and which frames were not checked yet."""
+    """A camera's frames, their times, and the rows of each episode."""
 
-    frames: np.ndarray
+    array: _FrameArray
     times: np.ndarray
     spans: dict[int, Span]
-    checksums: FrameChecksums | None
-    unread: np.ndarray
 
 
 class FrameCache:
@@ -61,19 +87,17 @@ class FrameCache:
         self._folder = cache_folder(directory, size)
         self._name, self.cameras, self.size = directory.parent.name, tuple(indices), size
         self._cached: dict[str, _CachedCamera] = {}
-        self._read_bytes = 0
         for camera, index in indices.items():
+            folder = self._folder / camera
             self._cached[camera] = _CachedCamera(
-                frames=np.load(self._folder / camera / FRAMES, mmap_mode="r"),
-                times=np.load(self._folder / camera / TIMES),
+                array=_FrameArray.open(folder / FRAMES, folder / CHECKSUMS),
+                times=np.load(folder / TIMES),
                 spans={span.episode: span for span in index.plan.spans},
-                checksums=load_checksums(self._folder / camera / CHECKSUMS),
-                unread=np.ones(index.plan.frames, bool),
             )
 
     @classmethod
     def open(cls, directory: Path, size: Size | None = None) -> "FrameCache":
-        """Map a frame cache into memory; DatasetError where there is none, or it is damaged."""
+        """Open a frame cache; DatasetError where there is none, or it is damaged."""
         name, indices = directory.parent.name, read_indices(cache_folder(directory, size))
         command = materialize_command("frame_cache", name)
         if not indices:
@@ -89,10 +113,9 @@ class FrameCache:
         """Seconds at which an episode's frames are shown, (frames,) float64; DatasetError without
         any.
         """
-        cached = self._cached.get(camera)
-        if cached is None or episode not in cached.spans:
-            problem = f"its frame cache has no episode {episode} of camera {camera}."
-            raise DatasetError(self._name, problem, [f"cameras in it: {', '.join(self.cameras)}"])
+        cached = self._cached_camera(camera)
+        if episode not in cached.spans:
+            raise self._lacking(f"episode {episode} of camera {camera}")
         return cached.times[cached.spans[episode].rows]
 
     def rows(self, episode: int, camera: str, timestamps: np.ndarray) -> np.ndarray:
@@ -105,33 +128,35 @@ class FrameCache:
 
     def frames(self, camera: str, rows: np.ndarray) -> np.ndarray:
         """Frames by row, (n, height, width, 3) uint8 RGB; DatasetError where one is damaged."""
-        cached = self._cached[camera]
-        chosen = np.asarray(cached.frames)[rows]
-        if cached.checksums is not None:
-            for place in np.flatnonzero(cached.unread[rows]):
-                if zlib.crc32(chosen[place].data) != cached.checksums.frames[int(rows[place])]:
-                    raise self._damaged(camera, int(rows[place]))
-            cached.unread[rows] = False
-        self._read_bytes += chosen.nbytes
-        if self._read_bytes >= MAPPED_BYTES:
-            self._read_bytes = 0
-            for other in self._cached.values():
-                # The map behind the frames, which NumPy keeps under a private name.
-                other.frames._mmap.madvise(mmap.MADV_DONTNEED)  # pyright: ignore[reportAttributeAccessIssue]
-        return chosen
+        array = self._cached[camera].array
+        frames, damaged = array.read(rows)
+        if damaged:
+            raise self._damaged(camera, int(rows[damaged[0]]))
+        array.unread[rows] = False
+        return frames
 
     def sample(self, seconds: float) -> list[str]:
         """Look at frames drawn at random for so many seconds; DatasetError where one is damaged.
 
         Gives the cameras whose frames have no checksums, as in caches of versions 0.1 and 0.2.
         """
-        without = [camera for camera in self.cameras if self._cached[camera].checksums is None]
+        without = [camera for camera in self.cameras if not self._cached[camera].array.checksums]
         each = seconds / max(len(self.cameras) - len(without), 1)
         for camera, cached in self._cached.items():
-            array, sums = self._folder / camera / FRAMES, cached.checksums
-            if sums is not None and (row := sums.sampled_damage(array, each)) is not None:
+            array, sums = self._folder / camera / FRAMES, cached.array.checksums
+            if sums and (row := next(sums.damaged_rows(array, each), None)) is not None:
                 raise self._damaged(camera, row)
         return without
+
+    def _cached_camera(self, camera: str) -> _CachedCamera:
+        if camera not in self._cached:
+            raise self._lacking(f"camera {camera}")
+        return self._cached[camera]
+
+    def _lacking(self, what: str) -> DatasetError:
+        lines = [f"cameras in it: {', '.join(self.cameras)}"]
+        lines.append(f"decode what it lacks: {materialize_command('frame_cache', self._name)}")
+        return DatasetError(self._name, f"its frame cache has no {what}.", lines)
 
     def _damaged(self, camera: str, row: int) -> DatasetError:
         where = "the head of its array"
@@ -165,13 +190,13 @@ class PreparedFrames:
     faster than a disk reads, and augmented images differ at every draw: neither needs this.
 
     They are in a hidden folder of the frame cache, one file a camera. Its name is made of all that
-    decides their content, so a frame cache that is built anew is prepared anew. They are read, not
-    mapped: a process does not grow by what it has read. One that is damaged is prepared again.
+    decides their content, so a frame cache that is built anew is prepared anew. They are held
+    against their checksums whenever they are read, and one that is damaged is prepared again.
     """
 
     def __init__(self, cache: FrameCache, recipe: ImageRecipe, config: ModalityConfig) -> None:
         self._cache, self._recipe, self._config = cache, recipe, config
-        self._arrays: dict[str, _Array] = {}
+        self._arrays: dict[str, _FrameArray] = {}
 
     @classmethod
     def open(cls, directory: Path, config: ModalityConfig, recipe: ImageRecipe) -> "PreparedFrames":
@@ -184,6 +209,8 @@ class PreparedFrames:
         prepared = cls(FrameCache.open(directory, config.frame_size), recipe, config)
         directory = cache_folder(directory, config.frame_size)
         cameras = sorted({camera.original_key for camera in config.video})
+        for camera in cameras:
+            prepared._cache._cached_camera(camera)
         indices = [hashlib.sha256((directory / name / INDEX).read_bytes()) for name in cameras]
         contents = [
             *([name, index.hexdigest()] for name, index in zip(cameras, indices, strict=True)),
@@ -198,16 +225,23 @@ class PreparedFrames:
         folder = directory / f"{PREPARED}{key}"
         arrays = {camera: folder / f"{camera}.npy" for camera in cameras}
         seconds = _SAMPLE_SECONDS / len(cameras)
-        if folder.is_dir() and any(damaged_prepared(path, seconds) for path in arrays.values()):
-            aside = folder.with_name(partial_name(folder.name))
-            folder.rename(aside)
-            shutil.rmtree(aside)
-        if not folder.is_dir():
-            shapes = frame_cache_info(directory).cameras
-            with published_directory(folder) as partial:
-                for camera in cameras:
-                    prepared._write(camera, shapes[camera][0], partial / f"{camera}.npy")
-        prepared._arrays = {camera: _Array.open(path) for camera, path in arrays.items()}
+
+        def are_sound() -> bool:
+            return not any(damaged_prepared(path, seconds) for path in arrays.values())
+
+        if not are_sound():
+            lock, what = directory / ".preparing.lock", "the frames that are being prepared"
+            with exclusive_lock(lock, what, lambda line: sys.stderr.write(line + "\n")):
+                if not are_sound():
+                    if folder.is_dir():
+                        discard_directory(folder)
+                    with published_directory(folder) as partial:
+                        for camera, array in arrays.items():
+                            prepared._write(camera, partial / array.name)
+        prepared._arrays = {
+            camera: _FrameArray.open(path, path.with_suffix(".json"))
+            for camera, path in arrays.items()
+        }
         return prepared
 
     def rows(self, episode: int, camera: str, timestamps: np.ndarray) -> np.ndarray:
@@ -216,15 +250,13 @@ class PreparedFrames:
 
     def frames(self, camera: str, rows: np.ndarray) -> np.ndarray:
         """Prepared frames by row, shape ``(n, height, width, 3)``, uint8 RGB."""
-        array = self._arrays[camera]
-        frames, size = np.empty((len(rows), *array.shape), np.uint8), math.prod(array.shape)
-        for place, (frame, row) in enumerate(zip(frames, rows, strict=True)):
-            read = os.preadv(array.file.fileno(), [frame.data], array.offset + int(row) * size)
-            if read != size or zlib.crc32(frame.data) != array.checksums[row]:
-                frame[:] = self._prepare(camera, rows[place : place + 1])[0]
+        frames, damaged = self._arrays[camera].read(rows)
+        for place in damaged:
+            frames[place] = self._prepare(camera, rows[place : place + 1])[0]
         return frames
 
-    def _write(self, camera: str, count: int, array: Path) -> None:
+    def _write(self, camera: str, array: Path) -> None:
+        count = len(self._cache._cached_camera(camera).array.unread)
         shape = self._prepare(camera, np.arange(1)).shape[1:]
         head, sums = array_header("|u1", (count, *shape)), []
         with array.open("wb") as output:
@@ -248,33 +280,13 @@ class PreparedFrames:
         return camera_images(frames, self._recipe, one_camera)[:, 0].contiguous().numpy()
 
 
-class _Array(NamedTuple):
-    """An open ``.npy`` file of frames: where the first begins, their shape and their checksums."""
-
-    file: io.FileIO
-    offset: int
-    shape: tuple[int, ...]
-    checksums: tuple[int, ...]
-
-    @classmethod
-    def open(cls, path: Path) -> "_Array":
-        mapped, checksums = np.load(path, mmap_mode="r"), load_checksums(path.with_suffix(".json"))
-        assert isinstance(mapped, np.memmap) and checksums is not None
-        file = path.open("rb", buffering=0)
-        return cls(file, mapped.offset, mapped.shape[1:], checksums.frames)
-
-
 def damaged_prepared(array: Path, sample_seconds: float | None = None) -> bool:
     """Whether an array of prepared frames is damaged, or of a version without checksums.
 
     Frames drawn at random are read for ``sample_seconds``; every frame is by default.
     """
     try:
-        checksums = load_checksums(array.with_suffix(".json"))
-        if checksums is None:
-            return True
-        if sample_seconds is not None:
-            return checksums.sampled_damage(array, sample_seconds) is not None
-        return next(checksums.damaged_rows(array), None) is not None
+        sums = load_checksums(array.with_suffix(".json"))
+        return sums is None or next(sums.damaged_rows(array, sample_seconds), None) is not None
     except (OSError, ValueError):
         return True

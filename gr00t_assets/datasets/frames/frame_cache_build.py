@@ -38,25 +38,12 @@ _META_BYTES = 1 << 20
 """Of index and journal."""
 
 
-def frame_cache_bytes(
-    dataset: LeRobotDataset, cameras: Sequence[str], size: Size | None = None
-) -> int:
-    """Bytes that a frame cache will take, from one header a camera; nothing is decoded.
-
-    A camera without frames, or without any that can be read, is a DatasetError.
-    """
-    plans, problems = _plan_cameras(dataset, cameras, size)
-    if problems:
-        raise DatasetError(dataset.name, "its frames cannot be read.", problems)
-    return sum(map(_needed_bytes, plans.values()))
-
-
 def _plan_cameras(
     dataset: LeRobotDataset, cameras: Sequence[str], size: Size | None
-) -> tuple[dict[str, FramePlan], list[str]]:
+) -> dict[str, FramePlan]:
     """Where each frame of some cameras goes, from the rows and the first header of each camera.
 
-    And a line for each episode of those of which no header can be read.
+    A camera without frames, or without any header that can be read, is a DatasetError.
     """
     if unknown := [camera for camera in cameras if camera not in dataset.cameras]:
         has = f"it has: {', '.join(dataset.cameras) or 'none'}"
@@ -91,7 +78,9 @@ def _plan_cameras(
             decoder=_decoder_versions(camera in in_videos, (width, height) != video_size),
             spans=spans,
         )
-    return plans, problems
+    if problems:
+        raise DatasetError(dataset.name, "its frames cannot be read.", problems)
+    return plans
 
 
 def _needed_bytes(plan: FramePlan) -> int:
@@ -160,7 +149,7 @@ def build_frame_cache(
         workers: Episodes decoded at once; see ``CameraBuild.run``.
         previous: Folders of earlier caches, such as those of older versions of the dataset:
             frames of a video, or of images, with the same content are copied and not decoded.
-        log: Where a line goes while another builder is waited for.
+        log: Where a line about the size goes, and one while another builder is waited for.
 
     Raises:
         DatasetError: A camera has no frames, one cannot be decoded, they differ in
@@ -171,15 +160,16 @@ def build_frame_cache(
     missing = _missing(dataset, cameras, folder)
     if not missing:
         return frame_cache_info(directory, size)
-    plans, problems = _plan_cameras(dataset, missing, size)
+    plans = _plan_cameras(dataset, missing, size)
+    log(f"its frame cache takes {format_bytes(sum(map(_needed_bytes, plans.values())))}")
     _require_room(dataset.name, plans, folder)
-    methods: Counter[Method] = Counter()
+    methods, problems = Counter[Method](), list[str]()
     lock = directory.parent / f".{directory.name}.lock"
     with system_errors_explained(directory), ExitStack() as stack:
         directory.parent.mkdir(parents=True, exist_ok=True)
         what = f"the frame cache of {dataset.name}, being built"
         stack.enter_context(exclusive_lock(lock, what, log))
-        missing = [camera for camera in _missing(dataset, missing, folder) if camera in plans]
+        missing = _missing(dataset, missing, folder)
         reusable = reusable_episodes([directory, *previous], size)
         total = dataset.frame_count * len(missing)
         for number, camera in enumerate(missing):
@@ -196,7 +186,7 @@ def build_frame_cache(
                 methods["kept"] += len(plan.spans)
                 continue
             shutil.rmtree(target, ignore_errors=True)
-            with closing(PartialFrames.open(partial_folder, plan)) as partial:
+            with closing(PartialFrames(partial_folder, plan)) as partial:
                 build = CameraBuild(dataset, camera, partial, reusable, show)
                 unusable = build.run(workers)
                 if not unusable:

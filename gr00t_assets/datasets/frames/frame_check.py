@@ -5,9 +5,10 @@ asked for one timestamp at a time, as Isaac-GR00T's loader asks it.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -98,54 +99,17 @@ def check_frames(
     return result.model_copy(update={"remedy": action})
 
 
-@dataclass
-class _Tally:
-    """Counts of one camera."""
+class _Row(NamedTuple):
+    """A row that was read, in positions of frames: of its timestamp, and of its own number.
 
-    rows: int = 0
-    wrong_by_timestamp: int = 0
-    wrong_by_index: int = 0
-    unidentified: int = 0
-    distances: list[int] = field(default_factory=list)
-    shifts: Counter[int] = field(default_factory=Counter)
+    ``by_time`` and ``by_index`` are what it got, of frames that look the same the nearest to each;
+    None where it is no frame of the episode.
+    """
 
-    def add(self, reference: DecodedEpisode, image: np.ndarray, expected: int, own: int) -> None:
-        """Count an image that should be the frame at ``expected``, of the row ``own``."""
-        self.rows += 1
-        if expected != own:
-            self.shifts[expected - own] += 1
-        if reference.is_frame(image, expected):
-            self.wrong_by_index += expected != own and not reference.is_frame(image, own)
-            return
-        position = reference.find(image, near=expected)
-        self.unidentified += position is None
-        if position != expected:
-            self.wrong_by_timestamp += 1
-            self.distances += [] if position is None else [expected - position]
-        if position != own:
-            self.wrong_by_index += position is None or reference.find(image, near=own) != own
-
-    def result(self, camera: str, problem: str | None, in_rows: bool) -> CameraCheckResult:
-        distances = np.abs(self.distances) if self.distances else np.zeros(1)
-        verdict: Verdict = "exact"
-        if problem:
-            verdict = "unreadable"
-        elif self.wrong_by_timestamp:
-            verdict = "wrong" if self.unidentified or distances.max() > 1 else "shifted"
-        return CameraCheckResult(
-            camera=camera,
-            rows=self.rows,
-            wrong_by_timestamp=self.wrong_by_timestamp,
-            wrong_by_index=self.wrong_by_index,
-            unidentified=self.unidentified,
-            mean_lateness=float(distances.mean()),
-            max_lateness=int(distances.max()),
-            moved_rows=self.shifts.total(),
-            move=self.shifts.most_common(1)[0][0] if self.shifts else 0,
-            verdict=verdict,
-            problem=problem,
-            in_rows=in_rows,
-        )
+    expected: int
+    own: int
+    by_time: int | None
+    by_index: int | None
 
 
 @dataclass
@@ -166,22 +130,44 @@ class _FrameComparison:
 
         Images in the rows are decoded alone, since no backend reads them.
         """
-        tally = _Tally()
+        rows, decoded, problem = list[_Row](), 0, None
         for episode in episodes:
             recorded = recorded_frames(self.dataset, episode.index, camera)
             try:
                 if in_rows:
-                    rows = set(self._rows(episode.length, episode.index))
-                    tally.rows += sum(frame is not None for _, frame in recorded.decode(rows))
-                else:
-                    self._compare(tally, episode.index, recorded, camera)
+                    wanted = set(self._rows(episode.length, episode.index))
+                    decoded += sum(frame is not None for _, frame in recorded.decode(wanted))
+                for row in () if in_rows else self._compared(episode.index, recorded, camera):
+                    rows.append(row)
             except VideoError as error:
                 self.damaged |= not in_rows and not _is_decodable(recorded)
-                file = recorded.path.relative_to(self.dataset.directory)
-                return tally.result(camera, f"{file}: {error}", in_rows)
-        return tally.result(camera, None, in_rows)
+                problem = f"{recorded.path.relative_to(self.dataset.directory)}: {error}"
+                break
+        wrong = [row for row in rows if row.by_time != row.expected]
+        found = [row.expected - row.by_time for row in wrong if row.by_time is not None]
+        distances = np.abs(found) if found else np.zeros(1)
+        moves = Counter(row.expected - row.own for row in rows if row.expected != row.own)
+        verdict: Verdict = "exact"
+        if problem:
+            verdict = "unreadable"
+        elif wrong:
+            verdict = "wrong" if len(found) < len(wrong) or distances.max() > 1 else "shifted"
+        return CameraCheckResult(
+            camera=camera,
+            rows=decoded + len(rows),
+            wrong_by_timestamp=len(wrong),
+            wrong_by_index=sum(row.by_index != row.own for row in rows),
+            unidentified=len(wrong) - len(found),
+            mean_lateness=float(distances.mean()),
+            max_lateness=int(distances.max()),
+            moved_rows=moves.total(),
+            move=moves.most_common(1)[0][0] if moves else 0,
+            verdict=verdict,
+            problem=problem,
+            in_rows=in_rows,
+        )
 
-    def _compare(self, tally: _Tally, episode: int, recorded: RecordedFrames, camera: str) -> None:
+    def _compared(self, episode: int, recorded: RecordedFrames, camera: str) -> Iterator[_Row]:
         timestamps = self.dataset.timestamps(episode)
         if not np.isfinite(timestamps).all():
             file = self.dataset.parquet_path(episode).relative_to(self.dataset.directory)
@@ -198,8 +184,12 @@ class _FrameComparison:
                 image = self.cache.frame(episode, camera, timestamp)
             if reference is None:
                 reference = DecodedEpisode(recorded)
-                expected = nearest_rows(reference.times, timestamps)
-            tally.add(reference, image, int(expected[row]), min(row, len(reference.times) - 1))
+                nearest = nearest_rows(reference.times, timestamps)
+            expected, own = int(nearest[row]), min(row, len(reference.times) - 1)
+            by_time = by_index = reference.find(image, near=expected)
+            if own != expected:
+                by_index = reference.find(image, near=own)
+            yield _Row(expected, own, by_time, by_index)
 
     def _rows(self, length: int, episode: int) -> Sequence[int]:
         if self.all_rows or length <= SAMPLES:

@@ -46,33 +46,31 @@ class FrameChecksums(FrozenModel):
 
     def fits(self, folder: Path) -> bool:
         """Whether the small files and the head of ``frames.npy`` are as they were written."""
-        if next(self.damaged_rows(folder / FRAMES, ()), None) is not None:
+        if next(self.damaged_rows(folder / FRAMES, 0.0), None) is not None:
             return False
         paths = ((folder / name, value) for name, value in self.files.items())
         return all(path.is_file() and crc32(path) == value for path, value in paths)
 
-    def damaged_rows(self, array: Path, rows: Iterable[int] | None = None) -> Iterator[int]:
+    def damaged_rows(self, array: Path, seconds: float | None = None) -> Iterator[int]:
         """Rows whose frame is not as it was written; ``HEAD`` for what is before the frames.
 
-        Of an ``.npy`` file all rows are looked at by default, else some, one after another. A file
-        that cannot be read raises OSError.
+        Of an ``.npy`` file all rows are looked at by default, else those, drawn at random, that can
+        be read in so many seconds. A file that cannot be read raises OSError.
         """
-        head = array.stat().st_size - len(self.frames) * self.frame_bytes
+        head, rows = array.stat().st_size - len(self.frames) * self.frame_bytes, self.frames
+        order: Iterable[int] = range(len(rows))
+        if seconds is not None:
+            until = time.monotonic() + seconds
+            drawn = np.random.default_rng().permutation(len(rows) if seconds else 0).tolist()
+            order = takewhile(lambda _: time.monotonic() < until, drawn)
         with array.open("rb", buffering=0) as file:
             if zlib.crc32(file.read(max(head, 0))) != self.head:
                 yield HEAD
                 return
-            for row in range(len(self.frames)) if rows is None else rows:
+            for row in order:
                 file.seek(head + row * self.frame_bytes)
-                if zlib.crc32(file.read(self.frame_bytes)) != self.frames[row]:
+                if zlib.crc32(file.read(self.frame_bytes)) != rows[row]:
                     yield row
-
-    def sampled_damage(self, array: Path, seconds: float) -> int | None:
-        """The first damaged row of those, drawn at random, that can be read in so many seconds."""
-        until = time.monotonic() + seconds
-        order = np.random.default_rng().permutation(len(self.frames)).tolist()
-        rows = takewhile(lambda _: time.monotonic() < until, order)
-        return next(self.damaged_rows(array, rows), None)
 
 
 def load_checksums(path: Path) -> FrameChecksums | None:

@@ -5,7 +5,6 @@ are complete, with the checksums of their frames as they were in memory; a line 
 frames are on the disk, so that what it names can be trusted after a kill or a power cut.
 """
 
-import errno
 import os
 import shutil
 import threading
@@ -40,8 +39,7 @@ from gr00t_assets.datasets.frames.frame_index import (
 
 PLAN, JOURNAL = "plan.json", "journal.jsonl"
 
-_COPY_BYTES = 4 << 20
-_NO_KERNEL_COPY = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
+_FLUSH_BYTES = 64 << 20
 
 
 class JournalLine(FrozenModel):
@@ -58,99 +56,76 @@ def building_folder(folder: Path, camera: str) -> Path:
 
 
 class PartialFrames:
-    """Frames of a camera that are not all there yet; made by ``open``.
+    """Frames of a camera that are not all there yet.
+
+    It goes on with what an interrupted build of the same plan left in a folder, else begins anew.
+    An OSError, as where the disk cannot hold the frames, leaves nothing of what was begun.
 
     Attributes:
         plan: Where each frame belongs.
-        done: Hash of the video by episode, of the episodes that are complete.
+        done: What the journal says, by episode, of the episodes that are complete.
         checksums: CRC-32 of each frame that is there, by row, ``(frames,)`` uint32.
     """
 
     def __init__(self, folder: Path, plan: FramePlan) -> None:
         self.plan, self.checksums = plan, np.zeros(plan.frames, np.uint32)
-        self.done: dict[int, str] = {}
-        self._times_crc32: dict[int, int] = {}
+        self.done: dict[int, JournalLine] = {}
+        begun = None
+        with suppress(OSError, ValueError):
+            begun = FramePlan.model_validate_json((folder / PLAN).read_text(encoding="utf-8"))
+        if begun != plan or not plan.has_files(folder):
+            _begin(folder, plan)
         spans = {span.episode: span for span in plan.spans}
         for line in _complete_lines(folder / JOURNAL):
             span = spans.get(line.episode)
             if span is not None and len(line.crc32) == span.frames + 1:
-                self.done[span.episode] = line.sha256
-                self._times_crc32[span.episode] = line.crc32[0]
+                self.done[span.episode] = line
                 self.checksums[span.rows] = line.crc32[1:]
         self._folder, self._lock = folder, threading.Lock()
         self._frames = os.open(folder / FRAMES, os.O_RDWR)
         self._times = os.open(folder / TIMES, os.O_RDWR)
         self._journal = (folder / JOURNAL).open("a", encoding="utf-8")
-        headers = plan.headers()
-        self._frames_start, self._times_start = len(headers[FRAMES]), len(headers[TIMES])
+        self._starts = {name: len(header) for name, header in plan.headers().items()}
+        self._flush_every = max(1, _FLUSH_BYTES // plan.frame_bytes)
 
-    @classmethod
-    def open(cls, folder: Path, plan: FramePlan) -> "PartialFrames":
-        """Continue what an interrupted build of the same plan left; else begin anew.
+    def write_frame(self, span: Span, position: int, frame: bytes | memoryview) -> None:
+        """Put one frame of an episode, ``(height, width, 3)`` uint8 RGB, in its place.
 
-        An OSError, as where the disk cannot hold the frames, leaves nothing of what was written.
+        Now and then it waits until the disk has them, so that they do not pile up in memory.
         """
-        begun = None
-        with suppress(OSError, ValueError):
-            begun = FramePlan.model_validate_json((folder / PLAN).read_text(encoding="utf-8"))
-        if begun != plan or not plan.has_files(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            try:
-                folder.mkdir(parents=True)
-                for name, header in plan.headers().items():
-                    with (folder / name).open("wb") as file:
-                        os.posix_fallocate(file.fileno(), 0, plan.file_bytes()[name])
-                        file.write(header)
-                        file.flush()
-                        os.fsync(file.fileno())
-                sync_directory(folder)
-                write_json(folder / PLAN, plan.model_dump(mode="json"))
-            except OSError:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
-        return cls(folder, plan)
-
-    def write_frame(self, span: Span, position: int, frame: np.ndarray) -> None:
-        """Put one frame of an episode, ``(height, width, 3)`` uint8 RGB, in its place."""
-        offset = self._offset(span) + position * self.plan.frame_bytes
-        self.checksums[span.first_row + position] = zlib.crc32(frame.data)
-        _write_at(self._frames, frame.data.cast("B"), offset)
-
-    def copy_frames(self, span: Span, source: int, offset: int) -> None:
-        """Put an episode's frames, which are at an offset of another open file, in their place."""
-        size = span.frames * self.plan.frame_bytes
-        _copy(source, offset, self._frames, self._offset(span), size)
-        self.checksums[span.rows] = self._on_disk(span)
+        row = span.first_row + position
+        self.checksums[row] = zlib.crc32(frame)
+        _write_at(self._frames, frame, self._starts[FRAMES] + row * self.plan.frame_bytes)
+        if (position + 1) % self._flush_every == 0:
+            os.fdatasync(self._frames)
 
     def is_intact(self, span: Span) -> bool:
         """Whether an episode's frames and times on the disk are those that were written."""
-        if self._times_on_disk(span) != self._times_crc32[span.episode]:
-            return False
-        return np.array_equal(self._on_disk(span), self.checksums[span.rows])
+        size, start = self.plan.frame_bytes, self._starts[FRAMES]
+        rows = range(span.first_row, span.first_row + span.frames)
+        frames = (os.pread(self._frames, size, start + row * size) for row in rows)
+        times = os.pread(self._times, span.frames * 8, self._starts[TIMES] + span.first_row * 8)
+        return (zlib.crc32(times), *map(zlib.crc32, frames)) == self.done[span.episode].crc32
 
-    def write_times(self, span: Span, times: np.ndarray) -> None:
-        """Put an episode's presentation times, seconds, ``(frames,)`` float64, in their place."""
-        content = np.ascontiguousarray(times, dtype="<f8").data.cast("B")
-        _write_at(self._times, content, self._times_start + span.first_row * 8)
+    def finish(self, span: Span, sha256: str, times: np.ndarray) -> None:
+        """Record that an episode is complete, once its frames and times are on the disk.
 
-    def flush(self) -> None:
-        """Wait until what was written is on the disk, so that it does not pile up in memory."""
-        os.fdatasync(self._frames)
-
-    def finish(self, span: Span, video_sha256: str) -> None:
-        """Record that an episode is complete, once its frames are on the disk."""
+        ``sha256`` is of what it was decoded from; times are seconds, ``(frames,)`` float64.
+        """
+        content = np.ascontiguousarray(times, dtype="<f8").data
+        _write_at(self._times, content, self._starts[TIMES] + span.first_row * 8)
         os.fdatasync(self._frames)
         os.fdatasync(self._times)
-        sums = self._times_on_disk(span), *self.checksums[span.rows].tolist()
-        line = JournalLine(episode=span.episode, sha256=video_sha256, crc32=sums)
+        sums = zlib.crc32(content), *self.checksums[span.rows].tolist()
+        line = JournalLine(episode=span.episode, sha256=sha256, crc32=sums)
         with self._lock:
             self._journal.write(line.model_dump_json() + "\n")
             self._journal.flush()
             os.fdatasync(self._journal.fileno())
-            self.done[span.episode] = video_sha256
+            self.done[span.episode] = line
 
     def close(self) -> None:
-        """Close the files; a later ``open`` goes on."""
+        """Close the files; a later build goes on."""
         self._journal.close()
         os.close(self._frames)
         os.close(self._times)
@@ -161,7 +136,7 @@ class PartialFrames:
         ``video_bytes`` are the sizes of the episodes' videos, in the order of the plan.
         """
         videos = tuple(
-            Video(sha256=self.done[span.episode], bytes=size)
+            Video(sha256=self.done[span.episode].sha256, bytes=size)
             for span, size in zip(self.plan.spans, video_bytes, strict=True)
         )
         index = FrameIndex(plan=self.plan, videos=videos)
@@ -174,18 +149,22 @@ class PartialFrames:
         )
         write_bytes(self._folder / CHECKSUMS, checksums.model_dump_json().encode())
 
-    def _on_disk(self, span: Span) -> np.ndarray:
-        """CRC-32 of an episode's frames as they are read back, ``(frames,)`` uint32."""
-        size, first = self.plan.frame_bytes, self._offset(span)
-        frames = (os.pread(self._frames, size, first + n * size) for n in range(span.frames))
-        return np.fromiter(map(zlib.crc32, frames), np.uint32, span.frames)
 
-    def _times_on_disk(self, span: Span) -> int:
-        offset = self._times_start + span.first_row * 8
-        return zlib.crc32(os.pread(self._times, span.frames * 8, offset))
-
-    def _offset(self, span: Span) -> int:
-        return self._frames_start + span.first_row * self.plan.frame_bytes
+def _begin(folder: Path, plan: FramePlan) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(parents=True)
+        for name, header in plan.headers().items():
+            with (folder / name).open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, plan.file_bytes()[name])
+                file.write(header)
+                file.flush()
+                os.fsync(file.fileno())
+        sync_directory(folder)
+        write_json(folder / PLAN, plan.model_dump(mode="json"))
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def publish_complete(folder: Path, plan: FramePlan, target: Path) -> FrameIndex | None:
@@ -220,29 +199,8 @@ def _complete_lines(path: Path) -> list[JournalLine]:
     return lines
 
 
-def _write_at(descriptor: int, content: memoryview, offset: int) -> None:
-    while content:
-        written = os.pwrite(descriptor, content, offset)
-        content, offset = content[written:], offset + written
-
-
-def _copy(source: int, source_offset: int, target: int, offset: int, size: int) -> None:
-    """Copy within the kernel where it can, so that a file system that shares blocks does so."""
-    done, in_kernel = 0, True
-    while done < size:
-        left, first, place = size - done, source_offset + done, offset + done
-        try:
-            if in_kernel:
-                copied = os.copy_file_range(source, target, left, first, place)
-            else:
-                block = os.pread(source, min(_COPY_BYTES, left), first)
-                _write_at(target, memoryview(block), place)
-                copied = len(block)
-        except OSError as error:
-            if not in_kernel or error.errno not in _NO_KERNEL_COPY:
-                raise
-            in_kernel = False
-            continue
-        if not copied:
-            raise EOFError(f"the file ends {left} bytes early")
-        done += copied
+def _write_at(descriptor: int, content: bytes | memoryview, offset: int) -> None:
+    left = memoryview(content).cast("B")
+    while left:
+        written = os.pwrite(descriptor, left, offset)
+        left, offset = left[written:], offset + written

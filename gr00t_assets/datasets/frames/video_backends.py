@@ -107,17 +107,24 @@ class TorchvisionAv:
         Raises:
             VideoError: The file cannot be read, or nothing follows the timestamp's key frame.
         """
+        import av
         from av.error import FFmpegError
 
         chosen = None
         try:
             if self._path != path:
-                self._open(path)
+                self._path = None
+                self._container = av.open(str(path), metadata_errors="ignore")
+                if not self._container.streams.video:
+                    raise VideoError("has no video stream")
+                self._container.streams.video[0].thread_type = "NONE"
+                self._container.streams.video[0].codec_context.thread_count = 1
+                self._path = path
+            stream = self._container.streams.video[0]
             # ``VideoReader.seek(time, keyframes_only=True)`` and the iteration that follows.
-            assert self._stream.time_base is not None
-            offset = round(max(timestamp, 0.0) / self._stream.time_base)
-            self._container.seek(offset, backward=True, any_frame=False, stream=self._stream)
-            for frame in self._container.decode(self._stream):
+            assert stream.time_base is not None
+            self._container.seek(round(max(timestamp, 0.0) / stream.time_base), stream=stream)
+            for frame in self._container.decode(stream):
                 if frame.pts is None or frame.time_base is None:
                     raise VideoError("a frame has no presentation time")
                 time = float(frame.pts * frame.time_base)
@@ -127,24 +134,10 @@ class TorchvisionAv:
                     break
             if chosen is None:
                 raise VideoError(f"no frame after the seek to {timestamp:g} s")
-            return self._reformatter.reformat(chosen, format="rgb24").to_ndarray()
+            return chosen.to_ndarray(format="rgb24")
         except (FFmpegError, OSError) as error:
             self._path = None
             raise VideoError(_first_line(error)) from error
-
-    def _open(self, path: Path) -> None:
-        import av
-        from av.video.reformatter import VideoReformatter
-
-        self._path = None
-        self._container = av.open(str(path), metadata_errors="ignore")
-        if not self._container.streams.video:
-            raise VideoError("has no video stream")
-        self._stream = self._container.streams.video[0]
-        self._stream.thread_type = "NONE"
-        self._stream.codec_context.thread_count = 1
-        self._reformatter = VideoReformatter()
-        self._path = path
 
 
 def known_revision(isaac_commit: str | None, checkout: Path | None = None) -> Revision:
@@ -188,9 +181,7 @@ def known_backend_fault(
 
 
 def _source(checkout: Path, commit: str) -> str | None:
-    command = ["git", "-C", str(checkout), "show", f"{commit}:{_FILE}"]
-    if commit.startswith("-"):
-        return None
+    command = ["git", "-C", str(checkout), "show", "--end-of-options", f"{commit}:{_FILE}"]
     with suppress(OSError, subprocess.SubprocessError):
         return subprocess.run(
             command, check=True, capture_output=True, timeout=30, encoding="utf-8", errors="replace"

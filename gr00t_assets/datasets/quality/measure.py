@@ -134,6 +134,7 @@ def _motion(columns: Columns, indices: list[int], parts: Parts, fps: float) -> f
     median = float(np.median(jerks))
     shaken = motion.robust_scores(np.log(np.maximum(jerks, 1e-12))) > limits.OUTLIER
     shaken &= (jerks > limits.JERK_FACTOR * median) & (len(jerks) >= limits.FEWEST_EPISODES)
+    shaken &= median > 0  # One that moves among those that stand still does not shake.
     stuck = _stuck(extents, columns)
     return figures.Motion(
         stuck={

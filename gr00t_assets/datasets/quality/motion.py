@@ -141,8 +141,6 @@ def robust_scores(values: np.ndarray) -> np.ndarray:
         >>> robust_scores(np.array([1.0, 2.0, 3.0, 4.0, 50.0])).round(1).tolist()
         [-1.3, -0.7, 0.0, 0.7, 31.7]
     """
-    if not len(values):
-        return values
     deviations = values - np.median(values)
     sizes = np.abs(deviations)
     spread = np.median(sizes) / 0.6745 or 1.2533 * np.mean(sizes) or 1.0

@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -50,9 +50,15 @@ def exclusive(name: str, store: Store, log: Log) -> Iterator[Path]:
 
     The kernel drops the lock when its holder dies; see flock(2). Yields the folder.
     """
-    folder = store.dataset_record(name).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with exclusive_lock(folder / ".lock", f"the dataset {name}, being brought into the store", log):
+    folder, what = store.dataset_record(name).parent, f"the dataset {name}, being brought"
+    with ExitStack() as locks:
+        is_held = False
+        while not is_held:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = exclusive_lock(folder / ".lock", f"{what} into the store", log)
+            descriptor = locks.enter_context(lock)
+            with suppress(FileNotFoundError):  # Who held it before may have removed the folder.
+                is_held = os.path.samestat(os.fstat(descriptor), (folder / ".lock").stat())
         for leftover in folder.glob(f".*{PARTIAL}*"):
             shutil.rmtree(leftover, ignore_errors=True)
         yield folder

@@ -1,5 +1,6 @@
 """A dataset from a folder of a git repository, at one commit, without the rest of it."""
 
+import glob
 import os
 import shutil
 import subprocess
@@ -25,12 +26,15 @@ def git_commit(repository: str, revision: str, name: str) -> str:
     """The commit that a branch, a tag or ``HEAD`` means now; a DatasetError where there is none."""
     if COMMIT.fullmatch(revision):
         return revision
-    answer = _git(Path.cwd(), name, repository, "ls-remote", "origin", revision, f"{revision}^{{}}")
-    commits = [line.split()[0] for line in answer.splitlines() if line.strip()]
-    if not commits:
+    # git matches the ends of names: main is the end of work/main as well.
+    places = ("", "refs/", "refs/heads/", "refs/tags/")
+    names = [f"{place}{revision}{peeled}" for place in places for peeled in ("", "^{}")]
+    answer = _git(Path.cwd(), name, repository, "ls-remote", "origin", *names)
+    commits = {ref: commit for commit, ref in map(str.split, answer.splitlines())}
+    if not (found := [commits[ref] for ref in names if ref in commits]):
         problem = f"{without_credentials(repository)} has no branch or tag {revision}."
         raise DatasetError(name, problem, ["give --revision one that it has, or a full commit"])
-    return commits[-1]
+    return found[-1]
 
 
 def fetch_git(source: GitSource, directory: Path, name: str, log: Log) -> Path:
@@ -63,10 +67,11 @@ def fetch_git(source: GitSource, directory: Path, name: str, log: Log) -> Path:
 
 def _check_out(source: GitSource, checkout: Path, lfs: Path, name: str) -> Path:
     git, whole_repository = partial(_git, checkout, name, source.repository), source.path == "."
+    pattern = glob.escape(source.path)
     git("init", "--quiet")
     git("config", "lfs.storage", str(lfs.resolve()))
     if not whole_repository:
-        git("sparse-checkout", "set", "--no-cone", f"/{source.path}/")
+        git("sparse-checkout", "set", "--no-cone", f"/{pattern}/")
     git("fetch", "--quiet", "--depth", "1", "--filter=blob:none", "origin", source.revision)
     git("checkout", "--quiet", "FETCH_HEAD")
     dataset = checkout / source.path
@@ -77,7 +82,7 @@ def _check_out(source: GitSource, checkout: Path, lfs: Path, name: str) -> Path:
         if shutil.which("git-lfs") is None:
             problem = "its files are in Git LFS, and git-lfs is not installed."
             raise DatasetError(name, problem, ["install git-lfs", _REMEDY])
-        git("lfs", "pull", *(() if whole_repository else (f"--include={source.path}/**",)))
+        git("lfs", "pull", *(() if whole_repository else (f"--include={pattern}/**",)))
     return dataset
 
 

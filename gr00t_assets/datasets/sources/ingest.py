@@ -44,13 +44,12 @@ def ingest_dataset(entry: CatalogEntry, store: Store, log: Log = fetch.no_log) -
     with fetch.exclusive(name, store, log) as folder, system_errors_explained(folder):
         local = fetch.local_folder(entry)
         directory, source = local or (folder, entry.source.describe())
+        digest = None
         if local:
             versions.refuse_links(directory, name)
             replaced = origin.replaced_files(entry, directory, store)
             digest = versions.content_hash(directory, replaced)
-            current, offline = origin.folder_origin(entry, store, digest), None
-        else:
-            current, offline = origin.origin_now(entry, store)
+        current, offline = origin.origin_now(entry, store, digest)
         record = _stored_record(entry, store, current)
         if record is not None:
             log(f"{name}: version {record.version} is in the store")
@@ -88,12 +87,9 @@ def _current_record(entry: CatalogEntry, store: Store) -> DatasetRecord | None:
 def _stored_record(entry: CatalogEntry, store: Store, now: origin.Origin) -> DatasetRecord | None:
     """The record that this origin gave last time, where it is still current, complete and sound."""
     stored, record = origin.load_origin(entry.name, store), _current_record(entry, store)
-    if stored is None or record is None or stored[1] != record.version:
+    if not stored or not record or (stored[0].key, stored[1]) != (now.key, record.version):
         return None
     if any(line.startswith(CONVERTED) and line != CONVERSION for line in record.warnings):
-        return None
-    size = sum(_sizes(record.directory(store)))
-    if stored[0].key != now.key or size != record.size_bytes:
         return None
     return None if versions.changed_version_files(entry.name, record.version, store) else record
 
@@ -152,7 +148,8 @@ def _publish(
                 raise DatasetError(name, "its files changed while they were copied.", ["try again"])
             versions.record_files(name, version, hashes, store)
     keep_scan(scan, target, store.dataset_scan(name, version))
-    sizes, seconds = _sizes(target), time.monotonic() - started
+    sizes = [file.stat().st_size for file in versions.files_by_path(target).values()]
+    seconds = time.monotonic() - started
     log(
         f"{name}: version {version}, {counted(len(sizes), 'file')}, "
         f"{sum(sizes) / 1e6:.1f} MB, opened, hashed and kept in {seconds:.1f} s"
@@ -177,7 +174,3 @@ def _publish(
         warnings=tuple(dict.fromkeys((*warnings, *opened.warnings))),
         curated=curated,
     )
-
-
-def _sizes(directory: Path) -> list[int]:
-    return [file.stat().st_size for file in versions.files_by_path(directory).values()]

@@ -134,8 +134,7 @@ def _rows_to_trim(dataset: LeRobotDataset, trim: IdleTrim) -> dict[int, tuple[in
     """Rows at rest that are cut off at start and end of each episode; see ``IdleTrim``."""
     low, high = np.array(np.inf), np.array(-np.inf)
     for _, rows in _joints(dataset):
-        low = np.minimum(low, np.nanmin(rows, axis=0))
-        high = np.maximum(high, np.nanmax(rows, axis=0))
+        low, high = np.fmin(low, np.fmin.reduce(rows)), np.fmax(high, np.fmax.reduce(rows))
     limits, trimmed = trim.threshold * (high - low), {}
     window = max(round(dataset.fps), 1)
     for index, rows in _joints(dataset):
@@ -151,12 +150,15 @@ def _rows_to_trim(dataset: LeRobotDataset, trim: IdleTrim) -> dict[int, tuple[in
 
 
 def _joints(dataset: LeRobotDataset) -> Iterator[tuple[int, np.ndarray]]:
-    """Episode number and all numbers of state and action keys, shape ``(rows, numbers)``."""
+    """Episode number and all numbers of state and action keys, shape ``(rows, numbers)``; what is
+    not finite is NaN.
+    """
     slices = [*vector_keys(dataset, "state"), *vector_keys(dataset, "action")]
     for episode in dataset.episodes if slices else ():
         columns = dataset.vectors(episode.index, [item.column for item in slices])
         parts = [columns[item.column][:, item.span].astype(np.float64) for item in slices]
-        yield episode.index, np.concatenate(parts, axis=1)
+        rows = np.concatenate(parts, axis=1)
+        yield episode.index, np.where(np.isfinite(rows), rows, np.nan)
 
 
 def _first_moving(rows: np.ndarray, window: int, limits: np.ndarray) -> int | None:

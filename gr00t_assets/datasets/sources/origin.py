@@ -51,38 +51,40 @@ def save_origin(name: str, store: Store, origin: Origin, version: str) -> None:
     write_json(store.dataset_record(name).with_name(ORIGIN), sealed(content))
 
 
-def folder_origin(entry: CatalogEntry, store: Store, digest: str) -> Origin:
-    """The origin of a dataset in a folder of this machine, whose content is its version."""
-    return Origin(kind="folder", key=_key(entry, store, "folder", digest))
+def origin_now(
+    entry: CatalogEntry, store: Store, local_digest: str | None
+) -> tuple[Origin, str | None]:
+    """What a source means now; asks the Hub about branches and tags.
 
-
-def origin_now(entry: CatalogEntry, store: Store) -> tuple[Origin, str | None]:
-    """What a source that is no folder means now; asks the Hub about branches and tags.
-
-    Gives a warning, too, where the Hub did not answer and the store has the revision.
+    Of a dataset that lies in a folder of this machine it is the hash of its content,
+    ``local_digest``. Gives a warning, too, where the Hub did not answer and the store has the
+    revision.
 
     Raises:
         DatasetError: The revision means another commit than in the store, or the Hub cannot be
             asked and the store has nothing for it.
         SimulationError: No environment of the source's name is declared.
     """
-    source, address, commit, warning = entry.source, None, None, None
+    if local_digest is not None:
+        key = _key(entry, store, "folder", local_digest)
+        return Origin(kind="folder", key=key), None
+    source, address, asked, commit, warning = entry.source, None, None, None, None
     match source:
         case kinds.SyntheticSource():
             content = [source.digest()]
         case kinds.EnvironmentSource():
             content = [recording_digest(source)]
         case kinds.GitSource():
-            address, commit = kinds.without_credentials(source.repository), source.revision
+            address = kinds.without_credentials(source.repository)
+            asked = commit = source.revision
             content = [address, source.path, commit]
         case kinds.HubSource():
-            address = source.repo_id
+            address, asked = source.repo_id, source.revision
             commit, warning = _hub_commit(source, entry.name, store)
             preset = sha256(preset_path(source.modality)) if source.modality else None
             content = [address, commit, preset]
         case _:
             raise TypeError(f"{source.kind} has no origin")
-    asked = source.revision if isinstance(source, kinds.GitSource | kinds.HubSource) else None
     key = _key(entry, store, source.kind, *content)
     origin = Origin(kind=source.kind, repository=address, asked=asked, commit=commit, key=key)
     return origin, warning

@@ -5,7 +5,6 @@ its own row. Small, quick to make, and always the same for the same parameters.
 """
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -136,10 +135,7 @@ def _write_meta(
     write_json(meta / "stats.json", statistics)
     listed = [{"task_index": index, "task": text} for index, text in enumerate(tasks)]
     write_lists(meta, {"tasks": listed, "episodes": episodes})
-    preset = preset_path(PRESETS[spec.robot])
-    modality = json.loads(preset.read_text(encoding="utf-8"))
-    if set(spec.shown_cameras) == set(modality["video"]):
-        shutil.copyfile(preset, meta / "modality.json")
-    else:
-        modality["video"] = {camera: modality["video"][camera] for camera in spec.shown_cameras}
-        write_json(meta / "modality.json", modality)
+    modality = json.loads(preset_path(PRESETS[spec.robot]).read_text(encoding="utf-8"))
+    videos = modality["video"].items()
+    modality["video"] = {name: item for name, item in videos if name in spec.shown_cameras}
+    write_json(meta / "modality.json", modality)

@@ -161,10 +161,9 @@ def _carried(
     """Where the thing is in each frame, and whether it is held."""
     places = np.empty((len(states), 3))
     grasped = np.zeros(len(states), dtype=bool)
-    now, offset, speed = place.copy(), np.zeros(3), 0.0
+    now, offset, speed, holding = place.copy(), np.zeros(3), 0.0, False
     for frame, state in enumerate(states):
         closure, tool = robot.closure(state), robot.pose(state).points[-1]
-        holding = grasped[frame - 1] if frame else False
         if holding:
             holding = closure > 0.6
         elif closure > 0.75 and closures[frame] > 0.75:

@@ -87,8 +87,6 @@ def frame_cache(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
     require_sound_version(record.name, record.version, store)
     source = LeRobotDataset.open(record.directory(store), record.name)
     previous, log = frame_cache_build.earlier_caches(directory), context.log.info
-    needed = frame_cache_build.frame_cache_bytes(source, cameras, size)
-    log(f"its frame cache takes {format_bytes(needed)}")
     with _progress(context, f"frames of {record.name}") as progress:
         info = frame_cache_build.build_frame_cache(
             source, cameras, directory, progress, size=size, previous=previous, log=log

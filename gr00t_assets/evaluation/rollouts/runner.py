@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gr00t_assets.core.errors import SimulationError
+from gr00t_assets.environments.declared_env import Shown
 from gr00t_assets.environments.environment_file import Environment
 from gr00t_assets.environments.episode_processes import (
     Answer,
@@ -15,7 +16,6 @@ from gr00t_assets.environments.episode_processes import (
     Failure,
     Request,
     Reset,
-    Shown,
     Step,
 )
 from gr00t_assets.evaluation.rollouts.agents import Agent, Episode
@@ -37,12 +37,12 @@ class Rolled:
 
     def take(self, episode: Episode, shown: Shown) -> None:
         """Keep what an environment has shown."""
-        episode.observation = shown.observed.observation
+        episode.observation = shown.observation
         episode.seconds += shown.seconds
         self.seconds["render"] += shown.render_seconds
         self.seconds["physics"] += shown.seconds - shown.render_seconds
-        if shown.observed.score is not None:
-            episode.score = max(episode.score or 0.0, shown.observed.score)
+        if shown.score is not None:
+            episode.score = max(episode.score or 0.0, shown.score)
 
     def finish(self, episode: Episode, end: Ending, note: str = "") -> None:
         """Count an episode that is over."""
@@ -124,11 +124,11 @@ class Runner:
                 rolled.finish(running.pop(place), end, note)
 
     def _ending(self, episode: Episode, shown: Shown) -> Ending | None:
-        if shown.observed.success:
+        if shown.success:
             return "success"
         if len(episode.actions) >= self.environment.max_steps:
             return "horizon"
-        return "terminated" if shown.observed.done else None
+        return "terminated" if shown.done else None
 
     def require_fit(self, config: ModalityConfig, seed: int) -> None:
         """Hold an environment to what a policy needs; ``SimulationError`` has all that differs."""
@@ -163,9 +163,9 @@ class Runner:
             answer = self._processes.ask({0: request})[0]
             if isinstance(answer, Failure):
                 break
-            shown = answer.observed.observation
+            shown = answer.observation
             images.append({key: shown[key] for key in shown if key.startswith("video.")})
-            success = answer.observed.success
+            success = answer.success
         return images, success
 
 
@@ -182,7 +182,7 @@ def fit_problems(
         if camera.key not in environment.cameras
     ]
     for key in config.state:
-        vector, size = shown.observed.observation.get(f"state.{key.key}"), key.end - key.start
+        vector, size = shown.observation.get(f"state.{key.key}"), key.end - key.start
         if vector is None:
             problems.append(f"state key '{key.key}' is not declared in its observation")
         elif len(vector) != size:

@@ -12,7 +12,7 @@ from gr00t_assets.datasets.adding.modality_draft import modality_draft
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.modality.modality_json import preset_path
 from gr00t_assets.modality.vector_names import SO_ARM
-from gr00t_assets_tests.datasets.adding.declared import chosen, dataset_of, declared, vector
+from gr00t_assets_tests.datasets.adding.declared import camera, chosen, dataset_of, declared, vector
 from gr00t_assets_tests.modality.test_vector_names import ROBOTS
 
 SO100_DUALCAM = json.loads(preset_path("so100_dualcam").read_text())
@@ -61,6 +61,15 @@ def test_cameras_are_named_as_the_built_in_config_does(cameras: Any, config: str
     assert set(video.values()) == {f"observation.images.{name}" for name in cameras}
     if "wrist" in choice.config.video:
         assert "wrist" in str(video["wrist"])
+
+
+def test_no_camera_takes_the_name_of_one_that_is_not_used() -> None:
+    features = declared(list(SO_ARM), cameras=("image", "wrist_image"))
+    choice = chosen(features | {"observation.images.front": camera(8)})
+    video = {key: item.original_key for key, item in choice.draft.file.video.items()}
+    used = {video[key] for key in choice.config.video}
+    assert used == {"observation.images.image", "observation.images.wrist_image"}
+    assert len(video) == 3
 
 
 def test_humanoids_get_the_config_of_their_robot() -> None:

@@ -1,12 +1,16 @@
 """Frames that are cropped and resized once."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.fit.modality_configs import resolve_modality_config
+from gr00t_assets.datasets.frames import frame_cache
 from gr00t_assets.datasets.frames.frame_cache import FrameCache, PreparedFrames
 from gr00t_assets.datasets.frames.frame_cache_build import build_frame_cache
 from gr00t_assets.datasets.frames.frame_index import frame_cache_info
@@ -59,6 +63,19 @@ def test_they_are_made_once_for_each_size_and_crop(made: Made) -> None:
     assert frame_cache_info(directory) == before, "the frame cache does not count them"
 
 
+@pytest.mark.parametrize("kind", [FrameCache, PreparedFrames])
+def test_a_camera_that_the_frame_cache_lacks_is_to_be_decoded(kind: type, made: Made) -> None:
+    dataset, config, directory = made
+    other = config.video[0].model_copy(update={"original_key": "observation.images.wrist"})
+    with pytest.raises(DatasetError) as caught:
+        if kind is PreparedFrames:
+            both = config.model_copy(update={"video": (*config.video, other)})
+            PreparedFrames.open(directory, both, ImageRecipe(28))
+        FrameCache.open(directory).rows(0, other.original_key, dataset.timestamps(0))
+    assert "has no camera observation.images.wrist" in str(caught.value)
+    assert "--select frame_cache --partition small" in str(caught.value)
+
+
 def test_a_frame_cache_with_another_index_is_prepared_anew(made: Made) -> None:
     dataset, config, directory = made
     PreparedFrames.open(directory, config, ImageRecipe(28))
@@ -84,6 +101,34 @@ def test_damaged_ones_are_made_anew(made: Made) -> None:
     np.testing.assert_array_equal(anew.frames(camera, rows), sound)
     file.with_suffix(".json").unlink()
     assert made_anew(directory, config, 28), "those of older versions have no checksums"
+
+
+def test_damaged_ones_are_made_anew_once_by_several_processes(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, config, directory = made
+    camera, rows = dataset.cameras[0], np.arange(dataset.frame_count)
+    sound = PreparedFrames.open(directory, config, ImageRecipe(28)).frames(camera, rows)
+    file = next(directory.glob(f".prepared-*/{camera}.npy"))
+    file.write_bytes(file.read_bytes()[:-5000] + bytes(5000))
+    both, look = threading.Barrier(2), frame_cache.damaged_prepared
+    looks: list[bool] = []
+
+    def look_at_once(*arguments: Any) -> bool:
+        damaged = look(*arguments)
+        looks.append(damaged)
+        if len(looks) <= 2:
+            both.wait(60)
+        return damaged
+
+    monkeypatch.setattr(frame_cache, "damaged_prepared", look_at_once)
+    with ThreadPoolExecutor() as pool:
+        opening = [
+            pool.submit(PreparedFrames.open, directory, config, ImageRecipe(28)) for _ in range(2)
+        ]
+        for opened in opening:
+            np.testing.assert_array_equal(opened.result().frames(camera, rows), sound)
+    assert looks == [True, True, True, False]
 
 
 def test_a_failure_leaves_nothing(made: Made) -> None:

@@ -196,6 +196,14 @@ def test_the_jerk_of_a_cubic_is_six(fps: int) -> None:
     assert root_mean_square_jerk(seconds[:3], fps) == 0
 
 
+def test_one_episode_that_moves_among_still_ones_is_measured(arm: Path) -> None:
+    for column in (STATE, ACTION):
+        for index in range(5):
+            rewrite(arm, column, lambda rows: np.zeros_like(rows), only=index)
+    quality = measured(arm)
+    assert (quality.motion.jerk_median, quality.motion.jerk_outliers) == (0.0, ())
+
+
 def test_the_jerk_of_a_wave_is_that_of_its_third_derivative() -> None:
     seconds = np.arange(2000) / 200
     positions = np.sin(2 * seconds)[:, None]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gr00t_assets.core.errors import CatalogError, DatasetError
@@ -155,6 +156,29 @@ def test_an_episode_that_only_rests_stays(v21: Path, store: Store, tmp_path: Pat
     assert record.curated is not None
     assert 1 in record.curated.trimmed
     assert 2 not in record.curated.trimmed
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_joint_without_values_in_one_episode_counts_in_the_others(
+    value: float, v21: Path, store: Store, tmp_path: Path
+) -> None:
+    source = Path(shutil.copytree(v21, tmp_path / "source"))
+
+    def one_joint(columns: dict[str, Any]) -> None:
+        for name in ("action", "observation.state"):
+            rows = columns[name]
+            rows[:, 1:] = rows[0, 1:]
+            rows[:, 0] = np.where(np.arange(len(rows)) < 20, rows[0, 0], rows[:, 0] + 1)
+
+    def no_value(columns: dict[str, Any]) -> None:
+        for name in ("action", "observation.state"):
+            columns[name][:, 0] = value
+
+    edit_rows(source, 2, one_joint)
+    edit_rows(source, 3, no_value)
+    trim = {"start": 60, "end": 0, "threshold": 0.02}
+    record = ingest_dataset(catalog_entry(source, tmp_path, trim_idle=trim), store)
+    assert record.curated is not None and 2 in record.curated.trimmed
 
 
 def test_tasks_are_renamed(ingest: Ingest) -> None:

@@ -158,6 +158,24 @@ def test_git_says_what_is_wrong(store: Store, small_dataset: Path, tmp_path: Pat
     assert not _left(store)
 
 
+def test_a_folder_of_a_repository_may_have_brackets(
+    store: Store, small_dataset: Path, tmp_path: Path
+) -> None:
+    repository = tmp_path / "repository"
+    _repository(repository, small_dataset)
+    _git(repository, "reset", "--quiet", "--hard", "HEAD^")
+    _git(repository, "mv", "demo_data/small", "demo_data/[red] small")
+    _git(repository, "commit", "--quiet", "-m", "renamed")
+    source = {
+        "kind": "git",
+        "repository": f"file://{repository}",
+        "revision": _git(repository, "rev-parse", "HEAD"),
+        "path": "demo_data/[red] small",
+    }
+    record = ingest_dataset(entry_of(source), store)
+    assert record.version == content_hash(small_dataset)
+
+
 def test_git_without_lfs_is_explained(
     store: Store, small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

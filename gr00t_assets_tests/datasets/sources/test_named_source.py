@@ -1,12 +1,22 @@
 """What a person types for a source: folders, the Hub, git."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from gr00t_assets.core.errors import DatasetError
+from gr00t_assets.core.processes import is_locked
+from gr00t_assets.core.project import Store
 from gr00t_assets.datasets.source_kinds import FolderSource, GitSource, HubSource
-from gr00t_assets.datasets.sources.fetch import name_of_source, named_source
+from gr00t_assets.datasets.sources.fetch import (
+    drop_download,
+    exclusive,
+    name_of_source,
+    named_source,
+    no_log,
+)
 from gr00t_assets_tests.trainers.isaac_gr00t.environments import commit_all, git
 
 
@@ -74,6 +84,18 @@ def test_git_revisions_become_commits(repository: Path) -> None:
         named_source(address, "v9")
 
 
+def test_a_branch_is_not_one_whose_name_ends_alike(repository: Path, tmp_path: Path) -> None:
+    git(repository, "branch", "work/main", "v1")
+    source = named_source(f"file://{repository}", "main")
+    assert isinstance(source, GitSource)
+    assert source.revision == git(repository, "rev-parse", "main")
+    git(tmp_path, "clone", "--quiet", str(repository), "clone")
+    git(tmp_path / "clone", "checkout", "--quiet", "-b", "mine", "v1")
+    clone = named_source(f"file://{tmp_path}/clone")
+    assert isinstance(clone, GitSource)
+    assert clone.revision == git(repository, "rev-parse", "v1^{commit}")
+
+
 def test_a_page_of_a_folder_on_a_web_server(monkeypatch: pytest.MonkeyPatch) -> None:
     commit = "5e3ef5ef9a89b647f11490d749b0049ae2796b94"
     page = f"https://github.com/NVIDIA/Isaac-GR00T/tree/{commit}/demo_data/robot_sim.PickNPlace"
@@ -96,3 +118,21 @@ def test_what_is_nothing_says_what_can_be_given(text: str) -> None:
     with pytest.raises(DatasetError, match="there is no folder") as caught:
         named_source(text)
     assert "owner/name" in str(caught.value)
+
+
+def test_who_waited_for_a_dataset_that_is_dropped_gets_a_folder_of_its_own(store: Store) -> None:
+    waits, held = threading.Event(), list[bool]()
+
+    def second() -> None:
+        with exclusive("mine", store, lambda line: waits.set()) as folder:
+            (folder / "download").mkdir()
+            held.append(is_locked(folder / ".lock"))
+
+    with ThreadPoolExecutor() as pool:
+        with exclusive("mine", store, no_log) as folder:
+            waiting = pool.submit(second)
+            assert waits.wait(60)
+            drop_download(folder)
+            assert not folder.exists()
+        waiting.result()
+    assert held == [True]

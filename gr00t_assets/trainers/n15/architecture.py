@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.modality.camera_images import ImageRecipe
@@ -104,6 +104,8 @@ class DiffusionModelConfig(SelfAttentionConfig):
 
 class SharedHeadConfig(FrozenModel):
     """What the configurations of N1.5 and of N1.7 say alike of the action head."""
+
+    model_config = ConfigDict(extra="ignore")
 
     hidden_size: Size = Field(default=1024, description="Width inside the state and action MLPs")
     input_embedding_dim: Size = 1536  # Width of the diffusion transformer.
@@ -225,16 +227,6 @@ class ModelConfig(FrozenModel):
         """Id of the token that stands for a part of an image."""
         return self.towers.image_token_index
 
-    @property
-    def has_byte_tokenizer(self) -> bool:
-        """Whether its tokens are bytes."""
-        return self.towers.tokenizer == "bytes"
-
-    @property
-    def most_tokens(self) -> int:
-        """Tokens of the longest prompt."""
-        return self.towers.text_config.max_position_embeddings
-
     @model_validator(mode="after")
     def _widths_match(self) -> Self:
         head, text, token = self.action_head, self.towers.text_config, self.image_token
@@ -251,16 +243,17 @@ class ModelConfig(FrozenModel):
             raise ValueError("; ".join(problems))
         return self
 
-    @property
-    def longest_horizon(self) -> int:
-        """Actions that it can predict at once, at most."""
-        return self.action_head.max_seq_len
+    def with_action_horizon(self, action_horizon: int) -> Self:
+        """The same model that predicts ``action_horizon`` actions; no parameter changes shape.
 
-    def with_action_horizon(self, action_horizon: int) -> "ModelConfig":
-        """The same model that predicts ``action_horizon`` actions; no parameter changes shape."""
-        head = self.action_head.model_copy(update={"action_horizon": action_horizon})
-        changed = self.model_copy(update={"action_head": head})
-        return ModelConfig.model_validate(changed.model_dump())
+        Raises:
+            ValueError: It cannot predict as many.
+        """
+        head = self.action_head
+        if head.add_pos_embed and action_horizon > head.max_seq_len:
+            raise ValueError(f"it can predict 1 to {head.max_seq_len}")
+        head = head.model_copy(update={"action_horizon": action_horizon})
+        return self.model_copy(update={"action_head": head})
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``config.json``: Isaac-GR00T's keys, and the towers under ``towers``."""

@@ -21,24 +21,22 @@ def parse_config(raw: dict[str, Any]) -> n15.ModelConfig:
     """
     if "vision_config" in raw and "action_head_cfg" not in raw:
         towers = {"tokenizer": "bytes"} | known_fields(n15.TowersConfig, raw)
-        head = known_fields(n15.ActionHeadConfig, raw)
         layer = raw.get("select_layer", -1)
         return n15.ModelConfig(
             backbone=n15.BackboneConfig(project_to_dim=None, select_layer=layer),
             towers=n15.TowersConfig.model_validate(towers),
-            action_head=n15.ActionHeadConfig.model_validate(head),
+            action_head=n15.ActionHeadConfig.model_validate(raw),
         )
     if raw.get("model_type") != n15.MODEL_TYPE:
         raise ValueError(f"model_type is {raw.get('model_type')!r}, expected {n15.MODEL_TYPE!r}")
-    missing = [key for key in ("backbone_cfg", "action_head_cfg") if key not in raw]
-    if missing:
+    parts = ("backbone_cfg", "action_head_cfg")
+    if missing := [key for key in parts if not isinstance(raw.get(key), dict)]:
         raise ValueError(f"{' and '.join(missing)} missing")
-    head = known_fields(n15.ActionHeadConfig, raw["action_head_cfg"])
     sizes = {key: raw[key] for key in ("action_dim", "action_horizon") if key in raw}
     return n15.ModelConfig(
         backbone=n15.BackboneConfig.model_validate(raw["backbone_cfg"]),
         towers=n15.TowersConfig.model_validate(raw.get("towers", {})),
-        action_head=n15.ActionHeadConfig.model_validate(sizes | head),
+        action_head=n15.ActionHeadConfig.model_validate(sizes | raw["action_head_cfg"]),
         compute_dtype=raw.get("compute_dtype") or "float32",
     )
 

@@ -96,13 +96,23 @@ class BaseModel(NamedTuple):
 
     model: Gr00tModel  # In training mode, everything trainable.
     tokenizer: prompts.Tokenizer
-    config: Any  # One of ``AnyConfig``.
     revision: str | None  # Commit on the Hub; None for a folder and for what is built in.
+
+    @property
+    def config(self) -> Any:
+        """One of ``AnyConfig``."""
+        return self.model.config
 
     def prompt_ids(self, task: str, data: ModalityConfig) -> tuple[int, ...]:
         """Tokens of a task's prompt with the images of the data's cameras."""
         tokens_per_image = self.config.image_tokens(*image_shape(self.config.image_recipe, data))
         return self.tokenizer.prompt_ids(task, len(data.video), tokens_per_image)
+
+    def too_long(self, task: str, data: ModalityConfig) -> str | None:
+        """By how much a task's prompt is longer than the model takes; None where it is not."""
+        most = self.config.towers.text_config.max_position_embeddings
+        count = len(self.prompt_ids(task, data))
+        return f"a prompt of {count:,} tokens; the model takes {most:,}" if count > most else None
 
 
 def load_base_model(
@@ -140,7 +150,7 @@ def load_base_model(
             model = new_model(config, attn)
         model.backbone.to(dtype)
         model.backbone.rebuild_buffers()
-        return BaseModel(model.to(device), prompts.byte_tokenizer(model.prompt), config, None)
+        return BaseModel(model.to(device), prompts.byte_tokenizer(model.prompt), None)
     directory = locate(base_model, revision)
     if not (directory / "config.json").is_file():
         files = ", ".join(sorted(path.name for path in directory.iterdir())[:8]) or "nothing"
@@ -155,7 +165,7 @@ def load_base_model(
     with torch.device("meta"):
         model = new_model(config, attn)
     subject, files = str(directory), ["tokenizer.json", "tokenizer_config.json"]
-    if config.has_byte_tokenizer:
+    if config.towers.tokenizer == "bytes":
         tokenizer = prompts.byte_tokenizer(model.prompt)
         prompts.require_image_token(tokenizer, subject, config.image_token)
     else:
@@ -165,7 +175,7 @@ def load_base_model(
     model.backbone.to(dtype)
     load_weights(model, weights, device, subject)
     model.backbone.rebuild_buffers()
-    return BaseModel(model, tokenizer, config, hub_commit(directory))
+    return BaseModel(model, tokenizer, hub_commit(directory))
 
 
 def new_model(config: AnyConfig, attn: str = "sdpa") -> Gr00tModel:
@@ -175,7 +185,6 @@ def new_model(config: AnyConfig, attn: str = "sdpa") -> Gr00tModel:
 
 def save_model(
     model: Gr00tModel,
-    config: AnyConfig,
     directory: Path,
     tokenizer: prompts.Tokenizer | None = None,
     data: Sequence[ModalityConfig] = (),
@@ -191,10 +200,11 @@ def save_model(
     Raises:
         OSError: The disk is full.
     """
+    config = model.config
     directory.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor for name, tensor in model.state_dict().items() if tensor.numel()}
     save_shards(tensors, directory)
-    if tokenizer is not None and not config.has_byte_tokenizer:
+    if tokenizer is not None and config.towers.tokenizer != "bytes":
         tokenizer.save(directory)
     write_json(directory / "config.json", config.to_json())
     if isinstance(config, N17Config) and data and not inexpressible(data):
@@ -202,11 +212,10 @@ def save_model(
 
 
 def _with_horizon(config: AnyConfig, action_horizon: int | None, subject: str) -> AnyConfig:
-    if action_horizon is None or action_horizon == config.action_head.action_horizon:
+    if action_horizon is None:
         return config
     try:
         return config.with_action_horizon(action_horizon)
     except ValueError as error:
         problem = f"it cannot predict {action_horizon} actions at once."
-        limit = f"it can predict 1 to {config.longest_horizon}"
-        raise BaseModelError(subject, problem, [limit]) from error
+        raise BaseModelError(subject, problem, [str(error)]) from error

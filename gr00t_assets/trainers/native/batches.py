@@ -1,6 +1,6 @@
 """From rows of datasets to batches of tensors, any batch on its own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+from torch.nn.utils.rnn import pad_sequence
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations, Part
@@ -19,11 +20,17 @@ from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.n15.architecture import ActionHeadConfig
 from gr00t_assets.trainers.n15.instructions import instruction_error
-from gr00t_assets.trainers.native import batch_tensors
 from gr00t_assets.trainers.native.action_head import Batch
 from gr00t_assets.trainers.native.base_models import BaseModel
 from gr00t_assets.trainers.native.data_order import DataOrder, MixtureOrder
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
+from gr00t_assets.trainers.native.prompts import padded_prompts
+
+ON_CPU = ("image_grid_thw", "image_ends")
+"""Tensors of a batch that stay on the CPU, where their numbers are asked for."""
+
+_OF_IMAGES = ("pixel_values", "image_grid_thw")
+"""Tensors with as many rows a sample as it has images, or patches of images."""
 
 _OF_FLOW = 0x666C6F77  # Sets noise and times apart from the numbers of the augmentation.
 
@@ -50,6 +57,69 @@ def draw_flow(
     beta = random.beta(config.noise_beta_alpha, config.noise_beta_beta, samples)
     times = config.times(beta).astype(np.float32)
     return torch.from_numpy(noise), torch.from_numpy(times)
+
+
+def to_device(value: Tensor, device: torch.device) -> Tensor:
+    """Copied to a GPU without waiting for it; the copy is ordered before what comes after."""
+    if device.type != "cuda" or value.is_cuda:
+        return value
+    return value.pin_memory().to(device, non_blocking=True)
+
+
+def batch_to_device(batch: Batch, device: torch.device) -> Batch:
+    """A batch on a device, but for what stays on the CPU."""
+    return {
+        name: value if name in ON_CPU else to_device(value, device) for name, value in batch.items()
+    }
+
+
+def observation_tensors(
+    base: BaseModel,
+    images: np.ndarray | Tensor,
+    states: np.ndarray,
+    instructions: Sequence[str],
+    embodiment_id: int,
+) -> Batch:
+    """What a model is given of an observation.
+
+    ``images`` are ``(samples, cameras, height, width, 3)`` uint8, on any device, ``states``
+    ``(samples, 1, max_state_dim)`` float32, with one instruction a sample.
+    """
+    samples, cameras = images.shape[:2]
+    tokens = base.config.image_tokens(*images.shape[2:4])
+    prompts = [base.tokenizer.prompt_ids(text, cameras, tokens) for text in instructions]
+    ids, mask = padded_prompts(prompts, base.tokenizer.pad_id)
+    return {
+        "input_ids": ids,
+        "attention_mask": mask,
+        **base.model.pixels(torch.as_tensor(images).flatten(0, 1).permute(0, 3, 1, 2)),
+        "state": torch.from_numpy(states),
+        "embodiment_id": torch.full((samples,), embodiment_id),
+    }
+
+
+def in_draw_order(parts: Sequence[Batch], places: np.ndarray, pad_id: int) -> Batch:
+    """One batch of the samples of several datasets, given a batch of each.
+
+    ``places`` ``(n,)`` are those of their samples in the batch, one part after another. Datasets
+    may have other numbers of cameras and prompts of other lengths: tensors of images have those of
+    one sample after another, and prompts are padded on the left with ``pad_id``.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    fill = {"input_ids": pad_id, "attention_mask": 0, "features": 0}
+    order, batch = np.argsort(places), {}
+    for name in parts[0]:
+        if name in _OF_IMAGES:
+            samples = [s for part in parts for s in part[name].chunk(len(part["embodiment_id"]))]
+            batch[name] = torch.cat([samples[place] for place in order])
+        elif name in fill:
+            samples = [sample for part in parts for sample in part[name]]
+            padded = pad_sequence(samples, True, fill[name], padding_side="left")
+            batch[name] = padded[order]
+        else:
+            batch[name] = torch.cat([part[name] for part in parts])[order]
+    return batch
 
 
 class BatchSource:
@@ -169,14 +239,13 @@ class BatchSource:
 
     def _check_prompts(self, data: Demonstrations) -> None:
         """Refuse an instruction that is more than words or too long, with its first episode."""
-        name, most = data.config.dataset, self._base.config.most_tokens
+        name = data.config.dataset
         for number, task in enumerate(data.instructions):
             episode = int(data.episodes[np.argmax(data.tasks == number)])
             if tokens := self._base.tokenizer.special_tokens(task):
                 found = f"{', '.join(tokens)}, which the tokenizer takes for no words"
                 raise instruction_error(name, episode, task, found)
-            if (count := len(self._base.prompt_ids(task, data.config))) > most:
-                found = f"a prompt of {count:,} tokens; the model takes {most:,}"
+            if found := self._base.too_long(task, data.config):
                 remedy = f"give it a shorter text by tasks: {{rename: ...}} of {name} in "
                 remedy += "data/datasets.yaml"
                 raise instruction_error(name, episode, task, found, remedy)
@@ -190,7 +259,7 @@ class BatchSource:
                 places.append(chosen)
                 parts.append(self._of_dataset(data, order.rows[chosen], draws.start + chosen))
         pad_id = self._base.tokenizer.pad_id
-        return self._on_device(batch_tensors.in_draw_order(parts, np.concatenate(places), pad_id))
+        return self._on_device(in_draw_order(parts, np.concatenate(places), pad_id))
 
     def _of_dataset(
         self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray | None = None
@@ -201,7 +270,7 @@ class BatchSource:
             batch = self.features[id(data)](rows)
             batch |= {"state": torch.from_numpy(data.states(rows)), "embodiment_id": ids}
         else:
-            batch = batch_tensors.observation_tensors(
+            batch = observation_tensors(
                 self._base,
                 self._images(data, rows, draws),
                 data.states(rows),
@@ -216,7 +285,7 @@ class BatchSource:
 
     def _images(self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray | None) -> Tensor:
         """What the model sees, ``(rows, cameras, height, width, 3)`` uint8, on the device."""
-        frames = batch_tensors.to_device(torch.from_numpy(data.frames(rows)), self._device)
+        frames = to_device(torch.from_numpy(data.frames(rows)), self._device)
         if self._prepared:
             return frames
         if not self._augmented or draws is None:
@@ -230,4 +299,4 @@ class BatchSource:
         return camera_images(frames, self._recipe, data.config, drawn)
 
     def _on_device(self, batch: Batch) -> Batch:
-        return batch_tensors.batch_to_device(batch_tensors.placed(batch, self._base), self._device)
+        return batch_to_device(self._base.model.placed(batch), self._device)

@@ -13,7 +13,7 @@ from transformers import Qwen3Config, Qwen3Model, SiglipVisionConfig, SiglipVisi
 from gr00t_assets.trainers.n15.architecture import ModelConfig
 from gr00t_assets.trainers.native.action_head import Batch
 from gr00t_assets.trainers.native.gr00t_model import Backbone, Gr00tModel
-from gr00t_assets.trainers.native.prompts import N15_PROMPT, PromptFormat, image_places
+from gr00t_assets.trainers.native.prompts import N15_PROMPT, PromptFormat
 
 
 class EagleBackbone(Backbone):
@@ -61,22 +61,6 @@ class EagleBackbone(Backbone):
         """The vision tower and its connector."""
         return [self.vision, self.eagle_model["mlp1"]]
 
-    def embed(self, batch: Batch) -> Tensor:
-        """Token embeddings (B, L, D) with the images' patches in place of the image tokens."""
-        input_ids, pixel_values = batch["input_ids"], batch["pixel_values"]
-        if (places := batch.get("image_places")) is None:
-            places = image_places(input_ids, self.image_token)
-        tokens = self.text.embed_tokens(input_ids)
-        dtype = self.vision.embeddings.patch_embedding.weight.dtype
-        patches = self.vision(pixel_values=pixel_values.to(dtype)).last_hidden_state
-        patches = self.eagle_model["mlp1"](patches).flatten(0, 1).to(tokens.dtype)
-        if len(places) != len(patches):
-            raise ValueError(
-                f"{len(places)} image tokens in the prompts, {len(patches)} patches in "
-                f"{len(pixel_values)} images"
-            )
-        return tokens.flatten(0, 1).index_copy(0, places, patches).view_as(tokens)
-
     def features(self, batch: Batch) -> Tensor:
         """What both towers make of prompts and images (B, L, D).
 
@@ -87,7 +71,10 @@ class EagleBackbone(Backbone):
             position = torch.arange(ids.shape[1], device=ids.device)[None]
         else:
             position = (mask.cumsum(-1) - 1).clamp(min=0)
-        embedded = self.embed(batch)
+        dtype = self.vision.embeddings.patch_embedding.weight.dtype
+        seen = self.vision(pixel_values=batch["pixel_values"].to(dtype)).last_hidden_state
+        patches = self.eagle_model["mlp1"](seen).flatten(0, 1)
+        embedded = self.embed(ids, self.places(batch), patches)
         size, length, width = embedded.shape
         kept, packed = batch.get("kept_places") if self.packs else None, {}
         if kept is not None:  # One row of all prompts, without their padding.

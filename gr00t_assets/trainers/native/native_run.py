@@ -152,7 +152,7 @@ class NativeRun(Attempt):
                 unshard(loop.model, keep=True)
             optimizer.finish_training(loop.model, loop.settings, folder / optimizer.ADAPTER)
             data = [dataset.config for dataset in self.spec.datasets]
-            save_model(loop.model, base.config, folder, base.tokenizer, data)
+            save_model(loop.model, folder, base.tokenizer, data)
         return self.record("finished")
 
     def _know(self, **facts: Any) -> None:

@@ -86,7 +86,7 @@ class NativeTrainer(Trainer):
 
         base = checkpoint_model(checkpoint, spec, choose_device())
         data = [dataset.config for dataset in spec.datasets]
-        save_model(base.model, base.config, model, base.tokenizer, data)
+        save_model(base.model, model, base.tokenizer, data)
 
     def revision(self) -> str:
         """The revision of this package's own training code."""

@@ -50,7 +50,7 @@ def make_base(eagle: Path, target: Path) -> Path:
     config = small_config()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        save_model(Gr00tN15(config), config, target)
+        save_model(Gr00tN15(config), target)
     for name in TOKENIZER:
         shutil.copyfile(eagle / name, target / name)
     return target

@@ -120,7 +120,7 @@ def measure(folder: Path, settings: NativeHyperparameters, config: ModelConfig) 
     del state, weights, optimizer, loss
     finish_training(model, settings)
     saved = folder / "model"
-    save_model(model, config, saved)
+    save_model(model, saved)
     written, expected = time.perf_counter(), sums(model)
     del model
     again = empty_model(config)

@@ -30,7 +30,7 @@ def tiny() -> BaseModel:
 @pytest.fixture
 def saved(tiny, tmp_path) -> Path:
     directory = tmp_path / "model"
-    save_model(tiny.model, tiny.config, directory, tiny.tokenizer)
+    save_model(tiny.model, directory, tiny.tokenizer)
     return directory
 
 
@@ -70,7 +70,7 @@ def test_a_saved_model_comes_back_to_the_bit(tiny, saved):
     assert buffers.keys() == expected.keys()
     assert all(torch.equal(buffers[name], expected[name]) for name in expected)
     first = (saved / "model.safetensors").read_bytes()
-    save_model(loaded.model, loaded.config, saved)
+    save_model(loaded.model, saved)
     assert (saved / "model.safetensors").read_bytes() == first
 
 
@@ -78,7 +78,7 @@ def test_tensors_that_share_storage_are_written_apart(tiny, tmp_path):
     model = load_base_model("tiny").model
     norm = model.action_head.vlln
     norm.bias = torch.nn.Parameter(norm.weight.detach().view_as(norm.weight))
-    save_model(model, tiny.config, tmp_path)
+    save_model(model, tmp_path)
     assert _same(load_base_model(str(tmp_path)).model, model)
 
 
@@ -92,7 +92,7 @@ def test_dtype_and_horizon_of_a_loaded_model(saved):
 
 def test_a_model_over_the_limit_is_saved_in_shards(tiny, saved, monkeypatch):
     monkeypatch.setattr(weights, "LARGEST_SHARD", 5_000_000)
-    save_model(tiny.model, tiny.config, saved, tiny.tokenizer)
+    save_model(tiny.model, saved, tiny.tokenizer)
     index = json.loads((saved / "model.safetensors.index.json").read_text())
     shards = sorted(saved.glob("*.safetensors"))
     assert [path.name for path in shards] == sorted(set(index["weight_map"].values()))
@@ -165,7 +165,7 @@ def test_a_checkpoint_of_the_june_release_is_a_model_without_future_tokens(tiny,
     theirs = june.model.state_dict()
     assert all(torch.equal(tiny.model.state_dict()[name], theirs[name]) for name in names)
 
-    save_model(june.model, june.config, tmp_path / "again")
+    save_model(june.model, tmp_path / "again")
     assert FUTURE_TOKENS not in load_file(tmp_path / "again" / "model.safetensors")
     assert _same(load_base_model(str(tmp_path / "again")).model, june.model)
 
@@ -218,10 +218,10 @@ def test_a_model_with_a_qwen_tokenizer_brings_it_along(tmp_path):
     raw["towers"] |= {"tokenizer": "eagle", "image_token_index": size}
     raw["towers"]["text_config"]["vocab_size"] = size + 11
     config = ModelConfig.model_validate(raw)
-    save_model(Gr00tN15(config), config, tmp_path)
+    save_model(Gr00tN15(config), tmp_path)
     loaded = load_base_model(str(tmp_path))
     copy = tmp_path / "copy"
-    save_model(loaded.model, loaded.config, copy, loaded.tokenizer)
+    save_model(loaded.model, copy, loaded.tokenizer)
     ids = load_base_model(str(copy)).tokenizer.prompt_ids("pick the pear", 1, 4)
     assert ids == loaded.tokenizer.prompt_ids("pick the pear", 1, 4)
     assert ids.count(size) == 4

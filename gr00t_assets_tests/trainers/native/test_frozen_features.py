@@ -11,7 +11,7 @@ import torch
 from gr00t_assets.core.project import Store
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.native.base_models import load_base_model
-from gr00t_assets.trainers.native.batch_tensors import in_draw_order, placed
+from gr00t_assets.trainers.native.batches import in_draw_order
 from gr00t_assets.trainers.native.frozen_features import FEATURES, CachedFeatures, Prompts
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets_tests.trainers.conftest import SpecMaker, train
@@ -119,7 +119,7 @@ def test_prompts_of_other_lengths_are_padded_as_they_are_trained(
     assert torch.equal(found["attention_mask"].bool(), mask.flip(0))
     assert torch.equal(found["features"][mask.flip(0)], features.flip(0)[mask.flip(0)].to(dtype))
     alike = cached.of(np.array([0, 2])) | {"embodiment_id": torch.zeros(2)}
-    assert "attention_mask" not in placed(alike, base)
+    assert "attention_mask" not in base.model.placed(alike)
 
     short, long = (
         {**cached.of(rows), "embodiment_id": torch.zeros(1)} for rows in (np.r_[0], np.r_[1])

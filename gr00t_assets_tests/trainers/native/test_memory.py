@@ -107,7 +107,7 @@ def test_every_batch_size_follows_from_two() -> None:
     set_up_training(model, settings(**ALL), [0])
     traced_step.norms_in_float32(model)
     model.train()
-    batch = traced_step._batch(model, TINY, 9, 2, 40, False)
+    batch = traced_step._batch(model, 9, 2, 40, 1)
     with traced_step.FakeTensorMode() as fake:
         model._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype))
         found = traced_step._alive(model, fake, batch, True)
@@ -139,7 +139,7 @@ def test_the_released_model_is_known_without_a_download(tmp_path: Path) -> None:
     assert memory.counted_config("someone/unknown") is None
     assert memory.counted_config(str(tmp_path / "none")) is None
     base = load_base_model("tiny")
-    save_model(base.model, base.config, tmp_path)
+    save_model(base.model, tmp_path)
     assert memory.counted_config(str(tmp_path)) == TINY
 
 

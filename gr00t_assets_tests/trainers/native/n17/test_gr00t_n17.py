@@ -132,7 +132,7 @@ def test_the_state_is_left_out_in_training_alone() -> None:
 
 def test_a_model_is_saved_and_opened(tmp_path: Path) -> None:
     base = load_base_model("tiny-n1.7", seed=3)
-    save_model(base.model, base.config, tmp_path, base.tokenizer)
+    save_model(base.model, tmp_path, base.tokenizer)
     again = load_base_model(str(tmp_path), action_horizon=8)
     assert again.config == base.config and known_generation(str(tmp_path)) == "n1.7"
     for name, value in base.model.state_dict().items():

@@ -129,12 +129,8 @@ class StateActionTransform:
     ) -> dict[str, np.ndarray]:
         """Predicted actions in the data's units by key, (..., horizon, its numbers in the data).
 
-        Args:
-            actions: (..., horizon, max_action_dim), or any (..., at least action_dim).
-            anchors: Of relative actions the states that they are against, (..., numbers) by key.
-
-        Raises:
-            ValueError: An action is relative, and its state is not given.
+        ``actions`` are (..., horizon, at least action_dim); ``anchors`` of relative actions the
+        states that they are against, (..., numbers) by key, whose lack is a ValueError.
         """
         inverted: dict[str, np.ndarray] = {}
         ends = np.cumsum([transform.dim for transform in self._action])

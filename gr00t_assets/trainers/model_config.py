@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from pydantic import ValidationError
 
-from gr00t_assets.core.errors import BaseModelError
+from gr00t_assets.core.errors import BaseModelError, Gr00tAssetsError
 from gr00t_assets.core.files import read_json
 from gr00t_assets.core.yaml_files import validation_problems
 from gr00t_assets.modality.generations import GenerationName
@@ -64,5 +64,5 @@ def known_generation(base_model: str) -> GenerationName | None:
     file = Path(base_model).expanduser() / "config.json"
     try:
         return load_config(file).generation if file.is_file() else None
-    except BaseModelError:  # Told where it is loaded.
+    except Gr00tAssetsError:  # Told where it is loaded.
         return None

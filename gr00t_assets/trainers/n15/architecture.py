@@ -244,10 +244,9 @@ class ModelConfig(FrozenModel):
         return self
 
     def with_action_horizon(self, action_horizon: int) -> Self:
-        """The same model that predicts ``action_horizon`` actions; no parameter changes shape.
+        """The same model that predicts so many actions; ValueError where it cannot.
 
-        Raises:
-            ValueError: It cannot predict as many.
+        No parameter changes shape.
         """
         head = self.action_head
         if head.add_pos_embed and action_horizon > head.max_seq_len:

@@ -31,7 +31,7 @@ def parse_config(raw: dict[str, Any]) -> n15.ModelConfig:
         raise ValueError(f"model_type is {raw.get('model_type')!r}, expected {n15.MODEL_TYPE!r}")
     parts = ("backbone_cfg", "action_head_cfg")
     if missing := [key for key in parts if not isinstance(raw.get(key), dict)]:
-        raise ValueError(f"{' and '.join(missing)} missing")
+        raise ValueError(f"{' and '.join(missing)} missing, or no object")
     sizes = {key: raw[key] for key in ("action_dim", "action_horizon") if key in raw}
     return n15.ModelConfig(
         backbone=n15.BackboneConfig.model_validate(raw["backbone_cfg"]),

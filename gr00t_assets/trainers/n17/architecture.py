@@ -177,8 +177,7 @@ class N17Config(n15.SharedHeadConfig):
     def with_action_horizon(self, action_horizon: int) -> Self:
         """The same model: shorter chunks are padded to what it predicts, as in Isaac-GR00T.
 
-        Raises:
-            ValueError: It predicts fewer.
+        ValueError where it predicts fewer.
         """
         if action_horizon > self.action_horizon:
             raise ValueError(f"it can predict 1 to {self.action_horizon}")
@@ -210,11 +209,7 @@ class N17Config(n15.SharedHeadConfig):
 
 
 def parse_config(raw: dict[str, Any]) -> N17Config:
-    """Read a ``config.json``; keys that do not bear on the model are passed over.
-
-    Raises:
-        ValueError: It does not describe an N1.7.
-    """
+    """Read a ``config.json``, without what does not bear on the model; ValueError: no N1.7."""
     unset = raw.get("shortest_image_edge", 0) is None
     return N17Config.model_validate(raw | {"shortest_image_edge": 256} if unset else raw)
 

@@ -72,10 +72,8 @@ def choose_device(kind: str | None = None, index: int = 0) -> Device:
     """A GPU of those that CUDA_VISIBLE_DEVICES leaves, else the CPU with one thread.
 
     One thread is faster than two for models this small, and makes losses repeat to the last digit.
-    ``kind`` is ``cpu`` or ``cuda``; each process of a training has the GPU of another ``index``.
-
-    Raises:
-        TrainingError: There are fewer GPUs.
+    ``kind`` is ``cpu`` or ``cuda``; each process of a training has the GPU of another ``index``,
+    and TrainingError says that there are fewer.
     """
     if kind != "cpu" and torch.cuda.is_available():
         if index >= (count := torch.cuda.device_count()):
@@ -195,10 +193,8 @@ def save_model(
     where they can say what is done to it.
 
     Weights of more than 5 GB are several files and an index, as transformers writes them. A tensor
-    without elements, as the future tokens of a model that has none, is left out.
-
-    Raises:
-        OSError: The disk is full.
+    without elements, as the future tokens of a model that has none, is left out. OSError where the
+    disk is full.
     """
     config = model.config
     directory.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from gr00t_assets.datasets.frames.demonstrations import Demonstrations, Part
 from gr00t_assets.datasets.frames.frame_cache import FrameCache, PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.modality.camera_images import camera_images
-from gr00t_assets.modality.images import draw_augmentations
+from gr00t_assets.modality.images import draw_augmentation
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
 from gr00t_assets.trainers.n15.architecture import ActionHeadConfig
@@ -295,7 +295,7 @@ class BatchSource:
         generator, drawn = torch.Generator(), []
         for draw in draws.tolist():
             generator.manual_seed(sample_seed(self._seed, draw))
-            drawn += draw_augmentations(1, height, width, scale, jitter, generator)
+            drawn.append(draw_augmentation(height, width, scale, jitter, generator))
         return camera_images(frames, self._recipe, data.config, drawn)
 
     def _on_device(self, batch: Batch) -> Batch:

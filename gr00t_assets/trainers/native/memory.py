@@ -65,10 +65,7 @@ def memory_need(
     """What a run needs on each of its GPUs.
 
     Samples of so many ``embodiments`` have an image of each camera and ``prompt_tokens`` around
-    them; ``batch_size`` is the settings' own where left out.
-
-    Raises:
-        TrainingError: ``lora_target_modules`` has a name that no layer has.
+    them; ``batch_size`` is the settings' own where left out. Raises as ``add_lora``.
     """
     processes = settings.num_gpus * settings.num_nodes
     kept = processes > 1 or settings.gradient_accumulation_steps > 1
@@ -119,8 +116,7 @@ def require_memory(
 ) -> None:
     """Refuse a run that even 15 percent less than its count would not fit a device's bytes.
 
-    Raises:
-        TrainingError: With the largest batch size that the device holds.
+    TrainingError has the largest batch size that the device holds.
     """
     if (1 - TOLERANCE) * needed(settings.batch_size).total <= total:
         return

@@ -253,12 +253,9 @@ def _other_rows(spec: TrainingSpec) -> list[str]:
     ]
 
 
-def sizes_on_disk(
-    model: Gr00tModel, settings: NativeHyperparameters | None = None
-) -> tuple[int, int]:
+def sizes_on_disk(model: Gr00tModel, settings: NativeHyperparameters) -> tuple[int, int]:
     """Bytes of one checkpoint with its optimizer state, and of the final model."""
     trained = [parameter for _, parameter in optimizer.trainable(model)]
-    settings = settings or NativeHyperparameters()
     checkpoint = _file_bytes(trained)
     checkpoint += sum(optimizer.moment_bytes(value, settings) + 2 * _HEADER for value in trained)
     if settings.ema_decay:

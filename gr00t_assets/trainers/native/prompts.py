@@ -193,11 +193,7 @@ def _add(fast: FastTokenizer, tokens: Iterable[str]) -> None:
 
 
 def require_image_token(tokenizer: Tokenizer, subject: str, image_token_index: int) -> None:
-    """Refuse a tokenizer whose image token is not the one that the model looks for.
-
-    Raises:
-        BaseModelError: It is another one.
-    """
+    """Refuse a tokenizer whose image token is not the one that the model looks for."""
     if tokenizer.image_id != image_token_index:
         found = f"its tokenizer gives {tokenizer.prompt.image_token} the id {tokenizer.image_id}"
         remedy = f"take tokenizer.json of {QWEN}, or Isaac-GR00T's eagle2_hg_model folder"

@@ -160,8 +160,7 @@ class TrainingLoop:
     def run(self, stop: StopRequest) -> bool:
         """Train to ``max_steps``; False where it stopped before, on request, with a checkpoint.
 
-        Raises:
-            TrainingError: The loss or the gradient is no longer a finite number.
+        Raises as ``StepLosses.fetch``.
         """
         settings = self.settings
         self.model.train()

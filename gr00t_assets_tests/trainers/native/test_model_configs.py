@@ -50,6 +50,8 @@ def test_another_model(tmp_path):
     assert "backbone_cfg and action_head_cfg missing" in _refused(
         tmp_path, '{"model_type": "gr00t_n1_5"}'
     )
+    broken = json.dumps({**isaac_config(), "action_head_cfg": 5})
+    assert "action_head_cfg missing, or no object" in _refused(tmp_path, broken)
 
 
 def test_widths_that_do_not_match_are_all_named(tmp_path):

@@ -94,13 +94,9 @@ def camera_images(
     return torch.stack(views, dim=1)
 
 
+@lru_cache(maxsize=64)
 def image_shape(recipe: ImageRecipe, config: ModalityConfig) -> tuple[int, int]:
     """Height and width of the images that ``camera_images`` makes of a dataset's frames."""
-    return _image_shape(recipe, config)  # pyright: ignore[reportArgumentType]  # frozen: hashable
-
-
-@lru_cache(maxsize=64)
-def _image_shape(recipe: ImageRecipe, config: ModalityConfig) -> tuple[int, int]:
     import torch
 
     camera = config.video[0]

@@ -151,10 +151,13 @@ def _action_transforms(part: Call, keys: list[str]) -> Iterator[tuple[str, dict[
 
 
 def _transforms(part: Call, key: str, kind: str = "percentiles") -> dict[str, Any]:
-    if key in (part.arguments.get("sin_cos_embedding_keys") or ()):
+    turned, by_mean = (
+        _list(part, name, str) if part.arguments.get(name) else []
+        for name in ("sin_cos_embedding_keys", "mean_std_embedding_keys")
+    )
+    if key in turned:
         return {"sin_cos": True}
-    is_mean = key in (part.arguments.get("mean_std_embedding_keys") or ())
-    return {"normalization": "mean_std" if is_mean else kind}
+    return {"normalization": "mean_std" if key in by_mean else kind}
 
 
 def _is_config(value: Any, constructor: str = "ModalityConfig") -> bool:

@@ -9,7 +9,7 @@ from gr00t_assets.core.errors import BaseModelError, Gr00tAssetsError
 from gr00t_assets.core.files import read_json
 from gr00t_assets.core.yaml_files import validation_problems
 from gr00t_assets.modality.generations import GenerationName
-from gr00t_assets.trainers.base_model_files import RELEASED_MODEL, RELEASED_N17
+from gr00t_assets.trainers.base_model_files import RELEASED_MODEL, RELEASED_N17, model_path
 from gr00t_assets.trainers.n15 import model_configs as n15
 from gr00t_assets.trainers.n15.architecture import ModelConfig
 from gr00t_assets.trainers.n17 import architecture as n17
@@ -61,8 +61,8 @@ def known_generation(base_model: str) -> GenerationName | None:
     names |= {name: config.generation for name, config in BUILT_IN.items()}
     if base_model in names:
         return names[base_model]
-    file = Path(base_model).expanduser() / "config.json"
+    file = model_path(base_model) / "config.json"
     try:
         return load_config(file).generation if file.is_file() else None
-    except Gr00tAssetsError:  # Told where it is loaded.
+    except (Gr00tAssetsError, OSError):  # Told where it is loaded.
         return None

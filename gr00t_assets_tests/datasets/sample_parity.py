@@ -66,9 +66,10 @@ def compare(
         data = Demonstrations(dataset, FrameCache.open(directory), config)
         rows = _rows(data, samples, dataset.name)
         frames = data.frames(rows)
+    is_state = np.arange(config.max_state_dim) < config.state_dim
     computed = {
         "state": data.states(rows),
-        "state_mask": data.state_mask(len(rows)),
+        "state_mask": np.tile(is_state, (len(rows), 1, 1)),
         "action": data.actions(rows),
         "action_mask": data.action_mask(len(rows)),
         "image": _images(frames, expected["image"].shape, config.crop_scale),

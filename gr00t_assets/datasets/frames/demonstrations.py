@@ -104,11 +104,6 @@ class Demonstrations:
         ]
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
-    def state_mask(self, count: int) -> np.ndarray:
-        """Which of the numbers are state and not padding, shape ``(count, 1, max_state_dim)``."""
-        mask = self._transform.state_mask
-        return np.broadcast_to(mask, (count, 1, *mask.shape)).copy()
-
     def action_mask(self, count: int) -> np.ndarray:
         """Which of the numbers are action and not padding, shape ``(count, horizon, max)``."""
         mask = self._transform.action_mask

@@ -222,14 +222,9 @@ class ModelConfig(FrozenModel):
         """Side of the square image in pixels."""
         return self.towers.vision_config.image_size
 
-    @property
-    def image_token(self) -> int:
-        """Id of the token that stands for a part of an image."""
-        return self.towers.image_token_index
-
     @model_validator(mode="after")
     def _widths_match(self) -> Self:
-        head, text, token = self.action_head, self.towers.text_config, self.image_token
+        head, text, token = self.action_head, self.towers.text_config, self.towers.image_token_index
         features = self.backbone.project_to_dim or text.hidden_size
         problems = head.mismatches(features, text, self.backbone.select_layer)
         if not token < text.vocab_size:

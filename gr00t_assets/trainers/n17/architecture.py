@@ -169,11 +169,6 @@ class N17Config(n15.SharedHeadConfig):
         rows, columns = self.image_grid(height, width)
         return rows * columns // self.qwen3_vl_config.vision_config.spatial_merge_size**2
 
-    @property
-    def image_token(self) -> int:
-        """Id of the token that stands for a part of an image."""
-        return self.qwen3_vl_config.image_token_id
-
     def with_action_horizon(self, action_horizon: int) -> Self:
         """The same model: shorter chunks are padded to what it predicts, as in Isaac-GR00T.
 

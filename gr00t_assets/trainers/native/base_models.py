@@ -72,9 +72,12 @@ def choose_device(kind: str | None = None, index: int = 0) -> Device:
     """A GPU of those that CUDA_VISIBLE_DEVICES leaves, else the CPU with one thread.
 
     One thread is faster than two for models this small, and makes losses repeat to the last digit.
-    ``kind`` is ``cpu`` or ``cuda``; each process of a training has the GPU of another ``index``,
-    and TrainingError says that there are fewer.
+    ``kind`` is ``cpu`` or ``cuda``; each process of a training has the GPU of another ``index``.
+    TrainingError says that it is not there.
     """
+    if kind not in (None, "cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
+        found = "no GPU is seen here" if kind == "cuda" else f"'{kind}' is neither cpu nor cuda"
+        raise TrainingError("device", f"{found}.", ["take cpu, or leave it out"])
     if kind != "cpu" and torch.cuda.is_available():
         if index >= (count := torch.cuda.device_count()):
             problem = f"process {index} has no GPU: {count} are seen here."
@@ -103,8 +106,8 @@ class BaseModel(NamedTuple):
 
     def prompt_ids(self, task: str, data: ModalityConfig) -> tuple[int, ...]:
         """Tokens of a task's prompt with the images of the data's cameras."""
-        tokens_per_image = self.config.image_tokens(*image_shape(self.config.image_recipe, data))
-        return self.tokenizer.prompt_ids(task, len(data.video), tokens_per_image)
+        size = image_shape(self.config.image_recipe, data)  # pyright: ignore[reportArgumentType]  # frozen: hashable
+        return self.tokenizer.prompt_ids(task, len(data.video), self.config.image_tokens(*size))
 
     def too_long(self, task: str, data: ModalityConfig) -> str | None:
         """By how much a task's prompt is longer than the model takes; None where it is not."""
@@ -165,11 +168,11 @@ def load_base_model(
     subject, files = str(directory), ["tokenizer.json", "tokenizer_config.json"]
     if config.towers.tokenizer == "bytes":
         tokenizer = prompts.byte_tokenizer(model.prompt)
-        prompts.require_image_token(tokenizer, subject, config.image_token)
+        prompts.require_image_token(tokenizer, subject, model.backbone.image_token)
     else:
         has_own = prompts.has_tokenizer(directory)
         folder = directory if has_own else download(prompts.QWEN, None, files)
-        tokenizer = prompts.load_tokenizer(folder, config.image_token, model.prompt)
+        tokenizer = prompts.load_tokenizer(folder, model.backbone.image_token, model.prompt)
     model.backbone.to(dtype)
     load_weights(model, weights, device, subject)
     model.backbone.rebuild_buffers()

@@ -18,11 +18,10 @@ from gr00t_assets.modality.camera_images import camera_images
 from gr00t_assets.modality.images import draw_augmentation
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
-from gr00t_assets.trainers.n15.architecture import ActionHeadConfig
 from gr00t_assets.trainers.n15.instructions import instruction_error
 from gr00t_assets.trainers.native.action_head import Batch
 from gr00t_assets.trainers.native.base_models import BaseModel
-from gr00t_assets.trainers.native.data_order import DataOrder, MixtureOrder
+from gr00t_assets.trainers.native.data_order import DataOrder, MixtureOrder, sample_seed
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.prompts import padded_prompts
 
@@ -31,32 +30,6 @@ ON_CPU = ("image_grid_thw", "image_ends")
 
 _OF_IMAGES = ("pixel_values", "image_grid_thw")
 """Tensors with as many rows a sample as it has images, or patches of images."""
-
-_OF_FLOW = 0x666C6F77  # Sets noise and times apart from the numbers of the augmentation.
-
-
-def sample_seed(seed: int, draw: int) -> int:
-    """A seed for what is drawn at random for the sample ``draw`` of a run, unlike its neighbours'.
-
-    Each sample's augmentation has one, so that it does not matter in which batch it is.
-    """
-    return int(np.random.SeedSequence([seed, draw]).generate_state(1, np.uint64)[0] >> 1)
-
-
-def draw_flow(
-    config: ActionHeadConfig, seed: int, draw: int, samples: int
-) -> tuple[Tensor, Tensor]:
-    """Noise and times of flow matching for the samples after ``draw``, the same on every device.
-
-    Noise is standard normal, ``(samples, horizon, action_dim)`` float32. Times in [0, 1],
-    ``(samples,)`` float32, follow from the Beta distribution, as in Isaac-GR00T; see ``times``.
-    """
-    random = np.random.default_rng([seed, draw, _OF_FLOW])
-    shape = (samples, config.action_horizon, config.action_dim)
-    noise = random.standard_normal(shape, dtype=np.float32)
-    beta = random.beta(config.noise_beta_alpha, config.noise_beta_beta, samples)
-    times = config.times(beta).astype(np.float32)
-    return torch.from_numpy(noise), torch.from_numpy(times)
 
 
 def to_device(value: Tensor, device: torch.device) -> Tensor:
@@ -168,7 +141,7 @@ class BatchSource:
         ]
         self._order = MixtureOrder(orders, spec.data.shares(spec.experiment), settings.seed)
         self._worker = ThreadPoolExecutor(1)
-        self._stream: torch.cuda.Stream | None = None
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._next: tuple[range, Future[Any]] | None = None
 
     def counts(self, samples: int) -> list[int]:
@@ -202,10 +175,9 @@ class BatchSource:
 
         ``then`` are the next that will be asked for; as many where left out.
         """
-        if self._next is not None and self._next[0] == draws:
-            batch, ready = self._next[1].result()
-        else:
-            batch, ready = self._worker.submit(self._make_ahead, draws).result()
+        coming, made = self._next or (None, None)
+        future = made if made and coming == draws else self._worker.submit(self._make_ahead, draws)
+        batch, ready = future.result()
         then = then or range(draws.stop, draws.stop + len(draws))
         self._next = (then, self._worker.submit(self._make_ahead, then))
         if ready is not None:
@@ -221,11 +193,10 @@ class BatchSource:
 
         The event is there where the device is a GPU, once its work on the batch is done.
         """
-        if self._device.type != "cuda":
+        if self._stream is None:
             return self._make(draws), None
-        stream = self._stream = self._stream or torch.cuda.Stream(self._device)
-        with torch.cuda.stream(stream):
-            return self._make(draws), stream.record_event()
+        with torch.cuda.stream(self._stream):
+            return self._make(draws), self._stream.record_event()
 
     def _open(self, dataset: RunDataset, part: Part = "train") -> Demonstrations:
         config = dataset.config
@@ -234,8 +205,9 @@ class BatchSource:
             if self._prepared
             else FrameCache.open(dataset.frame_cache, config.frame_size)
         )
-        files = LeRobotDataset.open(dataset.directory, dataset.name)
-        return Demonstrations(files, source, config, part)
+        return Demonstrations(
+            LeRobotDataset.open(dataset.directory, dataset.name), source, config, part
+        )
 
     def _check_prompts(self, data: Demonstrations) -> None:
         """Refuse an instruction that is more than words or too long, with its first episode."""

@@ -1,12 +1,41 @@
-"""The seeded order of samples, of one dataset or of a mixture; any place of it can be asked for."""
+"""What a run draws by its seed: the order of samples, noise and times; from any place on."""
 
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
+
+from gr00t_assets.trainers.n15.architecture import ActionHeadConfig
 
 _OF_BLOCKS = 0x6D6978  # Sets the random numbers of blocks apart from those of epochs.
+_OF_FLOW = 0x666C6F77  # Sets noise and times apart from the numbers of the augmentation.
+
+
+def sample_seed(seed: int, draw: int) -> int:
+    """A seed for what is drawn at random for the sample ``draw`` of a run, unlike its neighbours'.
+
+    Each sample's augmentation has one, so that it does not matter in which batch it is.
+    """
+    return int(np.random.SeedSequence([seed, draw]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def draw_flow(
+    config: ActionHeadConfig, seed: int, draw: int, samples: int
+) -> tuple[Tensor, Tensor]:
+    """Noise and times of flow matching for the samples after ``draw``, the same on every device.
+
+    Noise is standard normal, ``(samples, horizon, action_dim)`` float32. Times in [0, 1],
+    ``(samples,)`` float32, follow from the Beta distribution, as in Isaac-GR00T; see ``times``.
+    """
+    random = np.random.default_rng([seed, draw, _OF_FLOW])
+    shape = (samples, config.action_horizon, config.action_dim)
+    noise = random.standard_normal(shape, dtype=np.float32)
+    beta = random.beta(config.noise_beta_alpha, config.noise_beta_beta, samples)
+    times = config.times(beta).astype(np.float32)
+    return torch.from_numpy(noise), torch.from_numpy(times)
 
 
 class DataOrder:

@@ -12,10 +12,16 @@ from typing import NamedTuple
 
 import torch
 from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
 
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, RELEASED_MODEL, looks_like_path
+from gr00t_assets.trainers.base_model_files import (
+    BUILT_IN_NAMES,
+    RELEASED_MODEL,
+    looks_like_path,
+    model_path,
+)
 from gr00t_assets.trainers.failures.gpu_memory import GIB, PROMPT_TOKENS, most_cameras, remedy_lines
 from gr00t_assets.trainers.model_config import BUILT_IN, AnyConfig, load_config
 from gr00t_assets.trainers.n15.model_configs import RELEASED
@@ -91,13 +97,16 @@ def counted_config(base_model: str, revision: str | None = None) -> AnyConfig | 
     """
     if base_model in BUILT_IN:
         return BUILT_IN[base_model]
-    file = Path(base_model).expanduser() / "config.json"
-    if not file.is_file() and not looks_like_path(base_model):
-        cached = try_to_load_from_cache(base_model, file.name, revision=revision)
-        if not isinstance(cached, str):
-            return RELEASED if base_model == RELEASED_MODEL else None
-        file = Path(cached)
-    return load_config(file) if file.is_file() else None
+    file = model_path(base_model) / "config.json"
+    try:
+        if not file.is_file() and not looks_like_path(base_model):
+            cached = try_to_load_from_cache(base_model, file.name, revision=revision)
+            if not isinstance(cached, str):
+                return RELEASED if base_model == RELEASED_MODEL else None
+            file = Path(cached)
+        return load_config(file) if file.is_file() else None
+    except (OSError, HFValidationError):  # The name is no path or no Hub id: told when it trains.
+        return None
 
 
 def memory_of(spec: TrainingSpec) -> Callable[[int], MemoryNeed] | None:

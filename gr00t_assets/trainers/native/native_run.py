@@ -218,9 +218,9 @@ def _check_fit(spec: TrainingSpec, base: BaseModel) -> None:
     """Refuse a model that the data's padded vectors or its embodiment do not fit."""
     head, data = base.config.action_head, spec.modality_config
     if data.generation != base.config.generation:
-        theirs, own = (GENERATIONS[name] for name in (data.generation, base.config.generation))
-        problem = f"base model {spec.experiment.base_model} is {own.title}, and the data is not."
-        found = f"data config {data.data_config} of dataset {data.dataset} is of {theirs.title}"
+        theirs, own = data.generation.upper(), base.config.generation.upper()
+        problem = f"base model {spec.experiment.base_model} is {own}, and the data is not."
+        found = f"data config {data.data_config} of dataset {data.dataset} is of {theirs}"
         remedy = f"give the dataset a data config with generation: {base.config.generation}"
         raise TrainingError(spec.experiment.name, problem, [found, remedy])
     pairs = [

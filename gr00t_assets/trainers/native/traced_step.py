@@ -84,7 +84,7 @@ def _batch(
     ids = torch.zeros(samples, cameras * tokens + text, dtype=torch.long)
     for camera in range(cameras):
         start = camera * (tokens + 1)
-        ids[:, start : start + tokens] = config.image_token
+        ids[:, start : start + tokens] = model.backbone.image_token
     actions = torch.zeros(samples, head.action_horizon, head.action_dim)
     images = torch.zeros(samples * cameras, 3, side, side, dtype=torch.uint8)
     batch = {

@@ -8,13 +8,21 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gr00t_assets.core.errors import BaseModelError
+from gr00t_assets.core.errors import BaseModelError, TrainingError
+from gr00t_assets.trainers.base_model_files import locate
+from gr00t_assets.trainers.model_config import known_generation
 from gr00t_assets.trainers.n15.architecture import ModelConfig
 from gr00t_assets.trainers.n15.model_configs import TINY
 from gr00t_assets.trainers.native import weights
-from gr00t_assets.trainers.native.base_models import BaseModel, load_base_model, save_model
+from gr00t_assets.trainers.native.base_models import (
+    BaseModel,
+    choose_device,
+    load_base_model,
+    save_model,
+)
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
+from gr00t_assets.trainers.native.memory import counted_config
 from gr00t_assets.trainers.native.weights import FUTURE_TOKENS
 from gr00t_assets_tests.trainers.native.test_prompts import small_qwen
 
@@ -255,3 +263,20 @@ def test_hub_ids_are_looked_up_in_the_cache_and_on_the_hub(saved, tmp_path):
     assert done.returncode == 0, done.stderr
     assert f"loaded {commit}" in done.stdout
     assert "refused someone/else: this is neither a folder here nor a model" in done.stdout
+
+
+@pytest.mark.parametrize(("kind", "found"), [("cuda", "no GPU is seen here"), ("gpu", "'gpu' is")])
+def test_a_device_that_is_not_there_is_refused(
+    kind: str, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(TrainingError, match=found):
+        choose_device(kind)
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-this-name/a/b", "x" * 300, "my model", "a..b/c"])
+def test_a_name_that_is_no_path_and_no_id_of_the_hub_is_told(name: str) -> None:
+    assert known_generation(name) is None
+    assert counted_config(name) is None
+    with pytest.raises(BaseModelError):
+        locate(name)

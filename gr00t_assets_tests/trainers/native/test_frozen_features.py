@@ -64,6 +64,10 @@ def test_losses_are_the_same_and_features_are_computed_once(spec_of: SpecMaker) 
     assert "computing features" in retrained(other)[0], "tiny has other weights with another seed"
     assert len(kept(cached)) == 2
 
+    other = spec_of(augmentation="none", frozen_features="cache", weights="bfloat16")
+    assert "computing features" in retrained(other)[0], "they are computed in 16 bits"
+    assert len(kept(cached)) == 3
+
 
 def test_the_first_process_alone_deletes_what_was_cut_short(
     spec_of: SpecMaker, monkeypatch: pytest.MonkeyPatch

@@ -13,7 +13,7 @@ from transformers import AttentionInterface
 
 from gr00t_assets.trainers.n15.model_configs import TINY
 from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
-from gr00t_assets.trainers.native.batches import draw_flow
+from gr00t_assets.trainers.native.data_order import draw_flow
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets_tests.trainers.n15_release import N1_5_FULL
 from gr00t_assets_tests.trainers.native import model_parity

@@ -11,7 +11,8 @@ from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.attempt import StopRequest
 from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
-from gr00t_assets.trainers.native.batches import BatchSource, draw_flow
+from gr00t_assets.trainers.native.batches import BatchSource
+from gr00t_assets.trainers.native.data_order import draw_flow
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.optimizer import set_up_training
 from gr00t_assets.trainers.native.processes import Processes

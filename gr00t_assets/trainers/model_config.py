@@ -10,7 +10,7 @@ from gr00t_assets.core.files import read_json
 from gr00t_assets.core.yaml_files import validation_problems
 from gr00t_assets.modality.generations import GenerationName
 from gr00t_assets.trainers.base_model_files import RELEASED_MODEL, RELEASED_N17, model_path
-from gr00t_assets.trainers.n15 import model_configs as n15
+from gr00t_assets.trainers.n15 import architecture as n15
 from gr00t_assets.trainers.n15.architecture import ModelConfig
 from gr00t_assets.trainers.n17 import architecture as n17
 from gr00t_assets.trainers.n17.processor_files import image_edge

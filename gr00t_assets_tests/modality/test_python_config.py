@@ -165,3 +165,8 @@ def test_what_is_written_is_read_again(file: Path) -> None:
     assert content["state"]["pose"] == {"normalization": "mean_std"}
     assert content["action"]["goal"]["state_key"] == "pose"
     assert content["embodiment_tag"] == "libero_sim"
+
+
+def test_a_tag_that_nvidia_does_not_have_is_told() -> None:
+    with pytest.raises(DataConfigError, match=r"embodiment tag gr1\.\n.*data/datasets.yaml"):
+        python_text("arms", "gr1", {})

@@ -1,5 +1,7 @@
 """Sizes of GR00T N1.5: its towers and its action head."""
 
+import json
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -184,11 +186,7 @@ def unequal(*pairs: tuple[str, int | None, str, int]) -> list[str]:
 
 
 class ModelConfig(FrozenModel):
-    """Everything that decides N1.5's parameters and their shapes.
-
-    Raises:
-        pydantic.ValidationError: A width does not match its neighbour; all such are named.
-    """
+    """Everything that decides N1.5's parameters and their shapes; each width fits its neighbour."""
 
     backbone: BackboneConfig
     towers: TowersConfig
@@ -261,3 +259,39 @@ class ModelConfig(FrozenModel):
             "action_head_cfg": self.action_head.model_dump(),
             "towers": self.towers.model_dump(),
         }
+
+
+def parse_config(raw: dict[str, Any]) -> ModelConfig:
+    """Read a ``config.json``. Keys that do not bear on the model are passed over.
+
+    Isaac-GR00T's layout (``backbone_cfg`` and ``action_head_cfg``) leaves the towers out, since its
+    code holds them; ours adds them, so that both programs read one file. The flat layout has every
+    field at the top.
+
+    Raises:
+        ValueError: It is another model's configuration, or does not describe an N1.5.
+    """
+    if "vision_config" in raw and "action_head_cfg" not in raw:
+        towers = {"tokenizer": "bytes"} | known_fields(TowersConfig, raw)
+        layer = raw.get("select_layer", -1)
+        return ModelConfig(
+            backbone=BackboneConfig(project_to_dim=None, select_layer=layer),
+            towers=TowersConfig.model_validate(towers),
+            action_head=ActionHeadConfig.model_validate(raw),
+        )
+    if raw.get("model_type") != MODEL_TYPE:
+        raise ValueError(f"model_type is {raw.get('model_type')!r}, expected {MODEL_TYPE!r}")
+    parts = ("backbone_cfg", "action_head_cfg")
+    if missing := [key for key in parts if not isinstance(raw.get(key), dict)]:
+        raise ValueError(f"{' and '.join(missing)} missing, or no object")
+    sizes = {key: raw[key] for key in ("action_dim", "action_horizon") if key in raw}
+    return ModelConfig(
+        backbone=BackboneConfig.model_validate(raw["backbone_cfg"]),
+        towers=TowersConfig.model_validate(raw.get("towers", {})),
+        action_head=ActionHeadConfig.model_validate(sizes | raw["action_head_cfg"]),
+        compute_dtype=raw.get("compute_dtype") or "float32",
+    )
+
+
+TINY = parse_config(json.loads(Path(__file__).with_name("tiny.json").read_text(encoding="utf-8")))
+"""Random weights that train on a CPU within minutes: the default base model."""

@@ -102,9 +102,6 @@ class N17Config(n15.SharedHeadConfig):
     """``config.json`` of N1.7, every field at the top, and the towers under ``qwen3_vl_config``.
 
     Defaults are what ``nvidia/GR00T-N1.7-3B`` is said to have where NVIDIA's class has others.
-
-    Raises:
-        pydantic.ValidationError: A width does not match its neighbour; all such are named.
     """
 
     model_name: str = "nvidia/Cosmos-Reason2-2B"

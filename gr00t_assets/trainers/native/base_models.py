@@ -14,7 +14,6 @@ from gr00t_assets.core.errors import BaseModelError, TrainingError
 from gr00t_assets.core.files import write_json
 from gr00t_assets.modality.camera_images import image_shape
 from gr00t_assets.modality.config import ModalityConfig
-from gr00t_assets.modality.generations import GenerationName
 from gr00t_assets.trainers.base_model_files import download, hub_commit, locate
 from gr00t_assets.trainers.model_config import BUILT_IN, AnyConfig, load_config
 from gr00t_assets.trainers.n15.architecture import ModelConfig
@@ -30,9 +29,6 @@ from gr00t_assets.trainers.native.weights import (
     save_shards,
     stored_weights,
 )
-
-MODELS: dict[GenerationName, type[Gr00tModel]] = {"n1.5": Gr00tN15, "n1.7": Gr00tN17}
-"""The model of each generation."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +177,7 @@ def load_base_model(
 
 def new_model(config: AnyConfig, attn: str = "sdpa") -> Gr00tModel:
     """A model of a configuration, with weights drawn at random."""
-    return MODELS[config.generation](config, attn)
+    return (Gr00tN17 if isinstance(config, N17Config) else Gr00tN15)(config, attn)
 
 
 def save_model(

@@ -24,7 +24,7 @@ from gr00t_assets.trainers.base_model_files import (
 )
 from gr00t_assets.trainers.failures.gpu_memory import GIB, PROMPT_TOKENS, most_cameras, remedy_lines
 from gr00t_assets.trainers.model_config import BUILT_IN, AnyConfig, load_config
-from gr00t_assets.trainers.n15.model_configs import RELEASED
+from gr00t_assets.trainers.n15 import architecture as n15
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.optimizer import moment_bytes
 from gr00t_assets.trainers.native.traced_step import step_passes
@@ -33,6 +33,33 @@ SOURCE = "counted from the model's operations, see docs/native.md"
 
 TOLERANCE = 0.15
 """How far a measured peak may be from the count before a warning is logged."""
+
+
+RELEASED = n15.ModelConfig(
+    backbone=n15.BackboneConfig(select_layer=12, project_to_dim=None, use_flash_attention=True),
+    towers=n15.TowersConfig(),
+    action_head=n15.ActionHeadConfig(
+        action_dim=32,
+        action_horizon=16,
+        max_action_dim=32,
+        backbone_embedding_dim=2048,
+        diffusion_model_cfg=n15.DiffusionModelConfig(
+            num_attention_heads=32,
+            attention_head_dim=48,
+            num_layers=16,
+            dropout=0.2,
+            positional_embeddings=None,
+            output_dim=1024,
+            cross_attention_dim=2048,
+            interleave_self_attention=True,
+        ),
+        vl_self_attention_cfg=n15.SelfAttentionConfig(
+            num_attention_heads=32, num_layers=4, dropout=0.2, positional_embeddings=None
+        ),
+    ),
+    compute_dtype="bfloat16",
+)
+"""nvidia/GR00T-N1.5-3B: 2,414 M parameters."""
 
 
 _OF_PASSES = {

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from transformers import AttentionInterface
 
-from gr00t_assets.trainers.n15.model_configs import TINY
+from gr00t_assets.trainers.n15.architecture import TINY
 from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
 from gr00t_assets.trainers.native.data_order import draw_flow
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15

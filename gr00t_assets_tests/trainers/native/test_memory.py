@@ -16,11 +16,11 @@ from benchmarks import memory as table
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.trainers.failures.gpu_memory import GIB
-from gr00t_assets.trainers.n15.model_configs import RELEASED, TINY
+from gr00t_assets.trainers.n15.architecture import TINY
 from gr00t_assets.trainers.native import memory, traced_step
 from gr00t_assets.trainers.native.base_models import load_base_model, save_model
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
-from gr00t_assets.trainers.native.memory import MemoryNeed, memory_need
+from gr00t_assets.trainers.native.memory import RELEASED, MemoryNeed, memory_need
 from gr00t_assets.trainers.native.optimizer import (
     make_optimizer,
     optimizer_tensors,

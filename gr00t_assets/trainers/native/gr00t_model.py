@@ -15,6 +15,16 @@ from gr00t_assets.trainers.native.action_head import Batch, FlowMatchingActionHe
 from gr00t_assets.trainers.native.prompts import PromptFormat
 
 
+def seen_by_each(mask: Tensor) -> Tensor:
+    """Of a prompt's mask (B, L) what each token sees, (B, 1, L, L) bool; padding sees itself.
+
+    transformers makes the like of a mask (B, L), and waits for the GPU meanwhile.
+    """
+    length = mask.shape[1]
+    pairs = torch.ones(length, length, dtype=torch.bool, device=mask.device)
+    return pairs.tril() & (mask.bool()[:, None, None, :] | pairs.triu())
+
+
 class Backbone(nn.Module, ABC):
     """Both towers of transformers, nested so that parameter names are those of NVIDIA's files."""
 

@@ -18,7 +18,7 @@ from gr00t_assets.trainers.n17.architecture import (
 )
 from gr00t_assets.trainers.native.action_head import Batch, FlowMatchingActionHead
 from gr00t_assets.trainers.native.dit import DiT
-from gr00t_assets.trainers.native.gr00t_model import Backbone, Gr00tModel
+from gr00t_assets.trainers.native.gr00t_model import Backbone, Gr00tModel, seen_by_each
 from gr00t_assets.trainers.native.prompts import N17_PROMPT, PromptFormat
 
 PADDING, TEXT, IMAGE = 0, 1, 2  # Kinds of tokens, by which the action head attends to them.
@@ -96,7 +96,7 @@ class Qwen3Backbone(Backbone):
         mask = batch.get("attention_mask")
         output = text(
             inputs_embeds=self.embed(ids, places, seen.pooler_output),
-            attention_mask=mask if mask is None or flash else _seen_by_each(mask),
+            attention_mask=mask if mask is None or flash else seen_by_each(mask),
             position_ids=batch["text_positions"],
             visual_pos_masks=places,
             deepstack_visual_embeds=seen.deepstack_features,
@@ -115,13 +115,6 @@ class Qwen3Backbone(Backbone):
 def _added_at(tokens: Tensor, places: Tensor, patches: Tensor) -> Tensor:
     """Tokens (B, L, D) with features of patches added at their places in the flat prompts."""
     return tokens.flatten(0, 1).index_add(0, places, patches.to(tokens.dtype)).view_as(tokens)
-
-
-def _seen_by_each(mask: Tensor) -> Tensor:
-    """Of a prompt's mask (B, L) what each token sees, (B, 1, L, L) bool; padding sees itself."""
-    length = mask.shape[1]
-    pairs = torch.ones(length, length, dtype=torch.bool, device=mask.device)
-    return pairs.tril() & (mask.bool()[:, None, None, :] | pairs.triu())
 
 
 class AlternatingDiT(DiT):

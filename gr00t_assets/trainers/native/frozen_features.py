@@ -105,9 +105,8 @@ def use_cached_features(
         rows = hashlib.sha256(data.episodes.tobytes() + data.tasks.tobytes()).hexdigest()
         facts = [data.config.dataset_version, data.config.content_hash(), rows, texts, weights]
         # A CPU with weights of 16 bits computes them less exactly than it keeps them.
-        less_exact = ["autocast"] * (device.mixed_precision and not device.on_gpu)
-        facts += [*recipe.content, base.model.attention, str(dtype), *less_exact]
-        key = json_hash(facts, 16)
+        precision = [str(dtype), *["autocast"] * (device.mixed_precision and not device.on_gpu)]
+        key = json_hash([*facts, *recipe.content, base.model.attention, *precision], 16)
         folder = dataset.frame_cache / f"{FEATURES}{key}"
         while not (found := _opened(folder, prompts, dtype)):
             if processes.is_first:

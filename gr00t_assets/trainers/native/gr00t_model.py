@@ -202,6 +202,7 @@ class Gr00tModel(nn.Module, ABC):
 
         Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost".
         """
+        layer: Any
         for layer in self.layers():
             layer.gradient_checkpointing = True
             layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)

@@ -5,7 +5,7 @@ After Isaac-GR00T's ``flow_matching_action_head.py``, written anew; parameter na
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -164,7 +164,9 @@ class FlowMatchingActionHead(nn.Module):
             blocks = [
                 Block(config.vl_self_attention_cfg, None, adaptive=False) for _ in range(layers)
             ]
-            self.vl_self_attention = nn.ModuleDict({"transformer_blocks": nn.ModuleList(blocks)})
+            self.vl_self_attention: Any = nn.ModuleDict(
+                {"transformer_blocks": nn.ModuleList(blocks)}
+            )
         if config.add_pos_embed:
             self.position_embedding = nn.Embedding(config.max_seq_len, width)
             nn.init.normal_(self.position_embedding.weight, std=0.02)

@@ -17,13 +17,12 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.runs.spec import make_spec
 from gr00t_assets.trainers.attempt import StopRequest
-from gr00t_assets.trainers.n15.architecture import ModelConfig
-from gr00t_assets.trainers.n15.model_configs import RELEASED, TINY
+from gr00t_assets.trainers.n15.architecture import TINY, ModelConfig
 from gr00t_assets.trainers.native.base_models import BaseModel, Device, choose_device
 from gr00t_assets.trainers.native.batches import BatchSource
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
-from gr00t_assets.trainers.native.memory import GIB, TOLERANCE, memory_need
+from gr00t_assets.trainers.native.memory import GIB, RELEASED, TOLERANCE, memory_need
 from gr00t_assets.trainers.native.optimizer import set_up_training
 from gr00t_assets.trainers.native.prompts import byte_tokenizer
 from gr00t_assets.trainers.native.training_loop import TrainingLoop

@@ -30,7 +30,7 @@ from gr00t_assets.gpu.slots import acquire
 from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.spec import make_spec
 from gr00t_assets.trainers.native.base_models import load_base_model
-from gr00t_assets.trainers.native.batches import draw_flow
+from gr00t_assets.trainers.native.data_order import draw_flow
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.run_files import DEFAULT_LAYOUT
 from gr00t_assets_tests import parity_cut

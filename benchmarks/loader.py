@@ -58,7 +58,8 @@ def at_full_size(base: BaseModel) -> BaseModel:
     vision = base.config.towers.vision_config
     vision = vision.model_copy(update={"image_size": SIZE, "patch_size": 14})
     towers = base.config.towers.model_copy(update={"vision_config": vision})
-    return base._replace(config=base.config.model_copy(update={"towers": towers}))
+    base.model.config = base.config.model_copy(update={"towers": towers})
+    return base
 
 
 def dataset_in(store: Store, folder: Path | None) -> tuple[LeRobotDataset, ModalityConfig]:

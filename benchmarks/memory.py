@@ -4,9 +4,8 @@
 camera, in GiB and with the smallest of four cards that holds it.
 """
 
-from gr00t_assets.trainers.n15.model_configs import RELEASED
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
-from gr00t_assets.trainers.native.memory import GIB, memory_need
+from gr00t_assets.trainers.native.memory import GIB, RELEASED, memory_need
 
 PROJECTOR = {"tune_diffusion_model": False}
 LLM = {"tune_llm": True}

@@ -94,13 +94,9 @@ def camera_images(
     return torch.stack(views, dim=1)
 
 
+@lru_cache(maxsize=64)
 def image_shape(recipe: ImageRecipe, config: ModalityConfig) -> tuple[int, int]:
     """Height and width of the images that ``camera_images`` makes of a dataset's frames."""
-    return _image_shape(recipe, config)  # pyright: ignore[reportArgumentType]  # frozen: hashable
-
-
-@lru_cache(maxsize=64)
-def _image_shape(recipe: ImageRecipe, config: ModalityConfig) -> tuple[int, int]:
     import torch
 
     camera = config.video[0]
@@ -161,15 +157,8 @@ def edge_images(
     applies it by albumentations and OpenCV. Resizing is OpenCV's ``INTER_AREA``, level by level:
     means over areas where both edges shrink, else its fixed-point interpolation of two neighbours.
 
-    Args:
-        frames: (samples, cameras, height, width, 3) uint8, on any device.
-        edge: Pixels of the shorter edge.
-        crop_scale: Share of height and width that is kept.
-        drawn: A crop and colours for each sample, drawn for frames of ``edge_size``; without it
-            crops are in the centre and colours as they are.
-
-    Returns:
-        (samples, cameras, height, width, 3) uint8 on the same device.
+    ``edge`` is that of the shorter edge in pixels, draws are for frames of ``edge_size``; all else
+    is as in ``prepare_images``.
     """
     samples, cameras = frames.shape[:2]
     pixels = _to_edge(frames.permute(0, 1, 4, 2, 3).flatten(0, 1), edge)

@@ -179,14 +179,14 @@ def _mismatches(data: Any) -> list[Finding]:
                 hint = did_you_mean(str(key), video)
                 problems.append(yaml_problem(("cameras", key), "is no camera of video", hint))
     relative = {
-        key: transforms.get("state_key", key)
+        key: str(transforms.get("state_key") or key)
         for key, transforms in (action.items() if isinstance(action, dict) else ())
         if isinstance(transforms, dict) and str(transforms.get("rep")).lower() == "relative"
     }
     for key, state_key in relative.items() if isinstance(state, dict) else ():
         if state_key not in state:
             text = f"is relative to the state key '{state_key}', which state does not have"
-            remedy = f"give it a state_key; {did_you_mean(str(state_key), state)}"
+            remedy = f"give it a state_key; {did_you_mean(state_key, state)}"
             problems.append(yaml_problem(("action", key), text, remedy))
     observed, predicted = (
         sections.get(name, [0]) for name in ("observation_indices", "action_indices")

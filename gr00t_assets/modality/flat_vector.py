@@ -58,7 +58,7 @@ class FlatVector:
             }
             self.names = tuple(plain[place] for place in order)
         self.places = {key: [order.index(place) for place in listed] for key, listed in at.items()}
-        self._by_name, self._by_plain_name = _index(self.names), _index(map(_plain, self.names))
+        self._by_name, self._by_plain_name = _index(self.names), _index(map(plain_name, self.names))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -91,7 +91,7 @@ class FlatVector:
 
     def place_of(self, name: str) -> int | None:
         """The place of a number by its name, or by another spelling of it."""
-        return self._by_name.get(name, self._by_plain_name.get(_plain(name)))
+        return self._by_name.get(name, self._by_plain_name.get(plain_name(name)))
 
 
 def matching_names(names: Sequence[str], others: Iterable[str]) -> list[str | None]:
@@ -102,13 +102,9 @@ def matching_names(names: Sequence[str], others: Iterable[str]) -> list[str | No
         ['gripper.pos', 'elbow']
     """
     choices = list(others)
-    plain = _index(map(_plain, choices))
-    same = {name: choices[plain[_plain(name)]] for name in names if _plain(name) in plain}
+    plain = _index(map(plain_name, choices))
+    same = {name: choices[plain[plain_name(name)]] for name in names if plain_name(name) in plain}
     return [name if name in choices else same.get(name) for name in names]
-
-
-def _plain(name: str) -> str:
-    return plain_name(name).removeprefix("main_")
 
 
 def _index(names: Iterable[str]) -> dict[str, int]:

@@ -24,7 +24,6 @@ class Generation:
             percentiles, and LeRobot's are estimates.
     """
 
-    title: str
     max_state_dim: int
     max_action_dim: int
     horizon: int
@@ -45,7 +44,6 @@ class Generation:
 
 GENERATIONS: Mapping[str, Generation] = {
     "n1.5": Generation(
-        title="N1.5",
         max_state_dim=64,
         max_action_dim=32,
         horizon=16,
@@ -53,7 +51,6 @@ GENERATIONS: Mapping[str, Generation] = {
         embodiment_ids={"gr1": 24, "oxe_droid": 17, "agibot_genie1": 26, "new_embodiment": 31},
     ),
     "n1.7": Generation(
-        title="N1.7",
         max_state_dim=132,
         max_action_dim=132,
         horizon=40,

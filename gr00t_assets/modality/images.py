@@ -110,15 +110,10 @@ def prepare_images(
     return images.permute(0, 1, 3, 4, 2)
 
 
-def draw_augmentations(
-    samples: int,
-    height: int,
-    width: int,
-    crop_scale: float,
-    jitter: ColorJitter,
-    generator: "torch.Generator",
-) -> list[Augmentation]:
-    """Draw where to crop and how to change the colours of each of some samples, by a CPU generator.
+def draw_augmentation(
+    height: int, width: int, crop_scale: float, jitter: ColorJitter, generator: "torch.Generator"
+) -> Augmentation:
+    """Draw where to crop and how to change the colours of one sample, by a CPU generator.
 
     The crop's corner is uniform over all places, the order over all 24; factors are uniform in
     [max(0, 1 - x), 1 + x], the hue's shift in [-x, x] of the colour circle, for the jitter's x.
@@ -126,17 +121,15 @@ def draw_augmentations(
     import torch
 
     rooms = crop_room(height, width, crop_scale)
-    widths, drawn = (jitter.brightness, jitter.contrast, jitter.saturation), []
-    for _ in range(samples):
-        top, left = (int(torch.randint(0, room + 1, (), generator=generator)) for room in rooms)
-        order = tuple(torch.randperm(4, generator=generator).tolist())
-        *shares, turn = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
-        factors = [
-            max(0.0, 1 - width) + share * (1 + width - max(0.0, 1 - width))
-            for width, share in zip(widths, shares, strict=True)
-        ]
-        drawn.append(Augmentation(top, left, order, (*factors, (2 * turn - 1) * jitter.hue)))
-    return drawn
+    top, left = (int(torch.randint(0, room + 1, (), generator=generator)) for room in rooms)
+    order = tuple(torch.randperm(4, generator=generator).tolist())
+    *shares, turn = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
+    widths = jitter.brightness, jitter.contrast, jitter.saturation
+    factors = [
+        max(0.0, 1 - width) + share * (1 + width - max(0.0, 1 - width))
+        for width, share in zip(widths, shares, strict=True)
+    ]
+    return Augmentation(top, left, order, (*factors, (2 * turn - 1) * jitter.hue))
 
 
 def same_order(drawn: Sequence[Augmentation]) -> Iterable[list[int]]:

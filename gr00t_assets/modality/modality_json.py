@@ -62,7 +62,7 @@ class VectorSlice(_OpenModel):
     def _known_dtype(cls, value: str) -> str:
         try:
             np.dtype(value)
-        except TypeError:
+        except (TypeError, SyntaxError):  # The latter of a list of types that is not closed.
             raise ValueError(f"'{value}' is no NumPy type") from None
         return value
 

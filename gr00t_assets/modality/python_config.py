@@ -151,10 +151,13 @@ def _action_transforms(part: Call, keys: list[str]) -> Iterator[tuple[str, dict[
 
 
 def _transforms(part: Call, key: str, kind: str = "percentiles") -> dict[str, Any]:
-    if key in (part.arguments.get("sin_cos_embedding_keys") or ()):
+    turned, by_mean = (
+        _list(part, name, str) if part.arguments.get(name) else []
+        for name in ("sin_cos_embedding_keys", "mean_std_embedding_keys")
+    )
+    if key in turned:
         return {"sin_cos": True}
-    is_mean = key in (part.arguments.get("mean_std_embedding_keys") or ())
-    return {"normalization": "mean_std" if is_mean else kind}
+    return {"normalization": "mean_std" if key in by_mean else kind}
 
 
 def _is_config(value: Any, constructor: str = "ModalityConfig") -> bool:
@@ -193,8 +196,13 @@ def python_text(name: str, tag: str, modalities: Mapping[str, Mapping[str, Any]]
     """A modality config as a Python file for NVIDIA's script; what is None is left out.
 
     ``name`` is the data config's; ``modalities`` has by modality the arguments of
-    ``ModalityConfig``, as processor files have them.
+    ``ModalityConfig``, as processor files have them. DataConfigError where NVIDIA has no such tag.
     """
+    members = {value: member for member, value in _TAGS.items()}
+    if tag not in members:
+        problem = f"Isaac-GR00T N1.7 has no embodiment tag {tag}."
+        remedy = f"give its dataset another in data/datasets.yaml; {did_you_mean(tag, members)}"
+        raise DataConfigError(name, problem, [remedy])
     parts = []
     for modality, arguments in modalities.items():
         given = {key: value for key, value in arguments.items() if value is not None}
@@ -204,8 +212,7 @@ def python_text(name: str, tag: str, modalities: Mapping[str, Mapping[str, Any]]
             texts["action_configs"] = f"[\n{actions}        ]"
         lines = "".join(f"        {key}={text},\n" for key, text in texts.items())
         parts.append(f'    "{modality}": ModalityConfig(\n{lines}    ),')
-    names = {value: member for member, value in _TAGS.items()}
-    return _TEMPLATE.format(name=name, parts="\n".join(parts), tag=names[tag])
+    return _TEMPLATE.format(name=name, parts="\n".join(parts), tag=members[tag])
 
 
 def _action(fields: Mapping[str, Any]) -> str:

@@ -49,6 +49,7 @@ class PlainReader:
     ) -> None:
         self._constructors, self._enumerations = constructors, enumerations
         self._values: dict[str, Any] = {}
+        self._source = ""
 
     def calls(self, file: Path, function: str) -> list[Call]:
         """The calls of a function that stand in the file by themselves, in order.
@@ -58,7 +59,8 @@ class PlainReader:
             NotPlainError: A statement is of another kind, or an argument is no plain value.
         """
         try:
-            tree = ast.parse(file.read_text(encoding="utf-8"))
+            self._source = file.read_text(encoding="utf-8")
+            tree = ast.parse(self._source)
         except (OSError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
             problem = "this is no Python file."
             raise DataConfigError(shown_path(file), problem, [str(error)]) from error
@@ -80,7 +82,7 @@ class PlainReader:
                 case ast.Expr(value=ast.Call(func=ast.Name(id=name)) as call) if name == function:
                     calls.append(self._call(call, function))
                 case _:
-                    raise NotPlainError(statement, f"this is run as code: {_shown(statement)}")
+                    raise NotPlainError(statement, f"this is run as code: {self._shown(statement)}")
         return calls
 
     def _value(self, node: ast.expr) -> Any:
@@ -92,8 +94,9 @@ class PlainReader:
             case ast.List(elts=elements) | ast.Tuple(elts=elements):
                 return [self._value(element) for element in elements]
             case ast.Dict(keys=keys, values=values) if None not in keys:
-                pairs = zip(keys, values, strict=True)
-                return {self._value(key): self._value(value) for key, value in pairs if key}
+                names = [self._value(key) for key in keys if key]
+                if all(isinstance(name, str) for name in names):
+                    return dict(zip(names, map(self._value, values), strict=True))
             case ast.Name(id=name) if name in self._values:
                 if isinstance(known := self._values[name], NotPlainError):
                     raise known
@@ -104,7 +107,7 @@ class PlainReader:
                 return self._list(value)
             case ast.Call(func=ast.Name(id=name)) if name in self._constructors:
                 return self._call(node, name)
-        raise NotPlainError(node, f"this is not written out as a value: {_shown(node)}")
+        raise NotPlainError(node, f"this is not written out as a value: {self._shown(node)}")
 
     def _list(self, node: ast.expr) -> list[Any]:
         match node:
@@ -112,11 +115,11 @@ class PlainReader:
                 numbers = [self._value(argument) for argument in arguments]
                 if all(isinstance(number, int) for number in numbers) and len(numbers) <= 3:
                     span = range(*numbers) if 0 not in numbers[2:] else range(0)
-                    if len(span) <= _MOST_NUMBERS:
+                    if not span[_MOST_NUMBERS:]:
                         return list(span)
             case ast.List() | ast.Tuple():
                 return self._value(node)
-        raise NotPlainError(node, f"this is not written out as a value: {_shown(node)}")
+        raise NotPlainError(node, f"this is not written out as a value: {self._shown(node)}")
 
     def _call(self, node: ast.Call, function: str) -> Call:
         names = self._constructors[function]
@@ -130,7 +133,6 @@ class PlainReader:
             given[keyword.arg] = keyword.value
         return Call(function, node, {name: self._value(value) for name, value in given.items()})
 
-
-def _shown(node: ast.AST) -> str:
-    text = " ".join(ast.unparse(node).split())
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    def _shown(self, node: ast.AST) -> str:
+        text = " ".join((ast.get_source_segment(self._source, node) or "").split())
+        return text if len(text) <= 60 else f"{text[:57]}..."

@@ -40,7 +40,6 @@ class StateActionTransform:
 
     Attributes:
         horizon: Actions of a chunk.
-        state_mask: (max_state_dim,), true where a number is state and not padding.
         action_mask: (horizon, max_action_dim), true where a number is action and not padding.
         state_columns: Columns that ``states`` reads.
         action_columns: Columns that ``actions`` reads: those of states too, of relative actions.
@@ -62,7 +61,6 @@ class StateActionTransform:
                 behind += columns
             start = end
         self.horizon = len(config.action_indices)
-        self.state_mask = np.arange(config.max_state_dim) < config.state_dim
         action_dims = np.arange(config.max_action_dim) < config.action_dim
         self.action_mask = np.broadcast_to(action_dims, (self.horizon, config.max_action_dim))
         self.state_columns = tuple(dict.fromkeys(key.original_key for key in config.state))
@@ -129,12 +127,8 @@ class StateActionTransform:
     ) -> dict[str, np.ndarray]:
         """Predicted actions in the data's units by key, (..., horizon, its numbers in the data).
 
-        Args:
-            actions: (..., horizon, max_action_dim), or any (..., at least action_dim).
-            anchors: Of relative actions the states that they are against, (..., numbers) by key.
-
-        Raises:
-            ValueError: An action is relative, and its state is not given.
+        ``actions`` are (..., horizon, at least action_dim); ``anchors`` of relative actions the
+        states that they are against, (..., numbers) by key, whose lack is a ValueError.
         """
         inverted: dict[str, np.ndarray] = {}
         ends = np.cumsum([transform.dim for transform in self._action])

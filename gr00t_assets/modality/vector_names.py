@@ -86,7 +86,7 @@ def is_so_arm(names: Sequence[str]) -> bool:
         >>> is_so_arm([f"main_{joint}" for joint in SO_ARM])
         True
     """
-    return tuple(plain_name(name).removeprefix("main_") for name in names) == SO_ARM
+    return tuple(map(plain_name, names)) == SO_ARM
 
 
 def named_parts(names: Sequence[str]) -> list[tuple[str, int, int]] | None:
@@ -200,11 +200,11 @@ def plain_name(name: str) -> str:
     """``kLeftShoulderPitch.q`` and ``left-shoulder.pos`` in one spelling.
 
     Examples:
-        >>> [plain_name(name) for name in ("kLeftShoulderPitch.q", "gripper.pos", "neck_joint")]
-        ['left_shoulder_pitch', 'gripper', 'neck']
+        >>> [plain_name(name) for name in ("kLeftShoulder.q", "main_gripper.pos", "neck_joint")]
+        ['left_shoulder', 'gripper', 'neck']
     """
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     words = re.sub(r"[^a-z0-9]+", "_", snake).strip("_").removeprefix("k_").split("_")
     while len(words) > 1 and words[-1] in ("pos", "position", "q", "qpos", "joint"):
         words.pop()
-    return "_".join(words)
+    return "_".join(words).removeprefix("main_")

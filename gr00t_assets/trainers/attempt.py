@@ -28,6 +28,7 @@ from gr00t_assets.runs.retry import is_complete, take_over
 from gr00t_assets.runs.run_directory import place_spec, run_lock
 from gr00t_assets.runs.spec import TrainingSpec, load_spec
 from gr00t_assets.runs.training_data import check_stored_data
+from gr00t_assets.trainers.base_model_files import model_path
 from gr00t_assets.trainers.reporter import Reporter, reporting
 from gr00t_assets.trainers.run_files import drop_uncovered
 from gr00t_assets.trainers.wandb_run import wandb_run
@@ -164,7 +165,7 @@ def attempt_run(
         place_spec(spec)
         attempt = begin(reporter)
         with _recorded(attempt, spec):
-            require_unchanged(Path(spec.experiment.base_model).expanduser())
+            require_unchanged(model_path(spec.experiment.base_model))
             backend = trainer_named(spec.experiment.trainer).video_backend(spec.experiment)
             check_stored_data(spec.data, reporter.say, from_videos=backend is not None)
             if went_back := drop_uncovered(directory):

@@ -1,5 +1,6 @@
 """Where the files of a base model are: a folder here, or the Hub."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +40,11 @@ N17_LICENSE = ModelLicense(
 )
 
 
+def model_path(base_model: str) -> Path:
+    """The path that a base model's name is; ``~`` stays where there is no such user."""
+    return Path(os.path.expanduser(base_model))  # noqa: PTH111  # pathlib's raises RuntimeError
+
+
 def looks_like_path(base_model: str) -> bool:
     """Whether a name cannot be a Hub id, which is ``owner/name``.
 
@@ -55,15 +61,14 @@ def locate(base_model: str, revision: str | None = None) -> Path:
     Raises:
         BaseModelError: There is no such folder, and no such model on the Hub.
     """
+    path = model_path(base_model)
     try:
-        path = Path(base_model).expanduser()
         if path.is_dir():
             return path
-        is_file = path.exists()
-    except (OSError, RuntimeError) as error:  # too long, or the home of a user who is not here
+        if path.exists():
+            raise BaseModelError(base_model, "this is a file; a model is a folder.")
+    except OSError as error:
         raise BaseModelError(base_model, "there is no such folder.", [str(error)]) from error
-    if is_file:
-        raise BaseModelError(base_model, "this is a file; a model is a folder.")
     if looks_like_path(base_model):
         looked_for = f"looked for {path.absolute()}"
         raise BaseModelError(base_model, "there is no such folder.", [looked_for])

@@ -46,10 +46,10 @@ def data_config_limits(
     model = GENERATIONS[generation]
     for config in data_configs_of(experiment):
         if config.generation != generation:
-            theirs, base_model = GENERATIONS[config.generation].title, experiment.base_model
+            theirs, base_model = config.generation.upper(), experiment.base_model
             found = f"data config {config.name} is of {theirs}, base model {base_model} of "
             remedy = f"give the dataset a data config with generation: {generation}"
-            yield "dataset", found + model.title, remedy
+            yield "dataset", found + generation.upper(), remedy
             continue
         wrong = {
             "max_state_dim": (config.max_state_dim, model.max_state_dim),
@@ -59,7 +59,7 @@ def data_config_limits(
         for field, (value, taken) in wrong.items():
             if value != taken:
                 found = f"data config {config.name} has {field} {value}, "
-                found += f"and {model.title} takes {taken}"
+                found += f"and {generation.upper()} takes {taken}"
                 yield "dataset", found, f"take {field} out of data/data_configs/{config.name}.yaml"
 
 

@@ -5,12 +5,12 @@ from typing import TypeAlias
 
 from pydantic import ValidationError
 
-from gr00t_assets.core.errors import BaseModelError
+from gr00t_assets.core.errors import BaseModelError, Gr00tAssetsError
 from gr00t_assets.core.files import read_json
 from gr00t_assets.core.yaml_files import validation_problems
 from gr00t_assets.modality.generations import GenerationName
-from gr00t_assets.trainers.base_model_files import RELEASED_MODEL, RELEASED_N17
-from gr00t_assets.trainers.n15 import model_configs as n15
+from gr00t_assets.trainers.base_model_files import RELEASED_MODEL, RELEASED_N17, model_path
+from gr00t_assets.trainers.n15 import architecture as n15
 from gr00t_assets.trainers.n15.architecture import ModelConfig
 from gr00t_assets.trainers.n17 import architecture as n17
 from gr00t_assets.trainers.n17.processor_files import image_edge
@@ -61,8 +61,8 @@ def known_generation(base_model: str) -> GenerationName | None:
     names |= {name: config.generation for name, config in BUILT_IN.items()}
     if base_model in names:
         return names[base_model]
+    file = model_path(base_model) / "config.json"
     try:
-        file = Path(base_model).expanduser() / "config.json"
         return load_config(file).generation if file.is_file() else None
-    except (BaseModelError, OSError, RuntimeError):  # Told where it is loaded.
+    except (Gr00tAssetsError, OSError):  # Told where it is loaded.
         return None

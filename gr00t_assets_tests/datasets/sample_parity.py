@@ -29,7 +29,6 @@ from gr00t_assets.modality.config import ModalityConfig
 from gr00t_assets.modality.generations import GENERATIONS
 from gr00t_assets.modality.images import prepare_images
 from gr00t_assets.modality.modality_json import parse_modality
-from gr00t_assets.modality.transforms import StateActionTransform
 
 LIMITS = {"state": 1e-6, "action": 1e-6, "image": 1.0}
 """Largest differences allowed: state and action as they are normalised, images in grey levels."""
@@ -67,9 +66,10 @@ def compare(
         data = Demonstrations(dataset, FrameCache.open(directory), config)
         rows = _rows(data, samples, dataset.name)
         frames = data.frames(rows)
+    is_state = np.arange(config.max_state_dim) < config.state_dim
     computed = {
         "state": data.states(rows),
-        "state_mask": np.tile(StateActionTransform(config).state_mask, (len(rows), 1, 1)),
+        "state_mask": np.tile(is_state, (len(rows), 1, 1)),
         "action": data.actions(rows),
         "action_mask": data.action_mask(len(rows)),
         "image": _images(frames, expected["image"].shape, config.crop_scale),

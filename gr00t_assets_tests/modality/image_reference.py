@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from gr00t_assets.modality.data_config import ColorJitter
-from gr00t_assets.modality.images import Augmentation, crop_size, draw_augmentations
+from gr00t_assets.modality.images import Augmentation, crop_size, draw_augmentation
 
 LUMA = (0.2989, 0.587, 0.114)
 
@@ -47,9 +47,7 @@ def augment_image(
     """
     frames, leading = _stacked(frame)
     height, width = crop_size(frames.shape[1], frames.shape[2], crop_scale)
-    (drawn,) = draw_augmentations(
-        1, frames.shape[1], frames.shape[2], crop_scale, jitter, generator
-    )
+    drawn = draw_augmentation(*frames.shape[1:3], crop_scale, jitter, generator)
     top, left = drawn.top, drawn.left
     pixels = resize(frames[:, top : top + height, left : left + width], size)
     pixels = adjust_colors(pixels, drawn)

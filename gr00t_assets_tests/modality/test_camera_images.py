@@ -6,7 +6,7 @@ import torch
 from gr00t_assets.modality.camera_images import ImageRecipe, camera_images, camera_view
 from gr00t_assets.modality.config import VideoKey
 from gr00t_assets.modality.data_config import ColorJitter
-from gr00t_assets.modality.images import draw_augmentations, prepare_images
+from gr00t_assets.modality.images import draw_augmentation, prepare_images
 from gr00t_assets.modality.key_config import CameraTransforms
 from gr00t_assets_tests.trainers.isaac_gr00t.own_data_config import frames, own_config
 
@@ -37,7 +37,7 @@ def test_a_region_and_borders() -> None:
 
 def test_in_training_a_camera_takes_the_colours_of_its_sample() -> None:
     config, generator = own_config(), torch.Generator().manual_seed(0)
-    drawn = draw_augmentations(1, 120, 160, config.crop_scale, ColorJitter(), generator)
+    drawn = [draw_augmentation(120, 160, config.crop_scale, ColorJitter(), generator)]
     images = camera_images(_FRAMES, ImageRecipe(56), config, drawn)
     common = prepare_images(_FRAMES[:, :1], 56, config.crop_scale, drawn)
     np.testing.assert_array_equal(images[:, :1], common)

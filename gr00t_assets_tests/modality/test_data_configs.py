@@ -151,6 +151,11 @@ def test_a_changed_file_is_read_again(project: Path) -> None:
             "{rep: RELATIVE, state_key: left_arn}",
             r":6: action.right_arm: .*'left_arn', .*did you mean 'left_arm'",
         ),
+        (
+            "{normalization: mean_std}",
+            "{rep: relative, state_key: [a]}",
+            "line 6: action.right_arm.state_key: ",
+        ),
         ("{normalization: mean_std}", "{rep: relativ}", r":6: .*found 'relativ'; did you mean"),
         ("{normalization: mean_std}", "{rep: delta}", ":6: .*write relative or absolute"),
         ("{normalization: mean_std}", "{type: EEF}", ":6: .*type eef and format go together"),
@@ -171,6 +176,14 @@ def test_a_wrong_file_is_told_by_line_and_field(
     with pytest.raises(DataConfigError, match=expected) as caught:
         load_data_config(_own(project, OWN.replace(old, new, 1)))
     assert "left_arm_only.yaml" in str(caught.value)
+
+
+def test_a_state_key_that_is_nothing_is_the_keys_own_name(project: Path) -> None:
+    text = OWN.replace(
+        "right_arm: {normalization: mean_std}", "left_arm: {rep: relative, state_key: }"
+    )
+    key = load_data_config(_own(project, text)).action["left_arm"]
+    assert (key.rep, key.state_key) == ("relative", None)
 
 
 def test_a_wrong_file_disables_what_names_it_and_nothing_else(project: Path) -> None:

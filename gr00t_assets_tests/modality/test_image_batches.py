@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gr00t_assets.modality.data_config import ColorJitter
-from gr00t_assets.modality.images import Augmentation, draw_augmentations, prepare_images
+from gr00t_assets.modality.images import Augmentation, draw_augmentation, prepare_images
 from gr00t_assets_tests.modality import image_reference
 from gr00t_assets_tests.modality.image_reference import augment_image, prepare_image
 
@@ -57,7 +57,8 @@ def test_a_batch_is_its_samples_one_by_one(
 ) -> None:
     frames = _frames(samples, samples, cameras, height, width)
     before = frames.clone()
-    drawn = draw_augmentations(samples, height, width, scale, jitter, _generator(3))
+    draws = _generator(3)
+    drawn = [draw_augmentation(height, width, scale, jitter, draws) for _ in range(samples)]
     made = prepare_images(frames, size, scale, drawn)
     assert made.shape == (samples, cameras, size, size, 3)
     assert made.dtype == torch.uint8
@@ -92,7 +93,8 @@ def test_each_step_alone_and_each_order() -> None:
 
 def test_a_sample_is_the_same_in_any_batch() -> None:
     frames = _frames(1, 12, 2, 64, 64)
-    drawn = draw_augmentations(12, 64, 64, 0.95, ColorJitter(), _generator())
+    generator = _generator()
+    drawn = [draw_augmentation(64, 64, 0.95, ColorJitter(), generator) for _ in range(12)]
     whole = prepare_images(frames, 56, 0.95, drawn)
     for sample in range(12):
         alone = prepare_images(frames[sample : sample + 1], 56, 0.95, drawn[sample : sample + 1])
@@ -100,12 +102,15 @@ def test_a_sample_is_the_same_in_any_batch() -> None:
 
 
 def test_draws_come_from_the_generator_alone() -> None:
+    def draws(seed: int) -> list[Augmentation]:
+        generator = _generator(seed)
+        return [draw_augmentation(64, 80, 0.95, ColorJitter(), generator) for _ in range(9)]
+
     torch.manual_seed(1)
-    one = draw_augmentations(9, 64, 80, 0.95, ColorJitter(), _generator(7))
+    one = draws(7)
     torch.manual_seed(2)
-    again = draw_augmentations(9, 64, 80, 0.95, ColorJitter(), _generator(7))
-    assert one == again
-    assert one != draw_augmentations(9, 64, 80, 0.95, ColorJitter(), _generator(8))
+    assert one == draws(7)
+    assert one != draws(8)
     assert len(set(one)) == 9
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gr00t_assets.modality.data_config import ColorJitter
-from gr00t_assets.modality.images import Augmentation, crop_size, draw_augmentations, prepare_images
+from gr00t_assets.modality.images import Augmentation, crop_size, draw_augmentation, prepare_images
 from gr00t_assets_tests.modality.image_reference import (
     adjust_brightness,
     adjust_colors,
@@ -37,7 +37,7 @@ def augment_image(
     """One sample of one camera or several, as a batch of one."""
     batch = torch.from_numpy(frame.reshape(1, -1, *frame.shape[-3:]))
     height, width = frame.shape[-3:-1]
-    drawn = draw_augmentations(1, height, width, scale, jitter, generator)
+    drawn = [draw_augmentation(height, width, scale, jitter, generator)]
     images = prepare_images(batch, size, scale, drawn).numpy()
     return images.reshape(*frame.shape[:-3], size, size, 3)
 
@@ -132,7 +132,7 @@ def test_hue_is_that_of_colorsys(shift: float) -> None:
 
 
 def _drawn(jitter: ColorJitter, generator: torch.Generator) -> Augmentation:
-    return draw_augmentations(1, 64, 64, 0.95, jitter, generator)[0]
+    return draw_augmentation(64, 64, 0.95, jitter, generator)
 
 
 @pytest.mark.parametrize("step", range(3))

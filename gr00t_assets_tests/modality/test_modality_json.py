@@ -46,19 +46,21 @@ def test_everything_wrong_is_listed_at_once() -> None:
             "wrist": {"start": 0, "end": 3, "rotation_type": "quaternion"},
             "hand": {"start": 3, "end": 3},
             "base": {"start": 0, "end": 3, "rotation_type": "axis_angel"},
+            "leg": {"start": 0, "end": 1, "dtype": "f8,("},
         },
         "action": {"arm": 5, "hand": {"start": 0, "end": 1, "dtype": "float65"}},
     }
     with pytest.raises(DatasetError) as caught:
         parse_modality(raw, "demo")
     lines = caught.value.details
-    assert caught.value.problem == "8 fields are wrong in meta/modality.json."
+    assert caught.value.problem == "9 fields are wrong in meta/modality.json."
     for expected in (
         "state.arm.start: Input should be greater than or equal to 0, found -1",
         "state.arm.end: ",
         "state.wrist: the slice 0:3 has 3 numbers; quaternion takes 4",
         "state.hand: the slice 3:3 is empty",
         "state.base.rotation_type: 'axis_angel' is no representation; did you mean 'axis_angle'?",
+        "state.leg.dtype: 'f8,(' is no NumPy type",
         "action.arm: ",
         "action.hand.dtype: 'float65' is no NumPy type",
         "video: is missing",

@@ -102,6 +102,11 @@ def test_the_command_writes_it_once_and_under_another_name(file: Path, tmp_path:
         ("[TURN, ABSOLUTE]", "[TURN]", 17, "a list of 2 ActionConfig is expected"),
         ("ActionRepresentation.RELATIVE", "ActionRepresentation.DELTA", 8, "'delta' is not"),
         ("ActionFormat.XYZ_ROT6D", "ActionFormat.DEFAULT", 8, "type eef and format go together"),
+        ("list(range(0, 8))", "list(range(10**9, 2 * 10**20))", 6, "not written out as a value"),
+        ("list(range(0, 8))", "list(range(99999999999999999999))", 6, "not written out"),
+        ("list(range(0, 8))", "{[1]: 2}", 6, "not written out as a value: {[1]: 2}"),
+        ("list(range(0, 8))", f"0{' + 1' * 900}", 6, "not written out as a value: 0 + 1 + 1"),
+        ('=["grip"]', '="grip"', 16, "no list of str"),
         ("LIBERO_PANDA", "GR1", 24, "'GR1' is no EmbodimentTag of N1.7"),
         ('"annotation.human.task_description"', '"task"', 22, "language 'task' is no annotation"),
         ("ModalityConfig([0], [\"pose\"", "ModalityConfig([-1], [\"pose\"", 16, "one for both"),
@@ -160,3 +165,8 @@ def test_what_is_written_is_read_again(file: Path) -> None:
     assert content["state"]["pose"] == {"normalization": "mean_std"}
     assert content["action"]["goal"]["state_key"] == "pose"
     assert content["embodiment_tag"] == "libero_sim"
+
+
+def test_a_tag_that_nvidia_does_not_have_is_told() -> None:
+    with pytest.raises(DataConfigError, match=r"embodiment tag gr1\.\n.*data/datasets.yaml"):
+        python_text("arms", "gr1", {})

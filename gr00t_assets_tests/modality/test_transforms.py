@@ -80,7 +80,6 @@ def test_state_is_concatenated_in_the_configs_order_from_its_own_columns() -> No
     state = transform.states(rows)
     expected = [[0, 1, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0]]
     np.testing.assert_allclose(state, expected, atol=1e-15)
-    assert transform.state_mask.tolist() == [True] * 10 + [False] * 2
 
 
 def test_actions_are_normalised_and_padded() -> None:

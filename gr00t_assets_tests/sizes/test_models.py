@@ -181,7 +181,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model as a folder."""
     folder = tmp_path_factory.mktemp("base") / "model"
     loaded = load_base_model("tiny")
-    save_model(loaded.model, loaded.config, folder)
+    save_model(loaded.model, folder)
     return folder
 
 

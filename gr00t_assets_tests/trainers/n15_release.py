@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gr00t_assets.trainers.n15.model_configs import parse_config
+from gr00t_assets.trainers.n15.architecture import parse_config
 
 
 def isaac_config() -> dict[str, Any]:

@@ -43,10 +43,10 @@ def name_findings(data_config: str | None, embodiment_tag: str) -> list[Finding]
         texts = {"names": ", ".join(configs), "hint": did_you_mean(data_config, configs)}
         findings.append(FAULTS.finding(fault, None, found, **texts))
     config = configs.get(data_config or "")
-    generation = GENERATIONS[config.generation if config else "n1.5"]
-    tags = generation.embodiment_ids
+    generation = config.generation if config else "n1.5"
+    tags = GENERATIONS[generation].embodiment_ids
     if embodiment_tag not in tags and (config is None or config.embodiment_id is None):
-        found = f"embodiment tag '{embodiment_tag}' is not one of {generation.title}'s"
+        found = f"embodiment tag '{embodiment_tag}' is not one of {generation.upper()}'s"
         fault = "embodiment-tag-unknown"
         findings.append(FAULTS.finding(fault, None, found, names=", ".join(tags)))
     return findings

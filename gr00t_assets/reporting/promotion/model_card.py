@@ -25,7 +25,7 @@ from gr00t_assets.runs.manifest import MIXTURE_HEAD, Manifest, mixture_rows
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.serving.client import Latency, load_latency
 from gr00t_assets.trainers.base import ModelLicense, Trainer
-from gr00t_assets.trainers.base_model_files import looks_like_path
+from gr00t_assets.trainers.base_model_files import looks_like_path, model_path
 
 LIBRARY = "gr00t-assets"
 
@@ -103,7 +103,7 @@ def base_license(base_model: str, trainer: Trainer) -> ModelLicense:
     """
     if base_model in trainer.licenses:
         return trainer.licenses[base_model]
-    stated = _front_matter_of(Path(base_model).expanduser() / "README.md")
+    stated = _front_matter_of(model_path(base_model) / "README.md")
     names = ("license", "license_name", "license_link")
     identifier, name, link = (str(stated[key]) if key in stated else None for key in names)
     if identifier is None:

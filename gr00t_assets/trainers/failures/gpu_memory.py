@@ -24,11 +24,10 @@ import re
 from collections.abc import Callable
 from functools import partial
 from itertools import compress
-from pathlib import Path
 
 from gr00t_assets.experiments.hyperparameters import Hyperparameters
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES
+from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, model_path
 from gr00t_assets.trainers.failures.failure_pattern import Explanation
 from gr00t_assets.trainers.n15.n15_hyperparameters import N15Hyperparameters
 
@@ -130,8 +129,7 @@ def is_full_size(base_model: str) -> bool:
     """Whether a base model is N1.5 in full size: any but ``tiny`` and folders of small weights."""
     if base_model in BUILT_IN_NAMES:
         return False
-    folder = Path(base_model).expanduser()
-    weights = [file.stat().st_size for file in folder.glob("*.safetensors")]
+    weights = [file.stat().st_size for file in model_path(base_model).glob("*.safetensors")]
     return sum(weights) >= SMALLEST_FULL_SIZE if weights else True
 
 

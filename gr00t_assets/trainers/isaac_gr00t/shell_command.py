@@ -20,7 +20,7 @@ from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.modality.data_config import is_built_in
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import make_spec
-from gr00t_assets.trainers.base_model_files import looks_like_path
+from gr00t_assets.trainers.base_model_files import looks_like_path, model_path
 from gr00t_assets.trainers.isaac_gr00t.commits import TORCHVISION_AV, revision_of
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, module_name
 from gr00t_assets.trainers.isaac_gr00t.environment import N17, TRAINER_NAME, IsaacEnvironment
@@ -99,7 +99,7 @@ def shell_command(
         "dataset_path": datasets,
         "output_dir": output,
         # The script takes a relative path for a Hub id.
-        "base_model_path": str(Path(model).expanduser()) if looks_like_path(model) else model,
+        "base_model_path": str(model_path(model)) if looks_like_path(model) else model,
         # One of the project's own as the module and class that the platform writes.
         "data_config": own if is_built_in(own) else f"{module_name(own)}:{CLASS}",
         "embodiment_tag": embodiment_tag_of(entries[0]),

@@ -1,8 +1,10 @@
 """Sizes of GR00T N1.5: its towers and its action head."""
 
+import json
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.modality.camera_images import ImageRecipe
@@ -105,6 +107,8 @@ class DiffusionModelConfig(SelfAttentionConfig):
 class SharedHeadConfig(FrozenModel):
     """What the configurations of N1.5 and of N1.7 say alike of the action head."""
 
+    model_config = ConfigDict(extra="ignore")
+
     hidden_size: Size = Field(default=1024, description="Width inside the state and action MLPs")
     input_embedding_dim: Size = 1536  # Width of the diffusion transformer.
     max_seq_len: Size = Field(default=1024, description="Rows of the action position embedding")
@@ -182,11 +186,7 @@ def unequal(*pairs: tuple[str, int | None, str, int]) -> list[str]:
 
 
 class ModelConfig(FrozenModel):
-    """Everything that decides N1.5's parameters and their shapes.
-
-    Raises:
-        pydantic.ValidationError: A width does not match its neighbour; all such are named.
-    """
+    """Everything that decides N1.5's parameters and their shapes; each width fits its neighbour."""
 
     backbone: BackboneConfig
     towers: TowersConfig
@@ -220,24 +220,9 @@ class ModelConfig(FrozenModel):
         """Side of the square image in pixels."""
         return self.towers.vision_config.image_size
 
-    @property
-    def image_token(self) -> int:
-        """Id of the token that stands for a part of an image."""
-        return self.towers.image_token_index
-
-    @property
-    def has_byte_tokenizer(self) -> bool:
-        """Whether its tokens are bytes."""
-        return self.towers.tokenizer == "bytes"
-
-    @property
-    def most_tokens(self) -> int:
-        """Tokens of the longest prompt."""
-        return self.towers.text_config.max_position_embeddings
-
     @model_validator(mode="after")
     def _widths_match(self) -> Self:
-        head, text, token = self.action_head, self.towers.text_config, self.image_token
+        head, text, token = self.action_head, self.towers.text_config, self.towers.image_token_index
         features = self.backbone.project_to_dim or text.hidden_size
         problems = head.mismatches(features, text, self.backbone.select_layer)
         if not token < text.vocab_size:
@@ -251,16 +236,16 @@ class ModelConfig(FrozenModel):
             raise ValueError("; ".join(problems))
         return self
 
-    @property
-    def longest_horizon(self) -> int:
-        """Actions that it can predict at once, at most."""
-        return self.action_head.max_seq_len
+    def with_action_horizon(self, action_horizon: int) -> Self:
+        """The same model that predicts so many actions; ValueError where it cannot.
 
-    def with_action_horizon(self, action_horizon: int) -> "ModelConfig":
-        """The same model that predicts ``action_horizon`` actions; no parameter changes shape."""
-        head = self.action_head.model_copy(update={"action_horizon": action_horizon})
-        changed = self.model_copy(update={"action_head": head})
-        return ModelConfig.model_validate(changed.model_dump())
+        No parameter changes shape.
+        """
+        head = self.action_head
+        if head.add_pos_embed and action_horizon > head.max_seq_len:
+            raise ValueError(f"it can predict 1 to {head.max_seq_len}")
+        head = head.model_copy(update={"action_horizon": action_horizon})
+        return self.model_copy(update={"action_head": head})
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``config.json``: Isaac-GR00T's keys, and the towers under ``towers``."""
@@ -274,3 +259,39 @@ class ModelConfig(FrozenModel):
             "action_head_cfg": self.action_head.model_dump(),
             "towers": self.towers.model_dump(),
         }
+
+
+def parse_config(raw: dict[str, Any]) -> ModelConfig:
+    """Read a ``config.json``. Keys that do not bear on the model are passed over.
+
+    Isaac-GR00T's layout (``backbone_cfg`` and ``action_head_cfg``) leaves the towers out, since its
+    code holds them; ours adds them, so that both programs read one file. The flat layout has every
+    field at the top.
+
+    Raises:
+        ValueError: It is another model's configuration, or does not describe an N1.5.
+    """
+    if "vision_config" in raw and "action_head_cfg" not in raw:
+        towers = {"tokenizer": "bytes"} | known_fields(TowersConfig, raw)
+        layer = raw.get("select_layer", -1)
+        return ModelConfig(
+            backbone=BackboneConfig(project_to_dim=None, select_layer=layer),
+            towers=TowersConfig.model_validate(towers),
+            action_head=ActionHeadConfig.model_validate(raw),
+        )
+    if raw.get("model_type") != MODEL_TYPE:
+        raise ValueError(f"model_type is {raw.get('model_type')!r}, expected {MODEL_TYPE!r}")
+    parts = ("backbone_cfg", "action_head_cfg")
+    if missing := [key for key in parts if not isinstance(raw.get(key), dict)]:
+        raise ValueError(f"{' and '.join(missing)} missing, or no object")
+    sizes = {key: raw[key] for key in ("action_dim", "action_horizon") if key in raw}
+    return ModelConfig(
+        backbone=BackboneConfig.model_validate(raw["backbone_cfg"]),
+        towers=TowersConfig.model_validate(raw.get("towers", {})),
+        action_head=ActionHeadConfig.model_validate(sizes | raw["action_head_cfg"]),
+        compute_dtype=raw.get("compute_dtype") or "float32",
+    )
+
+
+TINY = parse_config(json.loads(Path(__file__).with_name("tiny.json").read_text(encoding="utf-8")))
+"""Random weights that train on a CPU within minutes: the default base model."""

@@ -70,11 +70,7 @@ class N15Hyperparameters(Hyperparameters):
 
     @classmethod
     def of(cls, experiment: Experiment) -> Self:
-        """The hyperparameters of an experiment whose trainer takes these.
-
-        Raises:
-            TypeError: It is another trainer's experiment.
-        """
+        """The hyperparameters of an experiment; TypeError where its trainer takes others."""
         settings = experiment.hyperparameters
         if not isinstance(settings, cls):
             trained = f"{experiment.name} is trained by {experiment.trainer}"

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.modality.camera_images import ImageRecipe, patch_size
@@ -13,6 +13,8 @@ from gr00t_assets.trainers.n15 import architecture as n15
 from gr00t_assets.trainers.n15.architecture import Layers, Size, known_fields, unequal
 
 MODEL_TYPE = "Gr00tN1d7"
+_QWEN_VOCABULARY = 151_643  # Tokens without the special ones.
+_IGNORING = ConfigDict(extra="ignore")
 
 
 class RopeConfig(FrozenModel):
@@ -26,6 +28,7 @@ class RopeConfig(FrozenModel):
 class Qwen3TextConfig(n15.TextConfig):
     """The Qwen3-VL text tower. Defaults are Cosmos-Reason2-2B's, those of Qwen3-VL-2B."""
 
+    model_config = _IGNORING
     vocab_size: int = Field(default=151_936, ge=1, le=10**7)
     rope_theta: float = 5_000_000
     rope_scaling: RopeConfig = RopeConfig()
@@ -35,6 +38,7 @@ class Qwen3TextConfig(n15.TextConfig):
 class Qwen3VisionConfig(FrozenModel):
     """The Qwen3-VL vision tower. Defaults are Cosmos-Reason2-2B's."""
 
+    model_config = _IGNORING
     depth: Layers = 24
     hidden_size: Size = 1024
     intermediate_size: Size = 4096
@@ -52,20 +56,33 @@ class Qwen3VisionConfig(FrozenModel):
 class TowersConfig(FrozenModel):
     """Both towers. Defaults are the ones that N1.7 is built on."""
 
+    model_config = _IGNORING
     text_config: Qwen3TextConfig = Qwen3TextConfig()
     vision_config: Qwen3VisionConfig = Qwen3VisionConfig()
     image_token_id: int = Field(default=151_655, ge=0)
     video_token_id: int = Field(default=151_656, ge=0)
     vision_start_token_id: int = Field(default=151_652, ge=0)
     vision_end_token_id: int = Field(default=151_653, ge=0)
-    tokenizer: Literal["qwen", "bytes"] = Field(
-        default="qwen", description="Qwen3-VL's, or one token per UTF-8 byte"
+    tokenizer: Literal["qwen", "bytes"] | None = Field(
+        default=None,
+        validate_default=True,
+        description="Qwen3-VL's, or one token per UTF-8 byte; the latter where the vocabulary is "
+        "too small for Qwen's",
     )
+
+    @field_validator("tokenizer", mode="before")
+    @classmethod
+    def _of_vocabulary(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None or "text_config" not in info.data:
+            return value
+        is_qwens = info.data["text_config"].vocab_size >= _QWEN_VOCABULARY
+        return "qwen" if is_qwens else "bytes"
 
 
 class N17DiffusionModelConfig(n15.DiffusionModelConfig):
     """The diffusion transformer, whose cross-attention alternates between text and images."""
 
+    model_config = _IGNORING
     # Of the blocks with cross-attention, each so many sees text.
     attend_text_every_n_blocks: int = Field(default=2, ge=1)
 
@@ -85,9 +102,6 @@ class N17Config(n15.SharedHeadConfig):
     """``config.json`` of N1.7, every field at the top, and the towers under ``qwen3_vl_config``.
 
     Defaults are what ``nvidia/GR00T-N1.7-3B`` is said to have where NVIDIA's class has others.
-
-    Raises:
-        pydantic.ValidationError: A width does not match its neighbour; all such are named.
     """
 
     model_name: str = "nvidia/Cosmos-Reason2-2B"
@@ -114,13 +128,18 @@ class N17Config(n15.SharedHeadConfig):
         return hash(self.model_dump_json())
 
     @property
+    def towers(self) -> TowersConfig:
+        """Those of both towers, by the name that N1.5 has for them."""
+        return self.qwen3_vl_config
+
+    @property
     def action_head(self) -> N17ActionHeadConfig:
         """The sizes of the action head, in the form that both generations share."""
         width = self.backbone_embedding_dim
         names = N17ActionHeadConfig.model_fields.keys() & N17Config.model_fields.keys()
         shared = {name: getattr(self, name) for name in names}
         shared["diffusion_model_cfg"] = {
-            **known_fields(N17DiffusionModelConfig, self.diffusion_model_cfg),
+            **self.diffusion_model_cfg,
             "cross_attention_dim": width,
             "attend_text_every_n_blocks": self.attend_text_every_n_blocks,
         }
@@ -147,34 +166,13 @@ class N17Config(n15.SharedHeadConfig):
         rows, columns = self.image_grid(height, width)
         return rows * columns // self.qwen3_vl_config.vision_config.spatial_merge_size**2
 
-    @property
-    def image_token(self) -> int:
-        """Id of the token that stands for a part of an image."""
-        return self.qwen3_vl_config.image_token_id
-
-    @property
-    def has_byte_tokenizer(self) -> bool:
-        """Whether its tokens are bytes."""
-        return self.qwen3_vl_config.tokenizer == "bytes"
-
-    @property
-    def most_tokens(self) -> int:
-        """Tokens of the longest prompt."""
-        return self.qwen3_vl_config.text_config.max_position_embeddings
-
-    @property
-    def longest_horizon(self) -> int:
-        """Actions that it predicts at once."""
-        return self.action_horizon
-
     def with_action_horizon(self, action_horizon: int) -> Self:
         """The same model: shorter chunks are padded to what it predicts, as in Isaac-GR00T.
 
-        Raises:
-            ValueError: It predicts fewer.
+        ValueError where it predicts fewer.
         """
         if action_horizon > self.action_horizon:
-            raise ValueError(f"it predicts {self.action_horizon}")
+            raise ValueError(f"it can predict 1 to {self.action_horizon}")
         return self
 
     @property
@@ -202,29 +200,10 @@ class N17Config(n15.SharedHeadConfig):
         return {**named, **self.model_dump()}
 
 
-_QWEN_VOCABULARY = 151_643  # Tokens without the special ones.
-
-
 def parse_config(raw: dict[str, Any]) -> N17Config:
-    """Read a ``config.json``; keys that do not bear on the model are passed over.
-
-    A vocabulary that is too small for Qwen's tokens is one of bytes.
-
-    Raises:
-        ValueError: It does not describe an N1.7.
-    """
-    known = known_fields(N17Config, raw)
-    if known.get("shortest_image_edge", 0) is None:
-        del known["shortest_image_edge"]
-    if (towers := known.get("qwen3_vl_config")) is not None:
-        parts = {"text_config": Qwen3TextConfig, "vision_config": Qwen3VisionConfig}
-        vocabulary = towers.get("text_config", {}).get("vocab_size", _QWEN_VOCABULARY)
-        known["qwen3_vl_config"] = {
-            "tokenizer": "qwen" if vocabulary >= _QWEN_VOCABULARY else "bytes",
-            **known_fields(TowersConfig, towers),
-            **{name: known_fields(model, towers.get(name, {})) for name, model in parts.items()},
-        }
-    return N17Config.model_validate(known)
+    """Read a ``config.json``, without what does not bear on the model; ValueError: no N1.7."""
+    unset = raw.get("shortest_image_edge", 0) is None
+    return N17Config.model_validate(raw | {"shortest_image_edge": 256} if unset else raw)
 
 
 TINY = parse_config(json.loads(Path(__file__).with_name("tiny.json").read_text(encoding="utf-8")))

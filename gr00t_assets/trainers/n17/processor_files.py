@@ -127,11 +127,7 @@ class ProcessorFiles:
         return cls(settings, statistics, {**GENERATIONS["n1.7"].embodiment_ids, **own})
 
     def write(self, folder: Path) -> None:
-        """Write the three files into a folder, as NVIDIA's processor does.
-
-        Raises:
-            OSError: The disk is full.
-        """
+        """Write the three files into a folder, as NVIDIA's processor does."""
         kwargs = self.settings.model_dump(mode="json")
         content = {"processor_class": "Gr00tN1d7Processor", "processor_kwargs": kwargs}
         write_json(folder / SETTINGS, content)

@@ -5,7 +5,7 @@ After Isaac-GR00T's ``flow_matching_action_head.py``, written anew; parameter na
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gr00t_assets.trainers.n15.architecture import ActionHeadConfig
 from gr00t_assets.trainers.native.compact_adamw import BLOCK
-from gr00t_assets.trainers.native.dit import DiT, SelfAttentionTransformer, angles
+from gr00t_assets.trainers.native.dit import Block, DiT, angles
 
 Batch = dict[str, Tensor]
 """Tensors of some samples by name; see ``Gr00tModel``."""
@@ -160,7 +160,13 @@ class FlowMatchingActionHead(nn.Module):
         nn.init.normal_(self.future_tokens.weight, std=0.02)
         if config.use_vlln and config.vl_self_attention_cfg is not None:
             self.vlln = nn.LayerNorm(config.backbone_embedding_dim)
-            self.vl_self_attention = SelfAttentionTransformer(config.vl_self_attention_cfg)
+            layers = config.vl_self_attention_cfg.num_layers
+            blocks = [
+                Block(config.vl_self_attention_cfg, None, adaptive=False) for _ in range(layers)
+            ]
+            self.vl_self_attention: Any = nn.ModuleDict(
+                {"transformer_blocks": nn.ModuleList(blocks)}
+            )
         if config.add_pos_embed:
             self.position_embedding = nn.Embedding(config.max_seq_len, width)
             nn.init.normal_(self.position_embedding.weight, std=0.02)
@@ -178,7 +184,9 @@ class FlowMatchingActionHead(nn.Module):
         key_mask = None if mask is None else mask.bool()[:, None, None, :]
         features = features.to(self.future_tokens.weight.dtype)
         if self.config.use_vlln:
-            features = self.vl_self_attention(self.vlln(features), key_mask)
+            features = self.vlln(features)
+            for block in self.vl_self_attention["transformer_blocks"]:
+                features = block(features, key_mask=key_mask)
         return features, key_mask
 
     def encode_state(self, batch: Batch) -> Tensor:

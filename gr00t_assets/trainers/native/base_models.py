@@ -14,7 +14,6 @@ from gr00t_assets.core.errors import BaseModelError, TrainingError
 from gr00t_assets.core.files import write_json
 from gr00t_assets.modality.camera_images import image_shape
 from gr00t_assets.modality.config import ModalityConfig
-from gr00t_assets.modality.generations import GenerationName
 from gr00t_assets.trainers.base_model_files import download, hub_commit, locate
 from gr00t_assets.trainers.model_config import BUILT_IN, AnyConfig, load_config
 from gr00t_assets.trainers.n15.architecture import ModelConfig
@@ -30,9 +29,6 @@ from gr00t_assets.trainers.native.weights import (
     save_shards,
     stored_weights,
 )
-
-MODELS: dict[GenerationName, type[Gr00tModel]] = {"n1.5": Gr00tN15, "n1.7": Gr00tN17}
-"""The model of each generation."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +69,11 @@ def choose_device(kind: str | None = None, index: int = 0) -> Device:
 
     One thread is faster than two for models this small, and makes losses repeat to the last digit.
     ``kind`` is ``cpu`` or ``cuda``; each process of a training has the GPU of another ``index``.
-
-    Raises:
-        TrainingError: There are fewer GPUs.
+    TrainingError says that it is not there.
     """
+    if kind not in (None, "cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
+        found = "no GPU is seen here" if kind == "cuda" else f"'{kind}' is neither cpu nor cuda"
+        raise TrainingError("device", f"{found}.", ["take cpu, or leave it out"])
     if kind != "cpu" and torch.cuda.is_available():
         if index >= (count := torch.cuda.device_count()):
             problem = f"process {index} has no GPU: {count} are seen here."
@@ -96,13 +93,23 @@ class BaseModel(NamedTuple):
 
     model: Gr00tModel  # In training mode, everything trainable.
     tokenizer: prompts.Tokenizer
-    config: Any  # One of ``AnyConfig``.
     revision: str | None  # Commit on the Hub; None for a folder and for what is built in.
+
+    @property
+    def config(self) -> Any:
+        """One of ``AnyConfig``."""
+        return self.model.config
 
     def prompt_ids(self, task: str, data: ModalityConfig) -> tuple[int, ...]:
         """Tokens of a task's prompt with the images of the data's cameras."""
-        tokens_per_image = self.config.image_tokens(*image_shape(self.config.image_recipe, data))
-        return self.tokenizer.prompt_ids(task, len(data.video), tokens_per_image)
+        size = image_shape(self.config.image_recipe, data)  # pyright: ignore[reportArgumentType]  # frozen: hashable
+        return self.tokenizer.prompt_ids(task, len(data.video), self.config.image_tokens(*size))
+
+    def too_long(self, task: str, data: ModalityConfig) -> str | None:
+        """By how much a task's prompt is longer than the model takes; None where it is not."""
+        most = self.config.towers.text_config.max_position_embeddings
+        count = len(self.prompt_ids(task, data))
+        return f"a prompt of {count:,} tokens; the model takes {most:,}" if count > most else None
 
 
 def load_base_model(
@@ -140,7 +147,7 @@ def load_base_model(
             model = new_model(config, attn)
         model.backbone.to(dtype)
         model.backbone.rebuild_buffers()
-        return BaseModel(model.to(device), prompts.byte_tokenizer(model.prompt), config, None)
+        return BaseModel(model.to(device), prompts.byte_tokenizer(model.prompt), None)
     directory = locate(base_model, revision)
     if not (directory / "config.json").is_file():
         files = ", ".join(sorted(path.name for path in directory.iterdir())[:8]) or "nothing"
@@ -155,27 +162,26 @@ def load_base_model(
     with torch.device("meta"):
         model = new_model(config, attn)
     subject, files = str(directory), ["tokenizer.json", "tokenizer_config.json"]
-    if config.has_byte_tokenizer:
+    if config.towers.tokenizer == "bytes":
         tokenizer = prompts.byte_tokenizer(model.prompt)
-        prompts.require_image_token(tokenizer, subject, config.image_token)
+        prompts.require_image_token(tokenizer, subject, model.backbone.image_token)
     else:
         has_own = prompts.has_tokenizer(directory)
         folder = directory if has_own else download(prompts.QWEN, None, files)
-        tokenizer = prompts.load_tokenizer(folder, config.image_token, model.prompt)
+        tokenizer = prompts.load_tokenizer(folder, model.backbone.image_token, model.prompt)
     model.backbone.to(dtype)
     load_weights(model, weights, device, subject)
     model.backbone.rebuild_buffers()
-    return BaseModel(model, tokenizer, config, hub_commit(directory))
+    return BaseModel(model, tokenizer, hub_commit(directory))
 
 
 def new_model(config: AnyConfig, attn: str = "sdpa") -> Gr00tModel:
     """A model of a configuration, with weights drawn at random."""
-    return MODELS[config.generation](config, attn)
+    return (Gr00tN17 if isinstance(config, N17Config) else Gr00tN15)(config, attn)
 
 
 def save_model(
     model: Gr00tModel,
-    config: AnyConfig,
     directory: Path,
     tokenizer: prompts.Tokenizer | None = None,
     data: Sequence[ModalityConfig] = (),
@@ -186,15 +192,14 @@ def save_model(
     where they can say what is done to it.
 
     Weights of more than 5 GB are several files and an index, as transformers writes them. A tensor
-    without elements, as the future tokens of a model that has none, is left out.
-
-    Raises:
-        OSError: The disk is full.
+    without elements, as the future tokens of a model that has none, is left out. OSError where the
+    disk is full.
     """
+    config = model.config
     directory.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor for name, tensor in model.state_dict().items() if tensor.numel()}
     save_shards(tensors, directory)
-    if tokenizer is not None and not config.has_byte_tokenizer:
+    if tokenizer is not None and config.towers.tokenizer != "bytes":
         tokenizer.save(directory)
     write_json(directory / "config.json", config.to_json())
     if isinstance(config, N17Config) and data and not inexpressible(data):
@@ -202,11 +207,10 @@ def save_model(
 
 
 def _with_horizon(config: AnyConfig, action_horizon: int | None, subject: str) -> AnyConfig:
-    if action_horizon is None or action_horizon == config.action_head.action_horizon:
+    if action_horizon is None:
         return config
     try:
         return config.with_action_horizon(action_horizon)
     except ValueError as error:
         problem = f"it cannot predict {action_horizon} actions at once."
-        limit = f"it can predict 1 to {config.longest_horizon}"
-        raise BaseModelError(subject, problem, [limit]) from error
+        raise BaseModelError(subject, problem, [str(error)]) from error

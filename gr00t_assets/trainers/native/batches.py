@@ -1,6 +1,6 @@
 """From rows of datasets to batches of tensors, any batch on its own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -8,48 +8,91 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+from torch.nn.utils.rnn import pad_sequence
 
 from gr00t_assets.core.errors import DatasetError
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations, Part
 from gr00t_assets.datasets.frames.frame_cache import FrameCache, PreparedFrames
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.modality.camera_images import camera_images
-from gr00t_assets.modality.images import draw_augmentations
+from gr00t_assets.modality.images import draw_augmentation
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
-from gr00t_assets.trainers.n15.architecture import ActionHeadConfig
 from gr00t_assets.trainers.n15.instructions import instruction_error
-from gr00t_assets.trainers.native import batch_tensors
 from gr00t_assets.trainers.native.action_head import Batch
 from gr00t_assets.trainers.native.base_models import BaseModel
-from gr00t_assets.trainers.native.data_order import DataOrder, MixtureOrder
+from gr00t_assets.trainers.native.data_order import DataOrder, MixtureOrder, sample_seed
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
+from gr00t_assets.trainers.native.prompts import padded_prompts
 
-_OF_FLOW = 0x666C6F77  # Sets noise and times apart from the numbers of the augmentation.
+ON_CPU = ("image_grid_thw", "image_ends")
+"""Tensors of a batch that stay on the CPU, where their numbers are asked for."""
+
+_OF_IMAGES = ("pixel_values", "image_grid_thw")
+"""Tensors with as many rows a sample as it has images, or patches of images."""
 
 
-def sample_seed(seed: int, draw: int) -> int:
-    """A seed for what is drawn at random for the sample ``draw`` of a run, unlike its neighbours'.
+def to_device(value: Tensor, device: torch.device) -> Tensor:
+    """Copied to a GPU without waiting for it; the copy is ordered before what comes after."""
+    if device.type != "cuda" or value.is_cuda:
+        return value
+    return value.pin_memory().to(device, non_blocking=True)
 
-    Each sample's augmentation has one, so that it does not matter in which batch it is.
+
+def batch_to_device(batch: Batch, device: torch.device) -> Batch:
+    """A batch on a device, but for what stays on the CPU."""
+    return {
+        name: value if name in ON_CPU else to_device(value, device) for name, value in batch.items()
+    }
+
+
+def observation_tensors(
+    base: BaseModel,
+    images: np.ndarray | Tensor,
+    states: np.ndarray,
+    instructions: Sequence[str],
+    embodiment_id: int,
+) -> Batch:
+    """What a model is given of an observation.
+
+    ``images`` are ``(samples, cameras, height, width, 3)`` uint8, on any device, ``states``
+    ``(samples, 1, max_state_dim)`` float32, with one instruction a sample.
     """
-    return int(np.random.SeedSequence([seed, draw]).generate_state(1, np.uint64)[0] >> 1)
+    samples, cameras = images.shape[:2]
+    tokens = base.config.image_tokens(*images.shape[2:4])
+    prompts = [base.tokenizer.prompt_ids(text, cameras, tokens) for text in instructions]
+    ids, mask = padded_prompts(prompts, base.tokenizer.pad_id)
+    return {
+        "input_ids": ids,
+        "attention_mask": mask,
+        **base.model.pixels(torch.as_tensor(images).flatten(0, 1).permute(0, 3, 1, 2)),
+        "state": torch.from_numpy(states),
+        "embodiment_id": torch.full((samples,), embodiment_id),
+    }
 
 
-def draw_flow(
-    config: ActionHeadConfig, seed: int, draw: int, samples: int
-) -> tuple[Tensor, Tensor]:
-    """Noise and times of flow matching for the samples after ``draw``, the same on every device.
+def in_draw_order(parts: Sequence[Batch], places: np.ndarray, pad_id: int) -> Batch:
+    """One batch of the samples of several datasets, given a batch of each.
 
-    Noise is standard normal, ``(samples, horizon, action_dim)`` float32. Times in [0, 1],
-    ``(samples,)`` float32, follow from the Beta distribution, as in Isaac-GR00T; see ``times``.
+    ``places`` ``(n,)`` are those of their samples in the batch, one part after another. Datasets
+    may have other numbers of cameras and prompts of other lengths: tensors of images have those of
+    one sample after another, and prompts are padded on the left with ``pad_id``.
     """
-    random = np.random.default_rng([seed, draw, _OF_FLOW])
-    shape = (samples, config.action_horizon, config.action_dim)
-    noise = random.standard_normal(shape, dtype=np.float32)
-    beta = random.beta(config.noise_beta_alpha, config.noise_beta_beta, samples)
-    times = config.times(beta).astype(np.float32)
-    return torch.from_numpy(noise), torch.from_numpy(times)
+    if len(parts) == 1:
+        return parts[0]
+    fill = {"input_ids": pad_id, "attention_mask": 0, "features": 0}
+    order, batch = np.argsort(places), {}
+    for name in parts[0]:
+        if name in _OF_IMAGES:
+            samples = [s for part in parts for s in part[name].chunk(len(part["embodiment_id"]))]
+            batch[name] = torch.cat([samples[place] for place in order])
+        elif name in fill:
+            samples = [sample for part in parts for sample in part[name]]
+            padded = pad_sequence(samples, True, fill[name], padding_side="left")
+            batch[name] = padded[order]
+        else:
+            batch[name] = torch.cat([part[name] for part in parts])[order]
+    return batch
 
 
 class BatchSource:
@@ -98,7 +141,7 @@ class BatchSource:
         ]
         self._order = MixtureOrder(orders, spec.data.shares(spec.experiment), settings.seed)
         self._worker = ThreadPoolExecutor(1)
-        self._stream: torch.cuda.Stream | None = None
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._next: tuple[range, Future[Any]] | None = None
 
     def counts(self, samples: int) -> list[int]:
@@ -132,10 +175,9 @@ class BatchSource:
 
         ``then`` are the next that will be asked for; as many where left out.
         """
-        if self._next is not None and self._next[0] == draws:
-            batch, ready = self._next[1].result()
-        else:
-            batch, ready = self._worker.submit(self._make_ahead, draws).result()
+        coming, made = self._next or (None, None)
+        future = made if made and coming == draws else self._worker.submit(self._make_ahead, draws)
+        batch, ready = future.result()
         then = then or range(draws.stop, draws.stop + len(draws))
         self._next = (then, self._worker.submit(self._make_ahead, then))
         if ready is not None:
@@ -151,11 +193,10 @@ class BatchSource:
 
         The event is there where the device is a GPU, once its work on the batch is done.
         """
-        if self._device.type != "cuda":
+        if self._stream is None:
             return self._make(draws), None
-        stream = self._stream = self._stream or torch.cuda.Stream(self._device)
-        with torch.cuda.stream(stream):
-            return self._make(draws), stream.record_event()
+        with torch.cuda.stream(self._stream):
+            return self._make(draws), self._stream.record_event()
 
     def _open(self, dataset: RunDataset, part: Part = "train") -> Demonstrations:
         config = dataset.config
@@ -164,19 +205,19 @@ class BatchSource:
             if self._prepared
             else FrameCache.open(dataset.frame_cache, config.frame_size)
         )
-        files = LeRobotDataset.open(dataset.directory, dataset.name)
-        return Demonstrations(files, source, config, part)
+        return Demonstrations(
+            LeRobotDataset.open(dataset.directory, dataset.name), source, config, part
+        )
 
     def _check_prompts(self, data: Demonstrations) -> None:
         """Refuse an instruction that is more than words or too long, with its first episode."""
-        name, most = data.config.dataset, self._base.config.most_tokens
+        name = data.config.dataset
         for number, task in enumerate(data.instructions):
             episode = int(data.episodes[np.argmax(data.tasks == number)])
             if tokens := self._base.tokenizer.special_tokens(task):
                 found = f"{', '.join(tokens)}, which the tokenizer takes for no words"
                 raise instruction_error(name, episode, task, found)
-            if (count := len(self._base.prompt_ids(task, data.config))) > most:
-                found = f"a prompt of {count:,} tokens; the model takes {most:,}"
+            if found := self._base.too_long(task, data.config):
                 remedy = f"give it a shorter text by tasks: {{rename: ...}} of {name} in "
                 remedy += "data/datasets.yaml"
                 raise instruction_error(name, episode, task, found, remedy)
@@ -190,7 +231,7 @@ class BatchSource:
                 places.append(chosen)
                 parts.append(self._of_dataset(data, order.rows[chosen], draws.start + chosen))
         pad_id = self._base.tokenizer.pad_id
-        return self._on_device(batch_tensors.in_draw_order(parts, np.concatenate(places), pad_id))
+        return self._on_device(in_draw_order(parts, np.concatenate(places), pad_id))
 
     def _of_dataset(
         self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray | None = None
@@ -201,7 +242,7 @@ class BatchSource:
             batch = self.features[id(data)](rows)
             batch |= {"state": torch.from_numpy(data.states(rows)), "embodiment_id": ids}
         else:
-            batch = batch_tensors.observation_tensors(
+            batch = observation_tensors(
                 self._base,
                 self._images(data, rows, draws),
                 data.states(rows),
@@ -216,7 +257,7 @@ class BatchSource:
 
     def _images(self, data: Demonstrations, rows: np.ndarray, draws: np.ndarray | None) -> Tensor:
         """What the model sees, ``(rows, cameras, height, width, 3)`` uint8, on the device."""
-        frames = batch_tensors.to_device(torch.from_numpy(data.frames(rows)), self._device)
+        frames = to_device(torch.from_numpy(data.frames(rows)), self._device)
         if self._prepared:
             return frames
         if not self._augmented or draws is None:
@@ -226,8 +267,8 @@ class BatchSource:
         generator, drawn = torch.Generator(), []
         for draw in draws.tolist():
             generator.manual_seed(sample_seed(self._seed, draw))
-            drawn += draw_augmentations(1, height, width, scale, jitter, generator)
+            drawn.append(draw_augmentation(height, width, scale, jitter, generator))
         return camera_images(frames, self._recipe, data.config, drawn)
 
     def _on_device(self, batch: Batch) -> Batch:
-        return batch_tensors.batch_to_device(batch_tensors.placed(batch, self._base), self._device)
+        return batch_to_device(self._base.model.placed(batch), self._device)

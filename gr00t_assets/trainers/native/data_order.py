@@ -1,12 +1,41 @@
-"""The seeded order of samples, of one dataset or of a mixture; any place of it can be asked for."""
+"""What a run draws by its seed: the order of samples, noise and times; from any place on."""
 
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
+
+from gr00t_assets.trainers.n15.architecture import ActionHeadConfig
 
 _OF_BLOCKS = 0x6D6978  # Sets the random numbers of blocks apart from those of epochs.
+_OF_FLOW = 0x666C6F77  # Sets noise and times apart from the numbers of the augmentation.
+
+
+def sample_seed(seed: int, draw: int) -> int:
+    """A seed for what is drawn at random for the sample ``draw`` of a run, unlike its neighbours'.
+
+    Each sample's augmentation has one, so that it does not matter in which batch it is.
+    """
+    return int(np.random.SeedSequence([seed, draw]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def draw_flow(
+    config: ActionHeadConfig, seed: int, draw: int, samples: int
+) -> tuple[Tensor, Tensor]:
+    """Noise and times of flow matching for the samples after ``draw``, the same on every device.
+
+    Noise is standard normal, ``(samples, horizon, action_dim)`` float32. Times in [0, 1],
+    ``(samples,)`` float32, follow from the Beta distribution, as in Isaac-GR00T; see ``times``.
+    """
+    random = np.random.default_rng([seed, draw, _OF_FLOW])
+    shape = (samples, config.action_horizon, config.action_dim)
+    noise = random.standard_normal(shape, dtype=np.float32)
+    beta = random.beta(config.noise_beta_alpha, config.noise_beta_beta, samples)
+    times = config.times(beta).astype(np.float32)
+    return torch.from_numpy(noise), torch.from_numpy(times)
 
 
 class DataOrder:
@@ -86,21 +115,20 @@ class MixtureOrder:
 
     def draws(self, start: int, count: int) -> Draws:
         """The samples of ``count`` draws after ``start`` draws."""
-        first, last = start // self._size, (start + count - 1) // self._size
-        blocks = [self._block(block) for block in range(first, last + 1)]
-        within = slice(start - first * self._size, start - first * self._size + count)
-        datasets = np.concatenate([block.datasets for block in blocks])[within]
-        numbers = np.concatenate([block.rows for block in blocks])[within]
+        block, place = divmod(start, self._size)
+        blocks = range(block, (start + count - 1) // self._size + 1)
+        datasets = np.concatenate([self._block(number) for number in blocks])
+        datasets = datasets[place : place + count]
         rows = np.empty(count, dtype=np.int64)
-        for dataset in np.unique(datasets):
-            within = datasets == dataset
-            rows[within] = self._orders[dataset].rows(numbers[within])
+        for dataset, before in enumerate(self.counts(start)):
+            within = np.flatnonzero(datasets == dataset)
+            rows[within] = self._orders[dataset].rows(before + np.arange(len(within)))
         return Draws(datasets, rows)
 
     def counts(self, draws: int) -> np.ndarray:
         """How many of the first so many draws are of each dataset, ``(datasets,)``, int64."""
         block, places = divmod(draws, self._size)
-        begun = self._block(block).datasets[:places]
+        begun = self._block(block)[:places]
         return self._before(block) + np.bincount(begun, minlength=len(self._orders))
 
     def _before(self, block: int) -> np.ndarray:
@@ -110,14 +138,8 @@ class MixtureOrder:
         counts[largest] += self._size * block - counts.sum()
         return counts
 
-    def _drawn_block(self, block: int) -> Draws:
-        """Dataset of each draw of a block, and how many draws of that dataset come before it."""
-        before = self._before(block)
-        datasets = np.repeat(np.arange(len(before)), self._before(block + 1) - before)
+    def _drawn_block(self, block: int) -> np.ndarray:
+        """Dataset of each draw of a block."""
+        each = self._before(block + 1) - self._before(block)
         random = np.random.default_rng([self._seed, block, _OF_BLOCKS])
-        datasets = random.permutation(datasets)
-        numbers = np.empty_like(datasets)
-        for dataset, first in enumerate(before):
-            within = datasets == dataset
-            numbers[within] = first + np.arange(within.sum())
-        return Draws(datasets, numbers)
+        return random.permutation(np.repeat(np.arange(len(each)), each))

@@ -12,7 +12,7 @@ from collections import OrderedDict
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from gr00t_assets.trainers.n15.architecture import DiffusionModelConfig, SelfAttentionConfig
 
@@ -60,11 +60,8 @@ class AdaLayerNorm(nn.Module):
         return self.norm(x) * (1 + scale) + shift
 
 
-class Block(nn.Module):
+class Block(GradientCheckpointingLayer):
     """Attention and feed-forward, each after a norm and around a residual."""
-
-    recomputed = False
-    """Whether the backward pass computes again what the forward pass would keep."""
 
     def __init__(
         self, config: SelfAttentionConfig, context_width: int | None, adaptive: bool
@@ -89,33 +86,10 @@ class Block(nn.Module):
         timestep: Tensor | None = None,
     ) -> Tensor:
         """Map (B, T, C) to (B, T, C); without ``context`` the tokens attend to themselves."""
-        if self.recomputed and self.training:
-            return checkpoint(self._block, x, context, key_mask, timestep, use_reentrant=False)
-        return self._block(x, context, key_mask, timestep)
-
-    def _block(
-        self, x: Tensor, context: Tensor | None, key_mask: Tensor | None, timestep: Tensor | None
-    ) -> Tensor:
         normed = self.norm1(x) if timestep is None else self.norm1(x, timestep)
         attended = self.attn1(normed, normed if context is None else context, key_mask)
         x = x + self.final_dropout(attended)
         return x + self.ff(self.norm3(x))
-
-
-class SelfAttentionTransformer(nn.Module):
-    """Blocks in which the backbone's features attend to each other."""
-
-    def __init__(self, config: SelfAttentionConfig) -> None:
-        super().__init__()
-        self.transformer_blocks = nn.ModuleList(
-            Block(config, None, adaptive=False) for _ in range(config.num_layers)
-        )
-
-    def forward(self, features: Tensor, key_mask: Tensor | None = None) -> Tensor:
-        """Map (B, S, D) to (B, S, D); ``key_mask`` is (B, 1, 1, S) bool."""
-        for block in self.transformer_blocks:
-            features = block(features, key_mask=key_mask)
-        return features
 
 
 def angles(timestep: Tensor, count: int, last: int) -> Tensor:

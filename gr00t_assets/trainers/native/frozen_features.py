@@ -67,11 +67,7 @@ class CachedFeatures:
 
 
 def require_frozen(settings: NativeHyperparameters) -> None:
-    """Refuse to keep features that change while a run trains.
-
-    Raises:
-        TrainingError: With every reason.
-    """
+    """Refuse to keep features that change while a run trains; the error has every reason."""
     reasons = [
         f"{name}: true trains the towers"
         for name in ("tune_llm", "tune_visual")
@@ -108,10 +104,14 @@ def use_cached_features(
         prompts = Prompts(texts, data.tasks, base.tokenizer.pad_id)
         rows = hashlib.sha256(data.episodes.tobytes() + data.tasks.tobytes()).hexdigest()
         facts = [data.config.dataset_version, data.config.content_hash(), rows, texts, weights]
-        key = json_hash([*facts, *recipe.content, base.model.attention, str(dtype)], 16)
+        # A CPU with weights of 16 bits computes them less exactly than it keeps them.
+        precision = [str(dtype), *["autocast"] * (device.mixed_precision and not device.on_gpu)]
+        key = json_hash([*facts, *recipe.content, base.model.attention, *precision], 16)
         folder = dataset.frame_cache / f"{FEATURES}{key}"
         while not (found := _opened(folder, prompts, dtype)):
             if processes.is_first:
+                if folder.exists():  # Cut short; nobody else deletes it.
+                    discard_directory(folder)
                 _write(folder, data, base, batches, device, int(prompts.lengths.sum()), dtype, say)
             else:
                 time.sleep(1.0)
@@ -119,13 +119,10 @@ def use_cached_features(
 
 
 def _opened(folder: Path, prompts: Prompts, dtype: torch.dtype) -> CachedFeatures | None:
-    """The features of a folder; one that was cut short is deleted."""
-    if not folder.is_dir():
-        return None
+    """The features of a folder; None where they are not there, or not whole."""
     try:
         return CachedFeatures(folder / _FILE, prompts, dtype)
     except (OSError, ValueError):
-        discard_directory(folder)
         return None
 
 

@@ -2,15 +2,27 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
+from torch.utils.checkpoint import checkpoint
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from gr00t_assets.trainers.native.action_head import Batch, FlowMatchingActionHead
-from gr00t_assets.trainers.native.dit import Block
 from gr00t_assets.trainers.native.prompts import PromptFormat
+
+
+def seen_by_each(mask: Tensor) -> Tensor:
+    """Of a prompt's mask (B, L) what each token sees, (B, 1, L, L) bool; padding sees itself.
+
+    transformers makes the like of a mask (B, L), and waits for the GPU meanwhile.
+    """
+    length = mask.shape[1]
+    pairs = torch.ones(length, length, dtype=torch.bool, device=mask.device)
+    return pairs.tril() & (mask.bool()[:, None, None, :] | pairs.triu())
 
 
 class Backbone(nn.Module, ABC):
@@ -19,6 +31,7 @@ class Backbone(nn.Module, ABC):
     towers_name: ClassVar[str]  # Of the module that has both and what is between them.
     vision_name: ClassVar[str]
     text_name: ClassVar[str]
+    image_token: int  # Id of the token that stands for a part of an image.
 
     @property
     def towers(self) -> nn.Module:
@@ -48,6 +61,22 @@ class Backbone(nn.Module, ABC):
     def rebuild_buffers(self) -> None:
         """Compute anew the buffers that no file holds, after ``to_empty`` left them unset."""
 
+    def places(self, batch: Batch) -> Tensor:
+        """Places of the image tokens in the flat prompts, (N,) int64.
+
+        Without ``image_places`` in the batch a GPU is asked for them, and waited for.
+        """
+        if (known := batch.get("image_places")) is not None:
+            return known
+        return (batch["input_ids"] == self.image_token).flatten().nonzero().flatten()
+
+    def embed(self, ids: Tensor, places: Tensor, patches: Tensor) -> Tensor:
+        """Token embeddings (B, L, D) with patches of images (N, D) in their places."""
+        tokens = self.text.embed_tokens(ids)
+        if len(places) != len(patches):
+            raise ValueError(f"{len(places)} image tokens in the prompts, {len(patches)} patches")
+        return tokens.flatten(0, 1).index_copy(0, places, patches.to(tokens.dtype)).view_as(tokens)
+
     def kinds(self, batch: Batch) -> Tensor | None:
         """What the action head is told of each token (B, L), 0 of padding; None if all count."""
         return batch.get("attention_mask")
@@ -71,9 +100,8 @@ class Gr00tModel(nn.Module, ABC):
     A batch has ``input_ids`` and ``attention_mask`` (B, L) int64, ``pixel_values`` as the backbone
     takes them, ``state`` (B, 1, max_state_dim), ``embodiment_id`` (B,) int64, or (1,) where all
     samples have the same, and for the loss ``action`` and ``action_mask`` (B, horizon, action_dim).
-    Without ``attention_mask`` nothing is padded; ``image_places`` spares asking the GPU where the
-    image tokens are; see ``batch_tensors.placed``. The towers' attention ``attn`` is ``sdpa`` or
-    ``flash_attention_2``.
+    Without ``attention_mask`` nothing is padded; ``placed`` adds what spares asking a GPU. The
+    towers' attention ``attn`` is ``sdpa`` or ``flash_attention_2``.
     """
 
     prompt: ClassVar[PromptFormat]
@@ -96,8 +124,23 @@ class Gr00tModel(nn.Module, ABC):
         """What a batch has of images (N, 3, height, width) uint8, on their device."""
 
     def placed(self, batch: Batch) -> Batch:
-        """A batch on the CPU with what a GPU would have to be asked for later."""
-        return batch
+        """A batch on the CPU with what a GPU would have to be asked for, and waited for, later.
+
+        It gets ``image_places``. Where nothing is padded ``attention_mask`` is left out; else there
+        are ``kept_places``, where the flat prompts are no padding, int64, and ``prompt_starts``
+        (B + 1,), where each begins and the last ends once padding is left out, int32.
+        ``embodiment_id`` is (1,) where all samples have the same.
+        """
+        kept = {**batch, "image_places": self.backbone.places(batch)}
+        ids, mask = batch["embodiment_id"], batch["attention_mask"]
+        if bool((ids == ids[0]).all()):
+            kept["embodiment_id"] = ids[:1]
+        if bool(mask.all()):
+            del kept["attention_mask"]
+        else:
+            kept["kept_places"] = mask.flatten().nonzero().flatten()
+            kept["prompt_starts"] = pad(mask.sum(1).cumsum(0), (1, 0)).int()
+        return kept
 
     @property
     def attention(self) -> str:
@@ -133,8 +176,7 @@ class Gr00tModel(nn.Module, ABC):
 
     def layers(self) -> list[nn.Module]:
         """Every layer of both towers and of the action head."""
-        kinds = (Block, GradientCheckpointingLayer)
-        return [module for module in self.modules() if isinstance(module, kinds)]
+        return [item for item in self.modules() if isinstance(item, GradientCheckpointingLayer)]
 
     def set_trainable(
         self, tune_llm: bool, tune_visual: bool, tune_projector: bool, tune_diffusion_model: bool
@@ -160,13 +202,10 @@ class Gr00tModel(nn.Module, ABC):
 
         Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost".
         """
-        for tower in (self.backbone.vision, self.backbone.text):
-            # Its name in earlier releases of transformers 5 is the other one.
-            old = tower.gradient_checkpointing_enable
-            getattr(tower, "activation_checkpointing_enable", old)()
-        for module in self.modules():
-            if isinstance(module, Block):
-                module.recomputed = True
+        layer: Any
+        for layer in self.layers():
+            layer.gradient_checkpointing = True
+            layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
 
     def compile_layers(self, attempt: Callable[[], object]) -> str | None:
         """Compile each layer in place; no name changes, and where it fails none is compiled.

@@ -12,8 +12,8 @@ from transformers import Qwen3Config, Qwen3Model, SiglipVisionConfig, SiglipVisi
 
 from gr00t_assets.trainers.n15.architecture import ModelConfig
 from gr00t_assets.trainers.native.action_head import Batch
-from gr00t_assets.trainers.native.gr00t_model import Backbone, Gr00tModel
-from gr00t_assets.trainers.native.prompts import N15_PROMPT, PromptFormat, image_places
+from gr00t_assets.trainers.native.gr00t_model import Backbone, Gr00tModel, seen_by_each
+from gr00t_assets.trainers.native.prompts import N15_PROMPT, PromptFormat
 
 
 class EagleBackbone(Backbone):
@@ -61,22 +61,6 @@ class EagleBackbone(Backbone):
         """The vision tower and its connector."""
         return [self.vision, self.eagle_model["mlp1"]]
 
-    def embed(self, batch: Batch) -> Tensor:
-        """Token embeddings (B, L, D) with the images' patches in place of the image tokens."""
-        input_ids, pixel_values = batch["input_ids"], batch["pixel_values"]
-        if (places := batch.get("image_places")) is None:
-            places = image_places(input_ids, self.image_token)
-        tokens = self.text.embed_tokens(input_ids)
-        dtype = self.vision.embeddings.patch_embedding.weight.dtype
-        patches = self.vision(pixel_values=pixel_values.to(dtype)).last_hidden_state
-        patches = self.eagle_model["mlp1"](patches).flatten(0, 1).to(tokens.dtype)
-        if len(places) != len(patches):
-            raise ValueError(
-                f"{len(places)} image tokens in the prompts, {len(patches)} patches in "
-                f"{len(pixel_values)} images"
-            )
-        return tokens.flatten(0, 1).index_copy(0, places, patches).view_as(tokens)
-
     def features(self, batch: Batch) -> Tensor:
         """What both towers make of prompts and images (B, L, D).
 
@@ -87,7 +71,10 @@ class EagleBackbone(Backbone):
             position = torch.arange(ids.shape[1], device=ids.device)[None]
         else:
             position = (mask.cumsum(-1) - 1).clamp(min=0)
-        embedded = self.embed(batch)
+        dtype = self.vision.embeddings.patch_embedding.weight.dtype
+        patches = self.vision(pixel_values=batch["pixel_values"].to(dtype)).last_hidden_state
+        patches = self.eagle_model["mlp1"](patches).flatten(0, 1)
+        embedded = self.embed(ids, self.places(batch), patches)
         size, length, width = embedded.shape
         kept, packed = batch.get("kept_places") if self.packs else None, {}
         if kept is not None:  # One row of all prompts, without their padding.
@@ -95,9 +82,11 @@ class EagleBackbone(Backbone):
             position, mask = position.flatten().index_select(0, kept)[None], None
             packed = dict.fromkeys(("cu_seq_lens_q", "cu_seq_lens_k"), batch["prompt_starts"])
             packed |= {"max_length_q": length, "max_length_k": length}
+        flash = self.text.config._attn_implementation == "flash_attention_2"
+        seen = mask if mask is None or flash else seen_by_each(mask)
         output = self.text(
             inputs_embeds=embedded,
-            attention_mask=self._attention_masks(mask),
+            attention_mask=dict.fromkeys(self.text.config.layer_types, seen),
             position_ids=position,
             use_cache=False,
             **packed,
@@ -107,18 +96,6 @@ class EagleBackbone(Backbone):
             return tokens
         features = tokens.new_zeros(size * length, width).index_copy(0, kept, tokens[0])
         return features.view(size, length, width)
-
-    def _attention_masks(self, mask: Tensor | None) -> dict[str, Tensor | None]:
-        """What each kind of layer of the text tower is given.
-
-        transformers makes the same of a mask (B, L), and waits for the GPU meanwhile.
-        """
-        kinds = self.text.config.layer_types
-        if mask is None or self.text.config._attn_implementation == "flash_attention_2":
-            return dict.fromkeys(kinds, mask)
-        length = mask.shape[1]
-        causal = torch.ones(length, length, dtype=torch.bool, device=mask.device).tril()
-        return dict.fromkeys(kinds, causal & mask.bool()[:, None, None, :])
 
     def rebuild_buffers(self) -> None:
         """Compute anew the buffers that no file holds, after ``to_empty`` left them unset."""

@@ -18,8 +18,8 @@ from gr00t_assets.trainers.n17.architecture import (
 )
 from gr00t_assets.trainers.native.action_head import Batch, FlowMatchingActionHead
 from gr00t_assets.trainers.native.dit import DiT
-from gr00t_assets.trainers.native.gr00t_model import Backbone, Gr00tModel
-from gr00t_assets.trainers.native.prompts import N17_PROMPT, PromptFormat, image_places
+from gr00t_assets.trainers.native.gr00t_model import Backbone, Gr00tModel, seen_by_each
+from gr00t_assets.trainers.native.prompts import N17_PROMPT, PromptFormat
 
 PADDING, TEXT, IMAGE = 0, 1, 2  # Kinds of tokens, by which the action head attends to them.
 
@@ -82,9 +82,7 @@ class Qwen3Backbone(Backbone):
         """What transformers' model of both towers does, without waiting for a GPU."""
         if "text_positions" not in batch:
             batch = {**batch, **self.positions(batch)}
-        ids, places, ends = batch["input_ids"], batch.get("image_places"), batch["image_ends"]
-        if places is None:
-            places = image_places(ids, self.image_token)
+        ids, places, ends = batch["input_ids"], self.places(batch), batch["image_ends"]
         vision, text = self.vision, self.text
         flash = text.config._attn_implementation == "flash_attention_2"
         seen = vision(
@@ -95,14 +93,10 @@ class Qwen3Backbone(Backbone):
             interp_indices=batch["interp_indices"],
             interp_weights=batch["interp_weights"],
         )
-        tokens = text.embed_tokens(ids)
-        patches = seen.pooler_output.to(tokens.dtype)
-        if len(places) != len(patches):
-            raise ValueError(f"{len(places)} image tokens in the prompts, {len(patches)} in images")
         mask = batch.get("attention_mask")
         output = text(
-            inputs_embeds=tokens.flatten(0, 1).index_copy(0, places, patches).view_as(tokens),
-            attention_mask=mask if mask is None or flash else _seen_by_each(mask),
+            inputs_embeds=self.embed(ids, places, seen.pooler_output),
+            attention_mask=mask if mask is None or flash else seen_by_each(mask),
             position_ids=batch["text_positions"],
             visual_pos_masks=places,
             deepstack_visual_embeds=seen.deepstack_features,
@@ -121,13 +115,6 @@ class Qwen3Backbone(Backbone):
 def _added_at(tokens: Tensor, places: Tensor, patches: Tensor) -> Tensor:
     """Tokens (B, L, D) with features of patches added at their places in the flat prompts."""
     return tokens.flatten(0, 1).index_add(0, places, patches.to(tokens.dtype)).view_as(tokens)
-
-
-def _seen_by_each(mask: Tensor) -> Tensor:
-    """Of a prompt's mask (B, L) what each token sees, (B, 1, L, L) bool; padding sees itself."""
-    length = mask.shape[1]
-    pairs = torch.ones(length, length, dtype=torch.bool, device=mask.device)
-    return pairs.tril() & (mask.bool()[:, None, None, :] | pairs.triu())
 
 
 class AlternatingDiT(DiT):
@@ -191,8 +178,9 @@ class Gr00tN17(Gr00tModel):
     action_head_type: ClassVar[type[FlowMatchingActionHead]] = N17ActionHead
 
     def placed(self, batch: Batch) -> Batch:
-        """A batch on the CPU with its ``positions``, where it has images."""
-        return {**batch, **self.backbone.positions(batch)} if "pixel_values" in batch else batch
+        """As of any model, with the backbone's ``positions`` where there are images."""
+        positions = self.backbone.positions(batch) if "pixel_values" in batch else {}
+        return {**super().placed(batch), **positions}
 
     def pixels(self, images: Tensor) -> dict[str, Tensor]:
         """Patches in [-1, 1] of images whose size is made to fit them, and how many there are."""

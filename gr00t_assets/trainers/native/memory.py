@@ -12,13 +12,19 @@ from typing import NamedTuple
 
 import torch
 from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
 
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.base_model_files import BUILT_IN_NAMES, RELEASED_MODEL, looks_like_path
+from gr00t_assets.trainers.base_model_files import (
+    BUILT_IN_NAMES,
+    RELEASED_MODEL,
+    looks_like_path,
+    model_path,
+)
 from gr00t_assets.trainers.failures.gpu_memory import GIB, PROMPT_TOKENS, most_cameras, remedy_lines
 from gr00t_assets.trainers.model_config import BUILT_IN, AnyConfig, load_config
-from gr00t_assets.trainers.n15.model_configs import RELEASED
+from gr00t_assets.trainers.n15 import architecture as n15
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.optimizer import moment_bytes
 from gr00t_assets.trainers.native.traced_step import step_passes
@@ -27,6 +33,33 @@ SOURCE = "counted from the model's operations, see docs/native.md"
 
 TOLERANCE = 0.15
 """How far a measured peak may be from the count before a warning is logged."""
+
+
+RELEASED = n15.ModelConfig(
+    backbone=n15.BackboneConfig(select_layer=12, project_to_dim=None, use_flash_attention=True),
+    towers=n15.TowersConfig(),
+    action_head=n15.ActionHeadConfig(
+        action_dim=32,
+        action_horizon=16,
+        max_action_dim=32,
+        backbone_embedding_dim=2048,
+        diffusion_model_cfg=n15.DiffusionModelConfig(
+            num_attention_heads=32,
+            attention_head_dim=48,
+            num_layers=16,
+            dropout=0.2,
+            positional_embeddings=None,
+            output_dim=1024,
+            cross_attention_dim=2048,
+            interleave_self_attention=True,
+        ),
+        vl_self_attention_cfg=n15.SelfAttentionConfig(
+            num_attention_heads=32, num_layers=4, dropout=0.2, positional_embeddings=None
+        ),
+    ),
+    compute_dtype="bfloat16",
+)
+"""nvidia/GR00T-N1.5-3B: 2,414 M parameters."""
 
 
 _OF_PASSES = {
@@ -65,10 +98,7 @@ def memory_need(
     """What a run needs on each of its GPUs.
 
     Samples of so many ``embodiments`` have an image of each camera and ``prompt_tokens`` around
-    them; ``batch_size`` is the settings' own where left out.
-
-    Raises:
-        TrainingError: ``lora_target_modules`` has a name that no layer has.
+    them; ``batch_size`` is the settings' own where left out. Raises as ``add_lora``.
     """
     processes = settings.num_gpus * settings.num_nodes
     kept = processes > 1 or settings.gradient_accumulation_steps > 1
@@ -94,13 +124,16 @@ def counted_config(base_model: str, revision: str | None = None) -> AnyConfig | 
     """
     if base_model in BUILT_IN:
         return BUILT_IN[base_model]
-    file = Path(base_model).expanduser() / "config.json"
-    if not file.is_file() and not looks_like_path(base_model):
-        cached = try_to_load_from_cache(base_model, file.name, revision=revision)
-        if not isinstance(cached, str):
-            return RELEASED if base_model == RELEASED_MODEL else None
-        file = Path(cached)
-    return load_config(file) if file.is_file() else None
+    file = model_path(base_model) / "config.json"
+    try:
+        if not file.is_file() and not looks_like_path(base_model):
+            cached = try_to_load_from_cache(base_model, file.name, revision=revision)
+            if not isinstance(cached, str):
+                return RELEASED if base_model == RELEASED_MODEL else None
+            file = Path(cached)
+        return load_config(file) if file.is_file() else None
+    except (OSError, HFValidationError):  # The name is no path or no Hub id: told when it trains.
+        return None
 
 
 def memory_of(spec: TrainingSpec) -> Callable[[int], MemoryNeed] | None:
@@ -119,8 +152,7 @@ def require_memory(
 ) -> None:
     """Refuse a run that even 15 percent less than its count would not fit a device's bytes.
 
-    Raises:
-        TrainingError: With the largest batch size that the device holds.
+    TrainingError has the largest batch size that the device holds.
     """
     if (1 - TOLERANCE) * needed(settings.batch_size).total <= total:
         return

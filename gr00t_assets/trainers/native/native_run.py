@@ -152,7 +152,7 @@ class NativeRun(Attempt):
                 unshard(loop.model, keep=True)
             optimizer.finish_training(loop.model, loop.settings, folder / optimizer.ADAPTER)
             data = [dataset.config for dataset in self.spec.datasets]
-            save_model(loop.model, base.config, folder, base.tokenizer, data)
+            save_model(loop.model, folder, base.tokenizer, data)
         return self.record("finished")
 
     def _know(self, **facts: Any) -> None:
@@ -218,9 +218,9 @@ def _check_fit(spec: TrainingSpec, base: BaseModel) -> None:
     """Refuse a model that the data's padded vectors or its embodiment do not fit."""
     head, data = base.config.action_head, spec.modality_config
     if data.generation != base.config.generation:
-        theirs, own = (GENERATIONS[name] for name in (data.generation, base.config.generation))
-        problem = f"base model {spec.experiment.base_model} is {own.title}, and the data is not."
-        found = f"data config {data.data_config} of dataset {data.dataset} is of {theirs.title}"
+        theirs, own = data.generation.upper(), base.config.generation.upper()
+        problem = f"base model {spec.experiment.base_model} is {own}, and the data is not."
+        found = f"data config {data.data_config} of dataset {data.dataset} is of {theirs}"
         remedy = f"give the dataset a data config with generation: {base.config.generation}"
         raise TrainingError(spec.experiment.name, problem, [found, remedy])
     pairs = [
@@ -253,12 +253,9 @@ def _other_rows(spec: TrainingSpec) -> list[str]:
     ]
 
 
-def sizes_on_disk(
-    model: Gr00tModel, settings: NativeHyperparameters | None = None
-) -> tuple[int, int]:
+def sizes_on_disk(model: Gr00tModel, settings: NativeHyperparameters) -> tuple[int, int]:
     """Bytes of one checkpoint with its optimizer state, and of the final model."""
     trained = [parameter for _, parameter in optimizer.trainable(model)]
-    settings = settings or NativeHyperparameters()
     checkpoint = _file_bytes(trained)
     checkpoint += sum(optimizer.moment_bytes(value, settings) + 2 * _HEADER for value in trained)
     if settings.ema_decay:

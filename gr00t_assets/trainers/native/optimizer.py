@@ -35,10 +35,8 @@ def trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
 def make_optimizer(model: nn.Module, settings: NativeHyperparameters) -> torch.optim.AdamW:
     """AdamW over the trainable parameters; biases and norm layers are not decayed.
 
-    The split is the one of transformers' ``Trainer``, which Isaac-GR00T uses.
-
-    Raises:
-        TrainingError: The package that ``optimizer`` needs is not installed.
+    The split is the one of transformers' ``Trainer``, which Isaac-GR00T uses. Raises as
+    ``CompactAdamW``.
     """
     norms = {
         f"{name}.{parameter}"
@@ -72,15 +70,14 @@ def set_up_training(
     """Freeze what a run does not train, add LoRA, and set other embodiments' weights aside.
 
     LoRA's matrices are drawn by the run's seed. ``embodiments`` are the ids of those that the run
-    has samples of, in ascending order.
-
-    Raises:
-        TrainingError: ``lora_target_modules`` has a name that no layer has.
+    has samples of, in ascending order. Raises as ``add_lora``.
     """
     model.set_trainable(**settings.tuned_parts)
     torch.manual_seed(settings.seed)
     add_lora(model, settings)
-    set_weights_type(model, settings)
+    if settings.weights == "bfloat16":
+        for _, parameter in trainable(model):
+            parameter.data = parameter.data.bfloat16()
     for layer in by_embodiment(model).values():
         layer.keep_rows(embodiments)
     if settings.gradient_checkpointing:
@@ -115,9 +112,8 @@ def add_lora(model: Gr00tModel, settings: NativeHyperparameters) -> None:
 
     model.requires_grad_(False)
     inject_adapter_in_model(_lora_config(model, settings), model)
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
+    for _, parameter in trainable(model):
+        parameter.data = parameter.data.float()
 
 
 def merge_lora(
@@ -169,13 +165,6 @@ def _lora_config(model: Gr00tModel, settings: NativeHyperparameters) -> "LoraCon
 
 def _ending_in(end: str, names: set[str]) -> set[str]:
     return {name for name in names if f".{name}".endswith(f".{end}")}
-
-
-def set_weights_type(model: nn.Module, settings: NativeHyperparameters) -> None:
-    """Give what is trained the type that ``weights`` asks for; frozen weights keep theirs."""
-    if settings.weights == "bfloat16":
-        for _, parameter in trainable(model):
-            parameter.data = parameter.data.bfloat16()
 
 
 def moment_bytes(parameter: Tensor, settings: NativeHyperparameters) -> int:

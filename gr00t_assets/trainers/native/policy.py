@@ -9,7 +9,7 @@ import torch
 from gr00t_assets.modality.camera_images import camera_images
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
-from gr00t_assets.trainers.native.batch_tensors import batch_to_device, observation_tensors, placed
+from gr00t_assets.trainers.native.batches import batch_to_device, observation_tensors
 from gr00t_assets.trainers.native.training_state import checkpoint_model
 from gr00t_assets.trainers.policy import Observations, Policy
 from gr00t_assets.trainers.run_files import read_modality_config
@@ -56,7 +56,7 @@ class NativePolicy(Policy):
         images = camera_images(frames, self.base.config.image_recipe, self.config)
         states, texts = observations.states, observations.instructions
         batch = observation_tensors(self.base, images, states, texts, self.config.embodiment_id)
-        batch = batch_to_device(placed(batch, self.base), device)
+        batch = batch_to_device(self.base.model.placed(batch), device)
         steps = denoising_steps or self.denoising_steps
         with torch.no_grad(), self._device.autocast():
             features, mask = self.base.model.backbone_features(batch)
@@ -73,7 +73,5 @@ class NativePolicy(Policy):
         """Special tokens in it, or a prompt that is longer than the model takes."""
         if tokens := self.base.tokenizer.special_tokens(task):
             return f"has special tokens in it: {', '.join(tokens)}"
-        most, count = self.base.config.most_tokens, len(self.base.prompt_ids(task, self.config))
-        if count > most:
-            return f"gives a prompt of {count:,} tokens; the model takes {most:,}"
-        return None
+        too_long = self.base.too_long(task, self.config)
+        return too_long and f"gives {too_long}"

@@ -1,6 +1,6 @@
 """The processes of one training: each has a device of its own and a share of every step's samples.
 
-``torchrun``'s own launcher starts them (``launch``) on one machine or several, and ends all once
+``torchrun``'s own launcher starts them (``__main__``) on one machine or several, and ends all once
 one has failed. The first one, rank 0, alone writes: metrics, checkpoints, the manifest and the
 model. It says when training begins and from which step; the others follow its spec without a file
 of their own.

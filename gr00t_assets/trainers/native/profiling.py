@@ -23,13 +23,13 @@ _WARM_UP = 3  # Steps before: memory is allocated, kernels are chosen, first bat
 def profile_steps(spec: TrainingSpec, steps: int, folder: Path) -> str:
     """Profile steps of a run from its start, with its model and data, on one device.
 
-    Nothing of the run directory is read or written. Of a run on several GPUs this is one process's
-    batch without its exchange with the others.
+    Nothing of the run directory is read or written. Of a run on several GPUs or nodes this is one
+    process's batch without its exchange with the others.
 
     A few steps before are not profiled. The folder gets ``trace.json``, for
     https://ui.perfetto.dev or chrome://tracing, and ``table.txt``, which is returned.
     """
-    one = spec.experiment.hyperparameters.model_copy(update={"num_gpus": 1})
+    one = spec.experiment.hyperparameters.model_copy(update={"num_gpus": 1, "num_nodes": 1})
     experiment = spec.experiment.model_copy(update={"hyperparameters": one})
     device, stop = choose_device(), StopRequest()
     _, loop = prepare(spec.model_copy(update={"experiment": experiment}), Processes(), device)

@@ -124,28 +124,11 @@ class Tokenizer:
         return tuple(self.encode(self.prompt.text(task, num_images, tokens_per_image)))
 
 
-def tokenize(
-    tokenizer: Tokenizer, tasks: Sequence[str], num_images: int, tokens_per_image: int
-) -> tuple[Tensor, Tensor]:
-    """``input_ids`` and ``attention_mask`` of a batch, a task a sample; see ``padded_prompts``.
-
-    Raises:
-        DatasetError: A task has special tokens in its text.
-    """
-    prompts = [tokenizer.prompt_ids(task, num_images, tokens_per_image) for task in tasks]
-    return padded_prompts(prompts, tokenizer.pad_id)
-
-
 def padded_prompts(prompts: Iterable[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
     """``input_ids`` and ``attention_mask`` (B, L) int64 of prompts, padded on the left."""
     ids = [torch.tensor(prompt) for prompt in prompts]
     padded = functools.partial(pad_sequence, batch_first=True, padding_side="left")
     return padded(ids, padding_value=pad_id), padded([torch.ones_like(own) for own in ids])
-
-
-def image_places(input_ids: Tensor, image_id: int) -> Tensor:
-    """Places of the image tokens in flat prompts, (N,) int64; waits for a GPU."""
-    return (input_ids == image_id).flatten().nonzero().flatten()
 
 
 def byte_tokenizer(prompt: PromptFormat = N15_PROMPT) -> Tokenizer:
@@ -210,11 +193,7 @@ def _add(fast: FastTokenizer, tokens: Iterable[str]) -> None:
 
 
 def require_image_token(tokenizer: Tokenizer, subject: str, image_token_index: int) -> None:
-    """Refuse a tokenizer whose image token is not the one that the model looks for.
-
-    Raises:
-        BaseModelError: It is another one.
-    """
+    """Refuse a tokenizer whose image token is not the one that the model looks for."""
     if tokenizer.image_id != image_token_index:
         found = f"its tokenizer gives {tokenizer.prompt.image_token} the id {tokenizer.image_id}"
         remedy = f"take tokenizer.json of {QWEN}, or Isaac-GR00T's eagle2_hg_model folder"

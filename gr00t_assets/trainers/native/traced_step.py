@@ -20,11 +20,10 @@ from torch.utils._pytree import tree_leaves
 
 from gr00t_assets.trainers.model_config import AnyConfig
 from gr00t_assets.trainers.native.base_models import new_model
-from gr00t_assets.trainers.native.batch_tensors import ON_CPU
+from gr00t_assets.trainers.native.batches import ON_CPU
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.optimizer import set_up_training, trainable
-from gr00t_assets.trainers.native.prompts import image_places
 
 
 class Passes(NamedTuple):
@@ -59,7 +58,7 @@ def step_passes(
     norms_in_float32(model)
     model.train()
     trained = tuple(torch.empty_like(parameter) for _, parameter in trainable(model))
-    batches = [_batch(model, config, samples, cameras, text, embodiments > 1) for samples in (2, 3)]
+    batches = [_batch(model, samples, cameras, text, embodiments) for samples in (2, 3)]
     with FakeTensorMode() as fake:
         # On a device that computes in mixed precision, as meta does not.
         model._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype))
@@ -72,27 +71,28 @@ def step_passes(
 
 
 def _batch(
-    model: Gr00tModel, config: AnyConfig, samples: int, cameras: int, text: int, mixed: bool
+    model: Gr00tModel, samples: int, cameras: int, text: int, embodiments: int
 ) -> dict[str, Any]:
     """A batch of square images, with a token of text between two of them.
 
     Numbers that a model asks for are no tensors, since those are to have shapes alone. N1.7's
     images are one to its attention, so that there are as many operations for any batch.
     """
+    config = model.config
     head, side = config.action_head, config.image_recipe.size
     tokens = config.image_tokens(side, side)
     ids = torch.zeros(samples, cameras * tokens + text, dtype=torch.long)
     for camera in range(cameras):
         start = camera * (tokens + 1)
-        ids[:, start : start + tokens] = config.image_token
+        ids[:, start : start + tokens] = model.backbone.image_token
     actions = torch.zeros(samples, head.action_horizon, head.action_dim)
     images = torch.zeros(samples * cameras, 3, side, side, dtype=torch.uint8)
     batch = {
         "input_ids": ids,
-        "image_places": image_places(ids, config.image_token),
+        "attention_mask": torch.ones_like(ids),
         **model.pixels(images),
         "state": torch.zeros(samples, 1, head.max_state_dim),
-        "embodiment_id": ids[:, -1] if mixed else ids[:1, -1],
+        "embodiment_id": torch.arange(samples) % embodiments,
         "action": actions,
         "action_mask": actions.bool(),
     }

@@ -10,7 +10,6 @@ from gr00t_assets.core.finding import Finding, Findings
 from gr00t_assets.core.project import Store
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.modality.config import ModalityConfig
-from gr00t_assets.modality.generations import GENERATIONS
 from gr00t_assets.runs.manifest import installed_versions
 from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec
@@ -57,8 +56,8 @@ class NativeTrainer(Trainer):
 
     def model_names(self, config: ModalityConfig) -> tuple[str, tuple[str, ...]]:
         """Those of the generation of GR00T."""
-        title = GENERATIONS[config.generation].title
-        return f"GR00T {title}", ("gr00t", f"gr00t_{title.lower().replace('.', '_')}")
+        name = config.generation
+        return f"GR00T {name.upper()}", ("gr00t", f"gr00t_{name.replace('.', '_')}")
 
     def command(self, spec: TrainingSpec) -> list[str]:
         """``python -m gr00t_assets.trainers.native SPEC.json`` in this program's Python."""
@@ -86,7 +85,7 @@ class NativeTrainer(Trainer):
 
         base = checkpoint_model(checkpoint, spec, choose_device())
         data = [dataset.config for dataset in spec.datasets]
-        save_model(base.model, base.config, model, base.tokenizer, data)
+        save_model(base.model, model, base.tokenizer, data)
 
     def revision(self) -> str:
         """The revision of this package's own training code."""

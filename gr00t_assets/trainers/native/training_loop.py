@@ -16,8 +16,8 @@ from gr00t_assets.trainers.attempt import StopRequest
 from gr00t_assets.trainers.native import optimizer
 from gr00t_assets.trainers.native.action_head import kept_rows
 from gr00t_assets.trainers.native.base_models import Device
-from gr00t_assets.trainers.native.batch_tensors import to_device
-from gr00t_assets.trainers.native.batches import BatchSource, draw_flow, sample_seed
+from gr00t_assets.trainers.native.batches import BatchSource, to_device
+from gr00t_assets.trainers.native.data_order import draw_flow, sample_seed
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.processes import (
@@ -161,8 +161,7 @@ class TrainingLoop:
     def run(self, stop: StopRequest) -> bool:
         """Train to ``max_steps``; False where it stopped before, on request, with a checkpoint.
 
-        Raises:
-            TrainingError: The loss or the gradient is no longer a finite number.
+        Raises as ``StepLosses.fetch``.
         """
         settings = self.settings
         self.model.train()

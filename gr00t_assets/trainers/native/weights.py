@@ -37,11 +37,7 @@ _MISMATCH = "its weights do not match its config.json."
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors to a file.
-
-    Raises:
-        OSError: The disk is full.
-    """
+    """Write tensors to a file; OSError where the disk is full."""
     try:
         save_file(_own_storage(tensors), path, metadata={"format": "pt"})
     except SafetensorError as error:
@@ -64,11 +60,7 @@ def _own_storage(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def save_shards(tensors: Mapping[str, Tensor], directory: Path) -> None:
-    """Write a model's tensors to one file, or to shards and their index where they are too large.
-
-    Raises:
-        OSError: The disk is full.
-    """
+    """Write a model's tensors to one file, or to shards and their index; raises as the above."""
     split = split_torch_state_dict_into_shards(dict(tensors), max_shard_size=LARGEST_SHARD)
     for file, names in split.filename_to_tensors.items():
         save_tensors({name: tensors[name] for name in names}, directory / file)

@@ -81,8 +81,9 @@ def test_the_estimate_is_what_is_written(spec_of: SpecMaker) -> None:
         "from gr00t_assets.trainers.native.native_run import sizes_on_disk\n"
         "from gr00t_assets.trainers.native.optimizer import set_up_training\n"
         "base = load_base_model('tiny').model\n"
-        "set_up_training(base, NativeHyperparameters(), [0])\n"
-        "print(*sizes_on_disk(base))"
+        "settings = NativeHyperparameters()\n"
+        "set_up_training(base, settings, [0])\n"
+        "print(*sizes_on_disk(base, settings))"
     )
     said = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment())
     estimates = list(map(int, said.split()))

@@ -103,7 +103,7 @@ def make_place(root: Path, tag: str = "new_embodiment") -> N17Place:
     base, model = root / "base", small_config()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        save_model(Gr00tN17(model), model, base, data=[config])
+        save_model(Gr00tN17(model), base, data=[config])
     write_backbone(model, base / "backbone")
     return N17Place(root, store, base, tag)
 

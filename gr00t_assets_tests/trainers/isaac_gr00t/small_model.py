@@ -9,8 +9,7 @@ from pathlib import Path
 
 import torch
 
-from gr00t_assets.trainers.n15.architecture import ModelConfig
-from gr00t_assets.trainers.n15.model_configs import TINY
+from gr00t_assets.trainers.n15.architecture import TINY, ModelConfig
 from gr00t_assets.trainers.native.base_models import save_model
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets.trainers.native.prompts import EAGLE_TOKENS, IMAGE_TOKEN, PAD
@@ -50,7 +49,7 @@ def make_base(eagle: Path, target: Path) -> Path:
     config = small_config()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        save_model(Gr00tN15(config), config, target)
+        save_model(Gr00tN15(config), target)
     for name in TOKENIZER:
         shutil.copyfile(eagle / name, target / name)
     return target

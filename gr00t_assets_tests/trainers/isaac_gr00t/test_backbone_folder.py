@@ -9,8 +9,7 @@ import pytest
 from gr00t_assets.core.errors import BaseModelError, TrainingError
 from gr00t_assets.trainers.isaac_gr00t.environment import BACKBONE
 from gr00t_assets.trainers.isaac_gr00t.launch_file import backbone_folder
-from gr00t_assets.trainers.n15.architecture import ModelConfig, TowersConfig
-from gr00t_assets.trainers.n15.model_configs import TINY
+from gr00t_assets.trainers.n15.architecture import TINY, ModelConfig, TowersConfig
 from gr00t_assets_tests.trainers.isaac_gr00t.small_model import small_config
 from gr00t_assets_tests.trainers.n15_release import N1_5_FULL
 

@@ -14,8 +14,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from gr00t_assets.trainers.n15.architecture import ModelConfig
-from gr00t_assets.trainers.n15.model_configs import TINY, parse_config
+from gr00t_assets.trainers.n15.architecture import TINY, ModelConfig, parse_config
 from gr00t_assets.trainers.native.action_head import by_embodiment
 from gr00t_assets.trainers.native.base_models import Device, save_model
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
@@ -120,7 +119,7 @@ def measure(folder: Path, settings: NativeHyperparameters, config: ModelConfig) 
     del state, weights, optimizer, loss
     finish_training(model, settings)
     saved = folder / "model"
-    save_model(model, config, saved)
+    save_model(model, saved)
     written, expected = time.perf_counter(), sums(model)
     del model
     again = empty_model(config)

@@ -8,13 +8,20 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gr00t_assets.core.errors import BaseModelError
-from gr00t_assets.trainers.n15.architecture import ModelConfig
-from gr00t_assets.trainers.n15.model_configs import TINY
+from gr00t_assets.core.errors import BaseModelError, TrainingError
+from gr00t_assets.trainers.base_model_files import locate
+from gr00t_assets.trainers.model_config import known_generation
+from gr00t_assets.trainers.n15.architecture import TINY, ModelConfig
 from gr00t_assets.trainers.native import weights
-from gr00t_assets.trainers.native.base_models import BaseModel, load_base_model, save_model
+from gr00t_assets.trainers.native.base_models import (
+    BaseModel,
+    choose_device,
+    load_base_model,
+    save_model,
+)
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
+from gr00t_assets.trainers.native.memory import counted_config
 from gr00t_assets.trainers.native.weights import FUTURE_TOKENS
 from gr00t_assets_tests.trainers.native.test_prompts import small_qwen
 
@@ -30,7 +37,7 @@ def tiny() -> BaseModel:
 @pytest.fixture
 def saved(tiny, tmp_path) -> Path:
     directory = tmp_path / "model"
-    save_model(tiny.model, tiny.config, directory, tiny.tokenizer)
+    save_model(tiny.model, directory, tiny.tokenizer)
     return directory
 
 
@@ -70,7 +77,7 @@ def test_a_saved_model_comes_back_to_the_bit(tiny, saved):
     assert buffers.keys() == expected.keys()
     assert all(torch.equal(buffers[name], expected[name]) for name in expected)
     first = (saved / "model.safetensors").read_bytes()
-    save_model(loaded.model, loaded.config, saved)
+    save_model(loaded.model, saved)
     assert (saved / "model.safetensors").read_bytes() == first
 
 
@@ -78,7 +85,7 @@ def test_tensors_that_share_storage_are_written_apart(tiny, tmp_path):
     model = load_base_model("tiny").model
     norm = model.action_head.vlln
     norm.bias = torch.nn.Parameter(norm.weight.detach().view_as(norm.weight))
-    save_model(model, tiny.config, tmp_path)
+    save_model(model, tmp_path)
     assert _same(load_base_model(str(tmp_path)).model, model)
 
 
@@ -92,7 +99,7 @@ def test_dtype_and_horizon_of_a_loaded_model(saved):
 
 def test_a_model_over_the_limit_is_saved_in_shards(tiny, saved, monkeypatch):
     monkeypatch.setattr(weights, "LARGEST_SHARD", 5_000_000)
-    save_model(tiny.model, tiny.config, saved, tiny.tokenizer)
+    save_model(tiny.model, saved, tiny.tokenizer)
     index = json.loads((saved / "model.safetensors.index.json").read_text())
     shards = sorted(saved.glob("*.safetensors"))
     assert [path.name for path in shards] == sorted(set(index["weight_map"].values()))
@@ -165,7 +172,7 @@ def test_a_checkpoint_of_the_june_release_is_a_model_without_future_tokens(tiny,
     theirs = june.model.state_dict()
     assert all(torch.equal(tiny.model.state_dict()[name], theirs[name]) for name in names)
 
-    save_model(june.model, june.config, tmp_path / "again")
+    save_model(june.model, tmp_path / "again")
     assert FUTURE_TOKENS not in load_file(tmp_path / "again" / "model.safetensors")
     assert _same(load_base_model(str(tmp_path / "again")).model, june.model)
 
@@ -218,10 +225,10 @@ def test_a_model_with_a_qwen_tokenizer_brings_it_along(tmp_path):
     raw["towers"] |= {"tokenizer": "eagle", "image_token_index": size}
     raw["towers"]["text_config"]["vocab_size"] = size + 11
     config = ModelConfig.model_validate(raw)
-    save_model(Gr00tN15(config), config, tmp_path)
+    save_model(Gr00tN15(config), tmp_path)
     loaded = load_base_model(str(tmp_path))
     copy = tmp_path / "copy"
-    save_model(loaded.model, loaded.config, copy, loaded.tokenizer)
+    save_model(loaded.model, copy, loaded.tokenizer)
     ids = load_base_model(str(copy)).tokenizer.prompt_ids("pick the pear", 1, 4)
     assert ids == loaded.tokenizer.prompt_ids("pick the pear", 1, 4)
     assert ids.count(size) == 4
@@ -255,3 +262,20 @@ def test_hub_ids_are_looked_up_in_the_cache_and_on_the_hub(saved, tmp_path):
     assert done.returncode == 0, done.stderr
     assert f"loaded {commit}" in done.stdout
     assert "refused someone/else: this is neither a folder here nor a model" in done.stdout
+
+
+@pytest.mark.parametrize(("kind", "found"), [("cuda", "no GPU is seen here"), ("gpu", "'gpu' is")])
+def test_a_device_that_is_not_there_is_refused(
+    kind: str, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(TrainingError, match=found):
+        choose_device(kind)
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-this-name/a/b", "x" * 300, "my model", "a..b/c"])
+def test_a_name_that_is_no_path_and_no_id_of_the_hub_is_told(name: str) -> None:
+    assert known_generation(name) is None
+    assert counted_config(name) is None
+    with pytest.raises(BaseModelError):
+        locate(name)

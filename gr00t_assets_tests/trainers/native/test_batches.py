@@ -21,8 +21,8 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.modality.data_config import ColorJitter
 from gr00t_assets.runs.spec import make_spec
 from gr00t_assets.trainers.native.base_models import load_base_model
-from gr00t_assets.trainers.native.batches import BatchSource, draw_flow, sample_seed
-from gr00t_assets.trainers.native.data_order import DataOrder
+from gr00t_assets.trainers.native.batches import BatchSource
+from gr00t_assets.trainers.native.data_order import DataOrder, draw_flow, sample_seed
 from gr00t_assets_tests.modality.image_reference import augment_image, prepare_image
 from gr00t_assets_tests.trainers.conftest import ENTRY, SpecMaker
 

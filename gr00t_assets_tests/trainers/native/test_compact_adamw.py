@@ -19,7 +19,6 @@ from gr00t_assets.trainers.native.optimizer import (
     moment_bytes,
     optimizer_tensors,
     restore_optimizer,
-    set_weights_type,
 )
 from gr00t_assets.trainers.native.training_state import FILES
 from gr00t_assets.trainers.run_files import DEFAULT_LAYOUT
@@ -47,7 +46,8 @@ def made(**settings: object) -> tuple[nn.Linear, torch.optim.Optimizer]:
     values = NativeHyperparameters.model_validate({"learning_rate": 1e-3, **settings})
     torch.manual_seed(0)
     layer = nn.Linear(64, 128)
-    set_weights_type(layer, values)
+    if values.weights == "bfloat16":
+        layer.bfloat16()
     return layer, make_optimizer(layer, values)
 
 

@@ -10,10 +10,16 @@ import torch
 
 from gr00t_assets.core.project import Store
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.native.base_models import load_base_model
-from gr00t_assets.trainers.native.batch_tensors import in_draw_order, placed
-from gr00t_assets.trainers.native.frozen_features import FEATURES, CachedFeatures, Prompts
+from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
+from gr00t_assets.trainers.native.batches import BatchSource, in_draw_order
+from gr00t_assets.trainers.native.frozen_features import (
+    FEATURES,
+    CachedFeatures,
+    Prompts,
+    use_cached_features,
+)
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
+from gr00t_assets.trainers.native.processes import Processes
 from gr00t_assets_tests.trainers.conftest import SpecMaker, train
 from gr00t_assets_tests.trainers.native.native_batches import random_batch
 from gr00t_assets_tests.trainers.native.test_native_resume import losses
@@ -57,6 +63,36 @@ def test_losses_are_the_same_and_features_are_computed_once(spec_of: SpecMaker) 
     other = spec_of(augmentation="none", frozen_features="cache", seed=3)
     assert "computing features" in retrained(other)[0], "tiny has other weights with another seed"
     assert len(kept(cached)) == 2
+
+    other = spec_of(augmentation="none", frozen_features="cache", weights="bfloat16")
+    assert "computing features" in retrained(other)[0], "they are computed in 16 bits"
+    assert len(kept(cached)) == 3
+
+
+def test_the_first_process_alone_deletes_what_was_cut_short(
+    spec_of: SpecMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several that find it at once the others would fail where it is gone."""
+    spec, device = spec_of(augmentation="none", frozen_features="cache"), choose_device("cpu")
+    base, lines = load_base_model("tiny", seed=0), []
+
+    def use(processes: Processes) -> None:
+        batches = BatchSource(spec, base, device.device)
+        use_cached_features(spec.datasets, base, batches, device, processes, lines.append)
+
+    def waits(seconds: float) -> None:
+        raise InterruptedError
+
+    use(Processes())
+    (folder,) = kept(spec)
+    with (folder / "tokens.npy").open("r+b") as file:
+        file.truncate(1000)
+    monkeypatch.setattr("time.sleep", waits)
+    with pytest.raises(InterruptedError):
+        use(Processes(rank=1, count=2))
+    assert kept(spec) == [folder] and len(lines) == 1
+    use(Processes())
+    assert kept(spec) == [folder] and len(lines) == 2
 
 
 @pytest.mark.parametrize(
@@ -119,7 +155,7 @@ def test_prompts_of_other_lengths_are_padded_as_they_are_trained(
     assert torch.equal(found["attention_mask"].bool(), mask.flip(0))
     assert torch.equal(found["features"][mask.flip(0)], features.flip(0)[mask.flip(0)].to(dtype))
     alike = cached.of(np.array([0, 2])) | {"embodiment_id": torch.zeros(2)}
-    assert "attention_mask" not in placed(alike, base)
+    assert "attention_mask" not in base.model.placed(alike)
 
     short, long = (
         {**cached.of(rows), "embodiment_id": torch.zeros(1)} for rows in (np.r_[0], np.r_[1])

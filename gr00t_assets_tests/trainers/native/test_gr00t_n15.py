@@ -11,10 +11,9 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from transformers import AttentionInterface
 
-from gr00t_assets.trainers.n15.model_configs import TINY
+from gr00t_assets.trainers.n15.architecture import TINY
 from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
-from gr00t_assets.trainers.native.batch_tensors import placed
-from gr00t_assets.trainers.native.batches import draw_flow
+from gr00t_assets.trainers.native.data_order import draw_flow
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 from gr00t_assets_tests.trainers.n15_release import N1_5_FULL
 from gr00t_assets_tests.trainers.native import model_parity
@@ -238,7 +237,7 @@ def test_a_bfloat16_backbone_feeds_a_float32_head(noise):
 
 def test_image_tokens_and_patches_must_be_as_many(model):
     batch = random_batch(TINY, [SHORT, LONG])
-    with pytest.raises(ValueError, match="128 image tokens in the prompts, 64 patches in 1 images"):
+    with pytest.raises(ValueError, match="128 image tokens in the prompts, 64 patches"):
         model.backbone_features(batch | {"pixel_values": batch["pixel_values"][:1]})
 
 
@@ -275,7 +274,7 @@ def test_prompts_without_their_padding_give_the_same_features():
     base = load_base_model("tiny", seed=0)
     model: Any = base.model.eval()
     plain = random_batch(TINY, [SHORT, LONG, "pick it"])
-    batch = placed(plain, base)
+    batch = base.model.placed(plain)
     real = plain["attention_mask"].bool()
     with torch.no_grad():
         expected, _ = model.backbone_features(batch)

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
-from gr00t_assets.trainers.native.batches import BatchSource, draw_flow
+from gr00t_assets.trainers.native.batches import BatchSource
+from gr00t_assets.trainers.native.data_order import draw_flow
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.optimizer import ADAPTER, add_lora, merge_lora
 from gr00t_assets.trainers.native.training_state import checkpoint_model

@@ -16,11 +16,11 @@ from benchmarks import memory as table
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.trainers.failures.gpu_memory import GIB
-from gr00t_assets.trainers.n15.model_configs import RELEASED, TINY
+from gr00t_assets.trainers.n15.architecture import TINY
 from gr00t_assets.trainers.native import memory, traced_step
 from gr00t_assets.trainers.native.base_models import load_base_model, save_model
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
-from gr00t_assets.trainers.native.memory import MemoryNeed, memory_need
+from gr00t_assets.trainers.native.memory import RELEASED, MemoryNeed, memory_need
 from gr00t_assets.trainers.native.optimizer import (
     make_optimizer,
     optimizer_tensors,
@@ -107,7 +107,7 @@ def test_every_batch_size_follows_from_two() -> None:
     set_up_training(model, settings(**ALL), [0])
     traced_step.norms_in_float32(model)
     model.train()
-    batch = traced_step._batch(model, TINY, 9, 2, 40, False)
+    batch = traced_step._batch(model, 9, 2, 40, 1)
     with traced_step.FakeTensorMode() as fake:
         model._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype))
         found = traced_step._alive(model, fake, batch, True)
@@ -139,7 +139,7 @@ def test_the_released_model_is_known_without_a_download(tmp_path: Path) -> None:
     assert memory.counted_config("someone/unknown") is None
     assert memory.counted_config(str(tmp_path / "none")) is None
     base = load_base_model("tiny")
-    save_model(base.model, base.config, tmp_path)
+    save_model(base.model, tmp_path)
     assert memory.counted_config(str(tmp_path)) == TINY
 
 

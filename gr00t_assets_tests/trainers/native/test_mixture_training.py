@@ -23,7 +23,8 @@ from gr00t_assets.runs.metrics import read_metrics
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets.runs.spec import TrainingSpec, load_spec, make_spec, write_spec
 from gr00t_assets.trainers.native.base_models import load_base_model
-from gr00t_assets.trainers.native.batches import BatchSource, draw_flow
+from gr00t_assets.trainers.native.batches import BatchSource
+from gr00t_assets.trainers.native.data_order import draw_flow
 from gr00t_assets.trainers.policy import Observations
 from gr00t_assets.trainers.run_checks import final_weights_problem
 from gr00t_assets.trainers.run_files import DEFAULT_LAYOUT

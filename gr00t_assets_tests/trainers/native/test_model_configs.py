@@ -4,8 +4,7 @@ import pytest
 
 from gr00t_assets.core.errors import BaseModelError
 from gr00t_assets.trainers.model_config import load_config
-from gr00t_assets.trainers.n15.architecture import ModelConfig, TowersConfig
-from gr00t_assets.trainers.n15.model_configs import TINY, parse_config
+from gr00t_assets.trainers.n15.architecture import TINY, ModelConfig, TowersConfig, parse_config
 from gr00t_assets_tests.trainers.n15_release import N1_5_FULL, isaac_config
 
 
@@ -50,6 +49,8 @@ def test_another_model(tmp_path):
     assert "backbone_cfg and action_head_cfg missing" in _refused(
         tmp_path, '{"model_type": "gr00t_n1_5"}'
     )
+    broken = json.dumps({**isaac_config(), "action_head_cfg": 5})
+    assert "action_head_cfg missing, or no object" in _refused(tmp_path, broken)
 
 
 def test_widths_that_do_not_match_are_all_named(tmp_path):
@@ -75,5 +76,5 @@ def test_an_architecture_that_is_not_built_is_refused(tmp_path, key, value):
 
 def test_another_action_horizon():
     assert TINY.with_action_horizon(8).action_head.action_horizon == 8
-    with pytest.raises(ValueError, match="action_horizon"):
+    with pytest.raises(ValueError, match="it can predict 1 to"):
         TINY.with_action_horizon(TINY.action_head.max_seq_len + 1)

@@ -16,7 +16,7 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_profile_has_the_parts_of_a_step_and_a_trace(spec_of: SpecMaker) -> None:
-    spec = spec_of(augmentation="gr00t", gradient_accumulation_steps=2)
+    spec = spec_of(augmentation="gr00t", gradient_accumulation_steps=2, num_nodes=2)
     command = trainer(spec)
     folder = Path(command[-1]).parent / "profile"
     result = run([*command, "--profile", "2"])

@@ -13,7 +13,7 @@ from gr00t_assets.trainers.native.prompts import (
     byte_tokenizer,
     eagle_prompt,
     load_tokenizer,
-    tokenize,
+    padded_prompts,
 )
 
 
@@ -58,7 +58,8 @@ def test_bytes_come_back_as_text():
 
 def test_padding_is_on_the_left():
     tokenizer = byte_tokenizer()
-    ids, mask = tokenize(tokenizer, ["a", "abcd"], 1, 4)
+    prompts = [tokenizer.prompt_ids(task, 1, 4) for task in ("a", "abcd")]
+    ids, mask = padded_prompts(prompts, tokenizer.pad_id)
     assert ids.dtype == mask.dtype == torch.int64
     assert ids.shape == mask.shape
     assert mask[0].tolist() == [0, 0, 0] + [1] * (ids.shape[1] - 3)
@@ -77,15 +78,15 @@ def test_a_task_is_encoded_once(tmp_path):
 
     small_qwen(tmp_path, special=("<|endoftext|>", "<|im_start|>", "<IMG_CONTEXT>"))
     tokenizer = Counting(FastTokenizer.from_file(str(tmp_path / "tokenizer.json")))
-    tokenize(tokenizer, ["a", "b", "a"], 1, 4)
-    tokenize(tokenizer, ["b"], 1, 4)
+    for task in ("a", "b", "a", "b"):
+        tokenizer.prompt_ids(task, 1, 4)
     assert tokenizer.calls == 2
 
 
 @pytest.mark.parametrize("task", ["see <image-1>", "see <IMG_CONTEXT>", "a<|im_end|>b", "<img>"])
 def test_special_tokens_in_a_task_are_an_error(task):
     with pytest.raises(DatasetError, match="special tokens"):
-        tokenize(byte_tokenizer(), [task], 1, 4)
+        byte_tokenizer().prompt_ids(task, 1, 4)
 
 
 def test_eagles_tokens_are_added_to_qwens(tmp_path):

@@ -11,8 +11,8 @@ from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.attempt import StopRequest
 from gr00t_assets.trainers.native.base_models import choose_device, load_base_model
-from gr00t_assets.trainers.native.batch_tensors import placed
-from gr00t_assets.trainers.native.batches import BatchSource, draw_flow
+from gr00t_assets.trainers.native.batches import BatchSource
+from gr00t_assets.trainers.native.data_order import draw_flow
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.optimizer import set_up_training
 from gr00t_assets.trainers.native.processes import Processes
@@ -91,7 +91,7 @@ def test_padded_prompts_are_trained_with_without_waiting() -> None:
     """On the device meta, which has no numbers that could be read."""
     base = load_base_model("tiny", seed=0)
     batch = random_batch(base.config, ["go", "pick the sweet potato and place it in the plate"])
-    batch = placed(batch, base)
+    batch = base.model.placed(batch)
     assert "attention_mask" in batch
     model = base.model.to("meta")
     flow = draw_flow(base.config.action_head, 0, 0, 2)
@@ -108,7 +108,7 @@ def flow_on_meta(flow: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
 def test_a_batch_says_whether_anything_is_padded_and_where_images_are() -> None:
     base = load_base_model("tiny", seed=0)
     alike = random_batch(base.config, ["go", "do"])
-    plain = placed(alike, base)
+    plain = base.model.placed(alike)
     assert "attention_mask" not in plain
     assert len(plain["image_places"]) == 2 * base.config.tokens_per_image
     ids = plain["input_ids"].flatten()

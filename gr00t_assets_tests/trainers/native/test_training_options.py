@@ -11,7 +11,8 @@ from gr00t_assets.runs.checkpoint_choice import BestWeights, best_weights
 from gr00t_assets.runs.metrics import HELD_OUT_LOSS, read_held_out_losses
 from gr00t_assets.runs.spec import TrainingSpec, make_spec
 from gr00t_assets.trainers.native.base_models import load_base_model
-from gr00t_assets.trainers.native.batches import BatchSource, draw_flow
+from gr00t_assets.trainers.native.batches import BatchSource
+from gr00t_assets.trainers.native.data_order import draw_flow
 from gr00t_assets_tests.trainers.conftest import ENTRY, SpecMaker, train
 from gr00t_assets_tests.trainers.native.test_native_resume import cut_back_to_step_two, losses
 

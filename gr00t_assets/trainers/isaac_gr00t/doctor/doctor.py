@@ -21,7 +21,7 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import format_bytes
 from gr00t_assets.gpu.devices import CPU, GPUS, Gpu, read_driver, read_gpus, slots_by_device
 from gr00t_assets.trainers.base import EnvironmentReport
-from gr00t_assets.trainers.base_model_files import looks_like_path
+from gr00t_assets.trainers.base_model_files import looks_like_path, model_path
 from gr00t_assets.trainers.isaac_gr00t.commits import Revision, revision_of
 from gr00t_assets.trainers.isaac_gr00t.doctor.diagnosis import Diagnosis
 from gr00t_assets.trainers.isaac_gr00t.doctor.packages import PackageChecks, Probe, probe
@@ -150,7 +150,7 @@ def _check_accounts(diagnosis: Diagnosis) -> None:
 
 def _check_base_model(diagnosis: Diagnosis, base_model: str) -> None:
     found, fault = f"{base_model} is in the Hub's cache", ""
-    if Path(base_model).expanduser().is_dir():
+    if model_path(base_model).is_dir():
         found = f"{base_model} is a folder here"
     elif looks_like_path(base_model):
         found, fault = f"no folder {base_model}", "base-model-folder"

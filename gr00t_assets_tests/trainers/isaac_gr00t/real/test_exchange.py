@@ -14,7 +14,7 @@ from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import TOKENIZER_FILES
 from gr00t_assets.trainers.native.base_models import BaseModel, load_base_model
-from gr00t_assets.trainers.native.batch_tensors import observation_tensors
+from gr00t_assets.trainers.native.batches import observation_tensors
 from gr00t_assets.trainers.native.policy import NativePolicy
 from gr00t_assets.trainers.policy import Observations
 from gr00t_assets_tests.trainers.conftest import SpecMaker, train

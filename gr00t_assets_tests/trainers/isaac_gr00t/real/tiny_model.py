@@ -82,7 +82,7 @@ def make(eagle: Path, target: Path, seed: int = 0) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Gr00tN15(TINY)
-    save_model(model, TINY, target)
+    save_model(model, target)
     for name in TOKENIZER_FILES:
         if (eagle / name).is_file():
             shutil.copyfile(eagle / name, target / name)

@@ -132,7 +132,7 @@ def test_the_state_is_left_out_in_training_alone() -> None:
 
 def test_a_model_is_saved_and_opened(tmp_path: Path) -> None:
     base = load_base_model("tiny-n1.7", seed=3)
-    save_model(base.model, base.config, tmp_path, base.tokenizer)
+    save_model(base.model, tmp_path, base.tokenizer)
     again = load_base_model(str(tmp_path), action_horizon=8)
     assert again.config == base.config and known_generation(str(tmp_path)) == "n1.7"
     for name, value in base.model.state_dict().items():
@@ -148,6 +148,9 @@ def test_a_model_is_saved_and_opened(tmp_path: Path) -> None:
         ({"select_layer": 9}, "select_layer is 9, not within 1 to 1"),
         ({"backbone_embedding_dim": 32}, "backbone_embedding_dim is 32"),
         ({"model_type": "other"}, "model_type is 'other'"),
+        ({"qwen3_vl_config": []}, "qwen3_vl_config: Input should be a valid dictionary"),
+        ({"qwen3_vl_config": {"text_config": 5}}, "qwen3_vl_config.text_config: "),
+        ({"qwen3_vl_config": {"text_config": {"vocab_size": "x"}}}, "text_config.vocab_size: "),
     ],
 )
 def test_what_other_configurations_say(
@@ -156,3 +159,11 @@ def test_what_other_configurations_say(
     (tmp_path / "config.json").write_text(json.dumps({**TINY.to_json(), **changes}))
     with pytest.raises(BaseModelError, match=told):
         load_config(tmp_path / "config.json")
+    assert known_generation(str(tmp_path)) is None
+
+
+def test_a_generation_is_not_known_by_broken_processor_files(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(TINY.to_json()))
+    assert known_generation(str(tmp_path)) == "n1.7"
+    (tmp_path / "processor_config.json").write_text("{}")
+    assert known_generation(str(tmp_path)) is None

@@ -99,7 +99,7 @@ def test_its_policy_opens_a_model_and_acts_alike(
     config, tokenizer = with_camera(case), byte_tokenizer(N17_PROMPT)
     model = tmp_path / "model"
     torch.manual_seed(3)
-    save_model(new_model(TWO_LAYERS), TWO_LAYERS, model, tokenizer, [config])
+    save_model(new_model(TWO_LAYERS), model, tokenizer, [config])
     write_backbone(tmp_path / "cache", tokenizer)
     towers = TWO_LAYERS.qwen3_vl_config.model_dump(mode="json", exclude={"tokenizer"})
     (tmp_path / TINY.model_name).mkdir()

@@ -16,7 +16,7 @@ from gr00t_assets.trainers.model_config import load_config
 from gr00t_assets.trainers.n17.architecture import TINY
 from gr00t_assets.trainers.n17.processor_files import FOLDER
 from gr00t_assets.trainers.native.base_models import load_base_model, save_model
-from gr00t_assets.trainers.native.batch_tensors import ON_CPU, observation_tensors, placed
+from gr00t_assets.trainers.native.batches import ON_CPU, observation_tensors
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.memory import counted_config, memory_need
 from gr00t_assets.trainers.policy import open_policy
@@ -34,7 +34,7 @@ def data() -> ModalityConfig:
 def folder(tmp_path: Path, data: ModalityConfig) -> Path:
     """As NVIDIA's script leaves it: no modality config of ours, the files in a folder."""
     base = load_base_model("tiny-n1.7", seed=3)
-    save_model(base.model, base.config, tmp_path / "model", base.tokenizer, [data])
+    save_model(base.model, tmp_path / "model", base.tokenizer, [data])
     (tmp_path / "model" / FOLDER).mkdir()
     for name in FILES:
         (tmp_path / "model" / name).rename(tmp_path / "model" / FOLDER / name)
@@ -81,7 +81,7 @@ def test_positions_that_nothing_says_are_refused(folder: Path) -> None:
 
 def test_weights_of_the_other_generation_are_told(folder: Path, tmp_path: Path) -> None:
     older = load_base_model("tiny", seed=3)
-    save_model(older.model, older.config, tmp_path / "older")
+    save_model(older.model, tmp_path / "older")
     (folder / "config.json").write_bytes((tmp_path / "older" / "config.json").read_bytes())
     with pytest.raises(BaseModelError, match="do not match its config"):
         load_base_model(str(folder))
@@ -107,7 +107,7 @@ def test_kept_features_are_as_good_as_computed_ones(data: ModalityConfig) -> Non
     base = load_base_model("tiny-n1.7", seed=3)
     images = torch.randint(0, 256, (2, 1, 112, 140, 3), dtype=torch.uint8)
     state, tasks = np.zeros((2, 1, 132), np.float32), ["pick it up", "put the pear down"]
-    batch = placed(observation_tensors(base, images, state, tasks, 10), base)
+    batch = base.model.placed(observation_tensors(base, images, state, tasks, 10))
     assert not any(value.is_cuda for name, value in batch.items() if name in ON_CPU)
     features, kinds = base.model.backbone_features(batch)
     kept = {name: batch[name] for name in ("input_ids", "attention_mask")}

@@ -12,7 +12,7 @@ from torch.distributions import Beta
 from transformers import PretrainedConfig
 
 from gr00t.release import JUNE
-from gr00t_assets.trainers.n15.model_configs import parse_config
+from gr00t_assets.trainers.n15.architecture import parse_config
 from gr00t_assets.trainers.native.gr00t_n15 import Gr00tN15
 
 FUTURE_TOKENS = "action_head.future_tokens.weight"

@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from gr00t.data.embodiment_tags import EMBODIMENT_TAG_MAPPING
-from gr00t_assets.trainers.native.prompts import load_tokenizer, tokenize
+from gr00t_assets.trainers.native.prompts import load_tokenizer, padded_prompts
 
 from .backbone.eagle_backbone import DEFAULT_EAGLE_PATH
 
@@ -75,7 +75,8 @@ class DefaultDataCollator:
         """One batch."""
         texts = [feature["text"] for feature in features]
         cameras = len(features[0]["pixel_values"])
-        ids, mask = tokenize(self._tokenizer, texts, cameras, self._tokens)
+        prompts = [self._tokenizer.prompt_ids(text, cameras, self._tokens) for text in texts]
+        ids, mask = padded_prompts(prompts, self._tokenizer.pad_id)
         batch = {
             key: torch.stack([feature[key] for feature in features])
             for key in ("state", "action", "action_mask", "embodiment_id")

@@ -10,7 +10,7 @@ import torch
 from gr00t_assets.modality.camera_images import edge_images
 from gr00t_assets.trainers.model_config import load_config
 from gr00t_assets.trainers.native.gr00t_n17 import Gr00tN17
-from gr00t_assets.trainers.native.prompts import N17_PROMPT, load_tokenizer, tokenize
+from gr00t_assets.trainers.native.prompts import N17_PROMPT, load_tokenizer, padded_prompts
 
 
 def build_processor(model_name, transformers_loading_kwargs):
@@ -61,7 +61,8 @@ class Gr00tN1d7Processor:
         images = torch.cat(images).permute(0, 3, 1, 2)
         tokens = self.config.image_tokens(images.shape[2], images.shape[3])
         count = len(images) // len(features)
-        ids, attention = tokenize(self.tokenizer, texts, count, tokens)
+        prompts = [self.tokenizer.prompt_ids(text, count, tokens) for text in texts]
+        ids, attention = padded_prompts(prompts, self.tokenizer.pad_id)
         patches = self.model.pixels(images)
         return {"inputs": {**batch, "input_ids": ids, "attention_mask": attention, **patches}}
 

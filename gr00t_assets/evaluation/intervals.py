@@ -43,12 +43,6 @@ def joined_windows(parts: Sequence[Windows]) -> Windows:
     return Windows(*joined, stride=max(part.stride for part in parts))
 
 
-def spread_evenly(values: Sequence[int], most: int) -> list[int]:
-    """At most so many of the values, evenly spread, the first and the last among them."""
-    chosen = np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int)
-    return [values[place] for place in chosen]
-
-
 def choose_windows(
     lengths: dict[int, int],
     action_indices: Sequence[int],

@@ -14,7 +14,8 @@ from gr00t_assets.core.text import counted
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.evaluation.intervals import choose_windows, spread_evenly
+from gr00t_assets.datasets.videos import spread_positions
+from gr00t_assets.evaluation.intervals import choose_windows
 from gr00t_assets.evaluation.part_errors import PartPredictions, part_evaluation
 from gr00t_assets.evaluation.predictions import (
     Log,
@@ -202,11 +203,10 @@ class _Work:
         """Predict at the windows of a part."""
         data = self.data[part]
         indices, counts = np.unique(data.episodes, return_counts=True)
-        lengths = dict(zip(indices.tolist(), counts.tolist(), strict=True))
-        chosen = spread_evenly(list(lengths), self._settings.max_episodes)
+        chosen = spread_positions(len(indices), self._settings.max_episodes)
         needs_row_before = any(group.held == "last action" for group in self._groups)
         windows = choose_windows(
-            {index: lengths[index] for index in chosen},
+            dict(zip(indices[chosen].tolist(), counts[chosen].tolist(), strict=True)),
             self._config.action_indices,
             self._settings,
             first_row=int(needs_row_before),
@@ -219,7 +219,7 @@ class _Work:
         }
         return PartPredictions(
             part=part,
-            episodes_in_part=len(lengths),
+            episodes_in_part=len(indices),
             windows=windows,
             recorded=recorded_at(windows, self.files, self._groups, self._config),
             predicted=self.predictor.predict(

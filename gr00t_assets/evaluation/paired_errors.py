@@ -36,16 +36,6 @@ class ConfigurationError:
     not_counted: tuple[str, ...] = ()  # Evaluated replicates that are not in it, and why
 
     @property
-    def low(self) -> float:
-        """Lower end of what is drawn: the mean itself where there is no interval."""
-        return self.interval[0] if self.interval else self.mean
-
-    @property
-    def high(self) -> float:
-        """Upper end of what is drawn."""
-        return self.interval[1] if self.interval else self.mean
-
-    @property
     def seeds_words(self) -> str:
         """``3 seeds: 0.101, 0.0985, 0.105``; '' for one seed."""
         if len(self.by_seed) < 2:

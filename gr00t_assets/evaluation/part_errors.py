@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, combinations
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from gr00t_assets.evaluation import intervals
 from gr00t_assets.evaluation.recorded_actions import NEAREST, ActionGroup, RecordedActions
 from gr00t_assets.evaluation.result import (
+    RULES,
     Baseline,
     BaselineName,
     DatasetPart,
@@ -21,7 +22,6 @@ from gr00t_assets.evaluation.result import (
 )
 
 _Answering: TypeAlias = Literal["policy"] | BaselineName
-_RULES: tuple[BaselineName, ...] = get_args(BaselineName)
 
 
 @dataclass(frozen=True)
@@ -127,11 +127,11 @@ def _part_errors(datasets: Sequence[PartPredictions]) -> dict[str, Any]:
             name=name,
             words=words[name],
             error=estimates[place],
-            difference=estimates[place + len(_RULES)],
-            beaten=intervals.answered(estimates[place + len(_RULES)]),
+            difference=estimates[place + len(RULES)],
+            beaten=intervals.answered(estimates[place + len(RULES)]),
             by_step=means.plain(values[place]),
         )
-        for place, name in enumerate(_RULES, start=2)
+        for place, name in enumerate(RULES, start=2)
     ]
     episodes = [dict.fromkeys(predictions.windows.episodes.tolist()) for predictions in datasets]
     errors = intervals.rounded(means.by_episode([error])[0])
@@ -201,7 +201,7 @@ def _group_errors(
         by_step_in_units=steps[1],
         baselines={
             rule: means.mean(predictions.differences[rule][..., place].mean(axis=-1))
-            for rule in _RULES
+            for rule in RULES
         },
         baselines_in_units={
             rule: means.mean(values.mean(axis=-1)) for rule, values in rules_in_units.items()

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -30,6 +30,7 @@ NOT_SUCCESS = (
 
 Answer = Literal["yes", "no", "cannot be told"]
 BaselineName = Literal["hold", "mean action", "nearest chunks", "median action"]
+RULES: tuple[BaselineName, ...] = get_args(BaselineName)
 LanguageUsed = Literal[
     "yes",
     "no",

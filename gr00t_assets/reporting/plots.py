@@ -110,16 +110,17 @@ def error_figure(ranking: EvaluationRanking) -> dict[str, Any]:
     """Open-loop error of each configuration with its 95 percent interval; a line a baseline."""
     rows = ranking.rows[:MOST_ERRORS]
     names = [f"{row.by_error}. {_plain(label(row.ranked.run))}" for row in rows]
-    errors = [row.error for row in rows]
+    means = np.array([row.error.mean for row in rows])
+    ends = np.array([row.error.interval or (row.error.mean, row.error.mean) for row in rows])
     intervals = {
         "type": "data",
         "symmetric": False,
-        "array": _five_digits(error.high - error.mean for error in errors),
-        "arrayminus": _five_digits(error.mean - error.low for error in errors),
+        "array": _five_digits(ends[:, 1] - means),
+        "arrayminus": _five_digits(means - ends[:, 0]),
         "thickness": 2,
         "width": 4,
     }
-    policy = _trace(_five_digits(error.mean for error in errors), names, "policy, 95 %") | {
+    policy = _trace(_five_digits(means), names, "policy, 95 %") | {
         "mode": "markers",
         "error_x": intervals,
         "marker": {"size": 9, "color": PALETTE[0]},

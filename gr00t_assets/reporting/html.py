@@ -70,12 +70,12 @@ def render_page(
     sweep_names: Sequence[str],
     price: summaries.Price | None = None,
     problems: Sequence[str] = (),
-    videos: Mapping[str, Sequence[Video]] | None = None,
+    videos: Mapping[tuple[str, str], Sequence[Video]] | None = None,
 ) -> str:
     """The whole page; everything that comes from files is escaped.
 
     ``sweeps`` are reported, ``sweep_names`` are of every one; ``problems`` say what was left out;
-    ``videos`` are by experiment.
+    ``videos`` are by experiment and environment.
     """
     reported = {item.sweep.name for item in sweeps}
     not_ranked = {item.key: item.not_ranked for item in comparisons}

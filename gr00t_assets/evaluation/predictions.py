@@ -133,17 +133,16 @@ def prompt_swap(
     windows = joined_windows([predictions.windows for _, _, predictions in asked])
     over = EpisodeMeans(windows)
     difference, spread, increase = map(np.concatenate, zip(*values, strict=True))
-    means = over.means([difference, spread, increase])
     return PromptSwap(
         part=asked[0][2].part,
         other="another task" if examples[0][1] != UNRELATED else "an unrelated sentence",
         tasks=len(set(tasks)),
         example=examples[0],
         windows=len(windows),
-        difference=means[0],
-        draw_spread=means[1],
+        difference=over.mean(difference),
+        draw_spread=over.mean(spread),
         ratio=over.ratio(difference, spread),
-        error_increase=means[2],
+        error_increase=over.mean(increase),
     )
 
 

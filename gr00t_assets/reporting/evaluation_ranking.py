@@ -50,7 +50,6 @@ class EvaluatedConfiguration(NamedTuple):
 class Agreement(NamedTuple):
     """Loss and open-loop error of the same runs held against each other."""
 
-    tau: float | None  # Kendall's tau-b; None of fewer than three runs, or where one never differs
     disagreeing: tuple[tuple[str, str], ...]  # Lower loss first, higher error, both beyond noise
     sentence: str
 
@@ -133,14 +132,12 @@ def evaluation_ranking(
 
 def _pairs(rows: Sequence[EvaluatedConfiguration]) -> dict[tuple[int, int], PairedError | str]:
     """Every two of some rows compared by episode, adjusted together, or why they are not."""
-    pairs: dict[tuple[int, int], PairedError | str] = {}
-    compared: dict[tuple[int, int], PairedError] = {}
-    for (low, first), (high, second) in combinations(enumerate(rows), 2):
-        reason = why_not_paired(first.evaluation, second.evaluation)
-        if reason or first.error.errors is None or second.error.errors is None:
-            pairs[low, high] = reason or ""
-        else:
-            compared[low, high] = paired(first.error.errors, second.error.errors)
+    pairs: dict[tuple[int, int], PairedError | str] = {
+        (low, high): why_not_paired(first.evaluation, second.evaluation)
+        or paired(first.error.errors, second.error.errors)
+        for (low, first), (high, second) in combinations(enumerate(rows), 2)
+    }
+    compared = {key: pair for key, pair in pairs.items() if isinstance(pair, PairedError)}
     p_values = holm([pair.p_value for pair in compared.values()])
     together = zip(compared.items(), p_values, strict=True)
     return pairs | {key: replace(pair, p_value=p_value) for (key, pair), p_value in together}
@@ -161,11 +158,11 @@ def agreement(
 
     if len(rows) == 1:
         sentence = f"One run was evaluated: there is no order to compare. {NOT_SUCCESS}"
-        return Agreement(None, (), sentence)
+        return Agreement((), sentence)
     means = [loss.mean for _, loss, _ in rows], [error.mean for *_, error in rows]
-    tau, order = None, ""
+    order = ""
     if len(rows) > 2 and all(len(set(values)) > 1 for values in means):
-        tau = float(np.asarray(kendalltau(*means), dtype=float)[0])
+        tau = np.asarray(kendalltau(*means), dtype=float)[0]
         order = f" (Kendall's tau {tau:.2f} over {counted(len(rows), 'run')})"
 
     def disagree(one: int, other: int) -> bool:
@@ -199,7 +196,7 @@ def agreement(
             f"Training loss puts {lowest_loss} first and open-loop error {lowest_error}{order}, "
             "but no pair of runs is ordered both ways beyond noise."
         )
-    return Agreement(tau, disagreeing, f"{verdict} Neither is success on a robot.")
+    return Agreement(disagreeing, f"{verdict} Neither is success on a robot.")
 
 
 def _differ(

@@ -196,7 +196,7 @@ MOST_ROWS = 10  # Of a table; ``gr00t-assets compare`` has them all
 def sweep_message(sweep: Sweep, store: Store, most_rows: int = MOST_ROWS) -> list[str]:
     """What is best, then a line a configuration, at most so many; and what could not be read."""
     stored, lines = read_runs(sweep.experiments, store), []
-    comparisons, problems = compare_everything(in_order(from_store(stored)), store, imported=())
+    comparisons, problems = compare_everything(from_store(stored), store, imported=())
     for comparison in comparisons:
         lines.append(comparison.verdict)
         for item in comparison.ranked_classes if most_rows else ():

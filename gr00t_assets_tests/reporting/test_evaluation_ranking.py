@@ -30,7 +30,7 @@ def about(mean: float, error: float = 0.001) -> Estimate:
 def test_the_same_order_agrees() -> None:
     rows = [(name, loss(0.1 * i), about(0.5 * i)) for i, name in enumerate("abcde", start=1)]
     found = agreement(rows)
-    assert (found.tau, found.disagreeing) == (pytest.approx(1.0), ())
+    assert found.disagreeing == ()
     assert "name the same best run, a (Kendall's tau 1.00 over 5 runs)" in found.sentence
     assert found.sentence.endswith("Neither is success on a robot.")
 
@@ -38,14 +38,14 @@ def test_the_same_order_agrees() -> None:
 def test_a_reversed_order_disagrees_in_every_pair() -> None:
     rows = [(name, loss(0.1 * i), about(-0.5 * i)) for i, name in enumerate("abcd", start=1)]
     found = agreement(rows)
-    assert found.tau == pytest.approx(-1.0)
+    assert "Kendall's tau -1.00 over 4 runs" in found.sentence
     assert found.disagreeing == tuple(itertools.combinations("abcd", 2))
     assert "a has the lower loss and b the lower error, and 5 more pairs" in found.sentence
 
 
 def test_a_disagreement_within_noise_is_none() -> None:
     found = agreement([("a", loss(0.10, 0.2), about(0.4)), ("b", loss(0.11, 0.2), about(0.3))])
-    assert (found.disagreeing, found.tau) == ((), None)
+    assert found.disagreeing == () and "tau" not in found.sentence
     assert "no pair of runs is ordered both ways beyond noise" in found.sentence
 
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product, zip_longest
 from statistics import mode
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from gr00t_assets.comparison.curves import Loss
-from gr00t_assets.comparison.run import grouped
+from gr00t_assets.comparison.run import Run, grouped
 from gr00t_assets.comparison.statistics.factors import Configuration
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass, RankedConfiguration
 from gr00t_assets.comparison.statistics.success import (
@@ -33,6 +33,8 @@ from gr00t_assets.evaluation.intervals import SuccessRate
 from gr00t_assets.evaluation.paired_errors import ConfigurationError, configuration_error
 from gr00t_assets.evaluation.result import Evaluation
 from gr00t_assets.evaluation.rollouts.result import EpisodeOutcome, Rollouts
+
+Value = TypeVar("Value")
 
 _BEATEN = {"yes": "beaten", "no": "not beaten", "cannot be told": "not shown to be beaten"}
 
@@ -196,10 +198,8 @@ def _ranking(
 ) -> SuccessRanking | None:
     rolled = []
     for class_id, place in [(item.id, place) for item in classes for place in item.ranking]:
-        seeds = Configuration(place.runs, {}).by_seed
         # Two runs with one seed are one policy: the first with rollouts counts.
-        known = [[rollouts[x.run_id] for x in runs if x.run_id in rollouts] for runs in seeds]
-        if by_seed := tuple(of_seed[0] for of_seed in known if of_seed):
+        if by_seed := tuple(seed[0] for seed in measured_by_seed(place.runs, rollouts)):
             outcomes = tuple(_outcomes(one.policy) for one in by_seed)
             rolled.append((class_id, place, by_seed, outcomes))
     if not rolled:
@@ -217,19 +217,27 @@ def _ranking(
     agreements = []
     for class_id, measure in product([item.id for item in classes], MEASURES):
         of_class = [row for row in rows if row.class_id == class_id]
-        if measured := [*filter(None, (_measured(row, measure, evaluations) for row in of_class))]:
+        found = (measured_success(row, measure, evaluations) for row in of_class)
+        if measured := [*filter(None, found)]:
             agreements.append(success_agreement(measure, class_id, measured))
     return SuccessRanking(*environment, tuple(rows), between, tuple(agreements))
 
 
-def _measured(
+def measured_by_seed(runs: Sequence[Run], measured: Mapping[str, Value]) -> list[list[Value]]:
+    """What is known of runs by their id, by seed: two runs with one seed count as one."""
+    seeds = Configuration(tuple(runs), {}).by_seed
+    known = [[measured[x.run_id] for x in of_seed if x.run_id in measured] for of_seed in seeds]
+    return [of_seed for of_seed in known if of_seed]
+
+
+def measured_success(
     row: RolledConfiguration, measure: Measure, evaluations: Mapping[str, Evaluation]
 ) -> MeasuredSuccess | None:
+    """Loss or open-loop error of a row beside its success; None where it was not evaluated."""
     value: Loss | ConfigurationError = row.ranked.loss
     if measure != "loss":
-        evaluated = (evaluations.get(run.run_id) for run in row.ranked.runs)
-        known = [[evaluation] for evaluation in evaluated if evaluation and evaluation.held_out]
-        if not known:
+        held_out = {run_id: item for run_id, item in evaluations.items() if item.held_out}
+        if not (known := measured_by_seed(row.ranked.runs, held_out)):
             return None
         value = configuration_error(known)
     return MeasuredSuccess(row.name, value.mean, value.standard_error, row.success)

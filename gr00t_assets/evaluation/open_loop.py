@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from gr00t_assets.core.checksums import sha256
-from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
@@ -37,9 +36,8 @@ from gr00t_assets.evaluation.result import (
 from gr00t_assets.evaluation.wording import limits_of
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.runs.checkpoint_layout import COMPLETE, WEIGHTS_ONLY, is_training_file
-from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.model_reference import model_of_run
-from gr00t_assets.runs.run_directory import MODEL, SPEC
+from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec, load_spec
 from gr00t_assets.runs.training_data import RunDataset, check_stored_data
 from gr00t_assets.trainers.policy import Policy
@@ -58,8 +56,8 @@ def evaluate_run(
     They are those of a checkpoint's step, or the final ones of a finished run.
 
     Raises:
-        EvaluationError: The run is not finished, or its episodes are too short.
-        Gr00tAssetsError: There is no such checkpoint, or weights or data cannot be read.
+        EvaluationError: Its episodes are too short.
+        Gr00tAssetsError: There are no such weights, or they or the data cannot be read.
     """
     began, settings = time.monotonic(), settings or EvaluationSettings()
     spec, weights = spec_and_weights(run_directory, step)
@@ -127,27 +125,10 @@ def current_evaluation(
 def spec_and_weights(run_directory: Path, step: int | None) -> tuple[TrainingSpec, Path]:
     """Spec and folder of weights of a checkpoint, or of the final ones of a finished run.
 
-    ``EvaluationError`` where it is not finished, ``CheckpointError`` without such a checkpoint.
+    ``CheckpointError`` where it has no such weights.
     """
-    if step is None:
-        return finished_spec(run_directory), run_directory / MODEL
-    return stored_spec(run_directory), model_of_run(run_directory, str(step)).directory
-
-
-def finished_spec(run_directory: Path) -> TrainingSpec:
-    """The spec of a finished run, as ``stored_spec``; ``EvaluationError`` of any other."""
-    manifest = load_manifest(run_directory)
-    reason = None
-    if manifest is None:
-        reason = "no manifest, so it was never finished"
-    elif manifest.status != "finished":
-        reason = f"it is {manifest.status} at step {manifest.steps} of {manifest.max_steps}"
-    elif not (run_directory / MODEL).is_dir():
-        reason = "its model is not there any more"
-    if reason is not None:
-        details = [reason, "train it to its end; then evaluate it"]
-        raise EvaluationError(str(run_directory), "there is no model to evaluate.", details)
-    return stored_spec(run_directory)
+    weights = model_of_run(run_directory, None if step is None else str(step)).directory
+    return stored_spec(run_directory), weights
 
 
 def stored_spec(run_directory: Path) -> TrainingSpec:

@@ -11,7 +11,7 @@ import numpy as np
 from gr00t_assets.evaluation import intervals
 from gr00t_assets.evaluation.recorded_actions import NEAREST, ActionGroup, RecordedActions
 from gr00t_assets.evaluation.result import (
-    RULES,
+    BASELINE_NAMES,
     Baseline,
     BaselineName,
     DatasetPart,
@@ -116,7 +116,7 @@ def _part_errors(datasets: Sequence[PartPredictions]) -> dict[str, Any]:
     error, words = errors_of("policy"), _rule_words(datasets)
     spread = np.concatenate([item.over_numbers(draw_spread(item.predicted)) for item in datasets])
     baselines = []
-    for name in RULES:
+    for name in BASELINE_NAMES:
         of_rule = errors_of(name)
         difference = means.mean(error - of_rule)
         baselines.append(
@@ -192,7 +192,7 @@ def _group_errors(
         by_step_in_units=means.plain(units.mean(axis=-1)),
         baselines={
             rule: means.mean(predictions.differences[rule][..., place].mean(axis=-1)).mean
-            for rule in RULES
+            for rule in BASELINE_NAMES
         },
         baselines_in_units={
             rule: means.mean(values.mean(axis=-1)).mean for rule, values in rules_in_units.items()

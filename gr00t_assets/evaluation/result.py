@@ -30,7 +30,7 @@ NOT_SUCCESS = (
 
 Answer = Literal["yes", "no", "cannot be told"]
 BaselineName = Literal["hold", "mean action", "nearest chunks", "median action"]
-RULES: tuple[BaselineName, ...] = get_args(BaselineName)
+BASELINE_NAMES: tuple[BaselineName, ...] = get_args(BaselineName)
 LanguageUsed = Literal[
     "yes",
     "no",

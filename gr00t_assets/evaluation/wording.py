@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from gr00t_assets.core.text import counted
 from gr00t_assets.evaluation.intervals import LEAST_EPISODES
 from gr00t_assets.evaluation.result import (
+    BASELINE_NAMES,
     NOT_SUCCESS,
-    RULES,
     Baseline,
     BaselineName,
     Estimate,
@@ -17,10 +17,10 @@ from gr00t_assets.evaluation.result import (
 )
 from gr00t_assets.runs.training_data import TrainingData
 
-PART_HEAD = ("action group", "error", "in units", *RULES)
+PART_HEAD = ("action group", "error", "in units", *BASELINE_NAMES)
 """Columns of ``group_rows``; those of the rules are normalised."""
 
-JOINT_HEAD = ("number", "error", *RULES)  # Columns of ``joint_rows``, all in units
+JOINT_HEAD = ("number", "error", *BASELINE_NAMES)  # Columns of ``joint_rows``, all in units
 _BEATEN = {
     "yes": "The policy errs less than the rule '{rule}'",
     "no": "The policy errs more than the rule '{rule}'",
@@ -114,7 +114,7 @@ def _rule_cells(errors: Mapping[BaselineName, float], held: str = "") -> list[st
     """Error of each rule; '' of one that an earlier version did not know."""
     return [
         f"{errors[rule]:.3g}{held if rule == 'hold' else ''}" if rule in errors else ""
-        for rule in RULES
+        for rule in BASELINE_NAMES
     ]
 
 

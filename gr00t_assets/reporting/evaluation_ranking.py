@@ -11,8 +11,8 @@ import numpy as np
 
 from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.statistics.effects import holm
-from gr00t_assets.comparison.statistics.factors import Configuration
 from gr00t_assets.comparison.statistics.ranking import RankedConfiguration
+from gr00t_assets.comparison.success_ranking import measured_by_seed
 from gr00t_assets.comparison.wording import label, said_once
 from gr00t_assets.core.text import counted
 from gr00t_assets.evaluation.intervals import LEAST_EPISODES
@@ -107,19 +107,17 @@ def evaluation_ranking(
     some configurations have the first, those alone are taken. ``evaluations`` are by run id.
     """
     evaluated = [
-        (ranked, known)
+        (ranked, seeds)
         for ranked in ranking
-        if (known := [evaluations[x.run_id] for x in ranked.runs if x.run_id in evaluations])
+        if (seeds := measured_by_seed(ranked.runs, evaluations))
     ]
-    evaluated = [item for item in evaluated if item[1][0].held_out] or evaluated
+    evaluated = [item for item in evaluated if item[1][0][0].held_out] or evaluated
     if not evaluated:
         return None
-    by_loss = []
-    for place, (ranked, known) in enumerate(evaluated, start=1):
-        seeds = Configuration(ranked.runs, {}).by_seed
-        ids = [[run.run_id for run in runs if run.run_id in evaluations] for runs in seeds]
-        error = configuration_error([[evaluations[run_id] for run_id in seed] for seed in ids])
-        by_loss.append(EvaluatedConfiguration(ranked, known[0], error, by_loss=place))
+    by_loss = [
+        EvaluatedConfiguration(ranked, seeds[0][0], configuration_error(seeds), by_loss=place)
+        for place, (ranked, seeds) in enumerate(evaluated, start=1)
+    ]
     by_error = sorted(by_loss, key=lambda row: row.error.mean)
     pairs = _pairs(by_error[:MOST_PAIRED])
     rows = tuple(

@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gr00t_assets.comparison.comparison import compare
 from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.statistics.ranking import comparability_classes
+from gr00t_assets.comparison.success_ranking import measured_success
 from gr00t_assets.evaluation.result import Estimate, Evaluation
 from gr00t_assets.reporting.evaluation_ranking import (
     EvaluationRanking,
@@ -16,6 +18,7 @@ from gr00t_assets.reporting.evaluation_ranking import (
     evaluation_ranking,
 )
 from gr00t_assets.reporting.html import page_environment
+from gr00t_assets_tests.comparison.test_success_ranking import rolled
 from gr00t_assets_tests.reporting.report_runs import evaluation, finished_run
 
 
@@ -54,6 +57,17 @@ def test_one_run_has_no_order() -> None:
 
 
 EPISODES = np.array([0.1, 0.15, 0.2, 0.3, 0.4, 0.8])
+
+
+def test_two_runs_of_one_seed_count_once_beside_success_as_in_the_ranking() -> None:
+    runs = [finished_run(f"a{place}", 0.05, seed=seed) for place, seed in enumerate((1, 1, 2))]
+    made = [by_episode(run, EPISODES * (1 + 3 * (run is runs[2]))) for run in runs]
+    errors = {run.run_id: item for run, item in zip(runs, made, strict=True)}
+    comparison = compare(runs, errors, {run.run_id: [rolled(run, 20)] for run in runs})
+    table = evaluation_ranking(comparison.ranked_classes[0].ranking, errors)
+    assert table and table.rows[0].error.mean == pytest.approx(EPISODES.mean() * 2.5)
+    beside = measured_success(comparison.success[0].rows[0], "open-loop error", errors)
+    assert beside and beside.value == pytest.approx(table.rows[0].error.mean)
 
 
 def by_episode(run: Run, errors: np.ndarray, **changes: object) -> Evaluation:

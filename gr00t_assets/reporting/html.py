@@ -38,7 +38,6 @@ from gr00t_assets.reporting import (
 )
 from gr00t_assets.reporting.effect_table import BADGES, IntervalAxis, VerdictBadge, interval_axis
 from gr00t_assets.reporting.summaries import SweepSummary, status_counts
-from gr00t_assets.runs.stored_run import STATUS_WORDS
 
 if TYPE_CHECKING:
     import jinja2
@@ -84,9 +83,6 @@ def render_page(
     template = page_environment().get_template("page.html.j2")
     return template.render(
         comparisons=comparisons,
-        first=first_ranked(comparisons),
-        heading=heading(comparisons),
-        summary=summary(comparisons, sweeps),
         sweeps=sweeps,
         without_runs=[name for name in sweep_names if name not in reported],
         costs={item.key: summaries.configuration_costs(item.runs, price) for item in comparisons},
@@ -95,7 +91,6 @@ def render_page(
         problems=problems,
         videos=videos or {},
         figures=[],
-        status_words=STATUS_WORDS,
         said={limit for item in comparisons for answer in item.answers for limit in answer.limits},
         written_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )

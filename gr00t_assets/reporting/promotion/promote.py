@@ -1,6 +1,5 @@
 """Promotion: a model that has passed every check gets a card, a record, and a folder of its own."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from gr00t_assets.runs import checkpoint_layout
 from gr00t_assets.runs.final_loss import LossWindow, final_window
 from gr00t_assets.runs.manifest import Manifest, load_manifest
 from gr00t_assets.runs.model_reference import ModelReference, model_of_run
+from gr00t_assets.runs.retry import link_or_copy
 from gr00t_assets.runs.run_directory import MODEL
 from gr00t_assets.runs.spec import current_config_hash
 from gr00t_assets.runs.stored_run import StoredRun, read_runs, unrankable
@@ -79,7 +79,7 @@ def promote(
         _refuse(model.name, [*run.gate.reasons, f"to promote it all the same, say why: {command}"])
     with published_directory(folder) as partial:
         if model.step is None:
-            shutil.copytree(weights, partial, copy_function=_link_or_copy, dirs_exist_ok=True)
+            shutil.copytree(weights, partial, copy_function=link_or_copy, dirs_exist_ok=True)
             (partial / CARD).unlink(missing_ok=True)
             recorded = checkpoint_layout.model_hashes(run.manifest) or file_hashes(weights)
             recorded.pop(CARD, None)
@@ -267,10 +267,3 @@ def project_commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return described.stdout.decode().strip()
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(Path(source).resolve(), target)
-    except OSError:
-        shutil.copy2(source, target)

@@ -73,7 +73,7 @@ def read_evidence(run_directory: Path, model: ModelReference) -> Evidence:
         if present in (None, item.model_hash):
             rollouts.append(item)
         else:
-            command = f"gr00t-assets rollout {model.name}"
+            command = f"gr00t-assets rollout {model.name} --environment {environment}"
             missing.append(f"its rollouts in {environment} are of other weights: {command}")
     return Evidence(evaluation, rollouts, missing)
 
@@ -95,7 +95,7 @@ def gate(evidence: Evidence, environments: Sequence[str], name: str) -> Gate:
     acted_in = {item.environment for item in evidence.rollouts}
     reasons += [
         f"its dataset declares the environment {environment}, and it was not rolled out there: "
-        f"gr00t-assets rollout {name}"
+        f"gr00t-assets rollout {name} --environment {environment}"
         for environment in dict.fromkeys(environments)
         if environment not in acted_in
     ]

@@ -143,11 +143,13 @@ def _curves(report: "Report") -> dg.MetadataValue:
     from gr00t_assets.reporting.images import curves_png
 
     images = [
-        show.image(curves_png(summary.runs), f"training loss of {summary.sweep.name}").md_str
+        show.image(curves_png(summary.runs), f"training loss of {summary.sweep.name}")
         for summary in report.sweeps[:_MOST_IMAGES]
         if any(run.curve for run in summary.runs)
     ]
-    return dg.MetadataValue.md("\n\n".join(images) or "no loss logged yet")
+    return dg.MetadataValue.md(
+        "\n\n".join(str(image.md_str) for image in images) or "no loss logged yet"
+    )
 
 
 @explained_asset(

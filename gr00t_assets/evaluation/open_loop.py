@@ -53,8 +53,6 @@ def evaluate_run(
 ) -> Evaluation:
     """Evaluate weights of a run of any trainer; write the file that ``evaluation_file`` names.
 
-    They are those of a checkpoint's step, or the final ones of a finished run.
-
     Raises:
         EvaluationError: Its episodes are too short.
         Gr00tAssetsError: There are no such weights, or they or the data cannot be read.

@@ -43,8 +43,6 @@ def roll_out_run(
 ) -> result.Rollouts:
     """Roll out weights of a run of any trainer, and the rules without a model, in one environment.
 
-    The weights are those of a checkpoint's step, or the final ones of a finished run.
-
     Raises:
         Gr00tAssetsError: There are no such weights; or the environment cannot be opened, or differs
             from the data config.

@@ -22,7 +22,6 @@ from gr00t_assets.comparison.statistics.success import (
 )
 from gr00t_assets.comparison.statistics.success_agreement import (
     MEASURES,
-    Answer,
     Measure,
     MeasuredSuccess,
     SuccessAgreement,
@@ -33,6 +32,7 @@ from gr00t_assets.evaluation.intervals import SuccessRate
 from gr00t_assets.evaluation.paired_errors import ConfigurationError, configuration_error
 from gr00t_assets.evaluation.result import Evaluation
 from gr00t_assets.evaluation.rollouts.result import EpisodeOutcome, Rollouts
+from gr00t_assets.runs.final_loss import Answer
 
 Value = TypeVar("Value")
 

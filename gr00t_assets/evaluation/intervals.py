@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.files import FrozenModel
-from gr00t_assets.evaluation.result import Answer, Estimate, EvaluationSettings
+from gr00t_assets.evaluation.result import Estimate, EvaluationSettings
+from gr00t_assets.runs.final_loss import Answer
 
 LEAST_EPISODES = 5
 """With fewer, what another episode would give cannot be told: a mean has no interval."""

@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple, get_args
 
 from gr00t_assets.comparison.statistics.success import SuccessEstimate, compared
 from gr00t_assets.evaluation.intervals import Interval
+from gr00t_assets.runs.final_loss import Answer
 
-Answer = Literal["yes", "no", "cannot be told"]
 Measure = Literal["loss", "open-loop error"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 FEWEST = 5  # Configurations whose orders can be compared

@@ -26,7 +26,7 @@ from gr00t_assets.comparison.statistics.ranking import (
     RankedConfiguration,
     RankedRun,
 )
-from gr00t_assets.comparison.statistics.success_agreement import Answer, SuccessAgreement
+from gr00t_assets.comparison.statistics.success_agreement import SuccessAgreement
 from gr00t_assets.comparison.success_ranking import SuccessRanking
 from gr00t_assets.reporting import (
     effect_table,
@@ -38,6 +38,8 @@ from gr00t_assets.reporting import (
 )
 from gr00t_assets.reporting.effect_table import BADGES, IntervalAxis, VerdictBadge, interval_axis
 from gr00t_assets.reporting.summaries import SweepSummary, status_counts
+from gr00t_assets.runs.final_loss import Answer
+from gr00t_assets.runs.stored_run import STATUS_WORDS
 
 if TYPE_CHECKING:
     import jinja2
@@ -91,6 +93,7 @@ def render_page(
         problems=problems,
         videos=videos or {},
         figures=[],
+        status_words=STATUS_WORDS,
         said={limit for item in comparisons for answer in item.answers for limit in answer.limits},
         written_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )

@@ -22,8 +22,9 @@ from gr00t_assets.comparison.statistics.success import (
 from gr00t_assets.comparison.wording import first_label
 from gr00t_assets.evaluation.intervals import Interval, SuccessRate, Variance
 from gr00t_assets.evaluation.paired_errors import ConfigurationError, configuration_error
-from gr00t_assets.evaluation.result import Answer, Evaluation
+from gr00t_assets.evaluation.result import Evaluation
 from gr00t_assets.evaluation.rollouts.result import Rollouts
+from gr00t_assets.runs.final_loss import Answer
 
 Measure = Literal["loss", "open-loop error"]
 FEWEST = 5  # Configurations whose orders can be compared
@@ -232,14 +233,16 @@ def _ranking(
     agreements = []
     for class_id, measure in product([item.id for item in classes], get_args(Measure)):
         of_class = [row for row in rows if row.class_id == class_id]
-        if measured := [*filter(None, (_measured(row, measure, evaluations) for row in of_class))]:
+        found = (measured_success(row, measure, evaluations) for row in of_class)
+        if measured := [*filter(None, found)]:
             agreements.append(success_agreement(measure, class_id, measured))
     return SuccessRanking(*environment, tuple(rows), between, tuple(agreements))
 
 
-def _measured(
+def measured_success(
     row: RolledConfiguration, measure: Measure, evaluations: Mapping[str, Evaluation]
 ) -> MeasuredSuccess | None:
+    """Loss or open-loop error of a row beside its success; None where it was not evaluated."""
     value: Loss | ConfigurationError = row.ranked.loss
     if measure != "loss":
         held_out = {run_id: item for run_id, item in evaluations.items() if item.held_out}

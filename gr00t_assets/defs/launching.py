@@ -79,7 +79,7 @@ class ProgressEvents:
             arrival = datetime.now(UTC) + timedelta(seconds=progress.eta_seconds)
             eta = f"{arrival:%Y-%m-%d %H:%M:%S} UTC"
         if last or self._made % _CURVE_EVERY == _CURVE_EVERY - 1:
-            from gr00t_assets.reporting.curve_images import inline_curve
+            from gr00t_assets.reporting.images import inline_curve
 
             with suppress(Gr00tAssetsError, OSError):
                 drawn = inline_curve(read_metrics(self._directory), show.INLINE)

@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 
 from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.files import FrozenModel
-from gr00t_assets.evaluation.result import Answer, Estimate, EvaluationSettings
+from gr00t_assets.evaluation.result import Estimate, EvaluationSettings
+from gr00t_assets.runs.final_loss import Answer
 
 LEAST_EPISODES = 5
 """With fewer, what another episode would give cannot be told: a mean has no interval."""
@@ -41,12 +42,6 @@ def joined_windows(parts: Sequence[Windows]) -> Windows:
     )
     joined = map(np.concatenate, zip(*columns, strict=True))
     return Windows(*joined, stride=max(part.stride for part in parts))
-
-
-def spread_evenly(values: Sequence[int], most: int) -> list[int]:
-    """At most so many of the values, evenly spread, the first and the last among them."""
-    chosen = np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int)
-    return [values[place] for place in chosen]
 
 
 def choose_windows(
@@ -106,25 +101,20 @@ class EpisodeMeans:
         places = np.arange(windows.places.max() + 1)
         self._belongs = (windows.places[:, None] == places).astype(np.float64)
 
-    def by_episode(self, values: Sequence[np.ndarray]) -> np.ndarray:
-        """Each episode's mean (NaN without steps) of arrays ``(n, horizon)``: ``(k, episodes)``."""
-        sums = np.stack([(array * self._inside).sum(axis=1) for array in values])
-        return self._shares(sums, self._inside.sum(axis=1))
+    def by_episode(self, values: np.ndarray) -> np.ndarray:
+        """Each episode's mean of an array ``(n, horizon)``, ``(episodes,)``."""
+        return self._shares((values * self._inside).sum(axis=1), self._inside.sum(axis=1))
 
-    def means(self, values: Sequence[np.ndarray]) -> list[Estimate]:
-        """Mean of each of some arrays, ``(n, horizon)`` each."""
-        return episode_estimates(self.by_episode(values))
-
-    def mean(self, values: np.ndarray) -> float:
-        """Mean of one array ``(n, horizon)``, without its interval."""
-        return float(rounded(self.by_episode([values]).mean()))
+    def mean(self, values: np.ndarray) -> Estimate:
+        """Mean of an array, ``(n, horizon)``."""
+        return episode_estimates(self.by_episode(values)[None])[0]
 
     def by_step(self, values: np.ndarray) -> list[Estimate]:
-        """Mean at each step of the horizon of one array, ``(n, horizon)``."""
+        """Mean at each step of the horizon of an array, ``(n, horizon)``."""
         return episode_estimates(self._shares((values * self._inside).T, self._inside.T))
 
     def plain(self, values: np.ndarray) -> tuple[float, ...]:
-        """Mean at each step of one array ``(n, horizon)``, without intervals."""
+        """The same without intervals."""
         return tuple(estimate.mean for estimate in self.by_step(values))
 
     def ratio(self, above: np.ndarray, below: np.ndarray) -> Estimate:
@@ -132,13 +122,13 @@ class EpisodeMeans:
 
         The interval is that of the linearised ratio (Cochran, Sampling Techniques, 1977, 6.3).
         """
-        over, under = self.by_episode([above, below])
+        over, under = self.by_episode(above), self.by_episode(below)
         ratio = over.mean() / under.mean() if under.mean() else 0.0
         residuals = (over - ratio * under) / (under.mean() or 1.0)
         return episode_estimates((ratio + residuals)[None])[0]
 
     def _shares(self, sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Sums ``(k, n)`` over counts, by episode."""
+        """Sums ``(..., n)`` over counts, by episode; NaN where nothing counts."""
         total = counts @ self._belongs
         return np.where(total > 0, sums @ self._belongs / np.maximum(total, 1e-300), np.nan)
 

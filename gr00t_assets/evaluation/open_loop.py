@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from gr00t_assets.core.checksums import sha256
-from gr00t_assets.core.errors import EvaluationError
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.frames.frame_cache import FrameCache
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
-from gr00t_assets.evaluation.intervals import choose_windows, spread_evenly
+from gr00t_assets.datasets.videos import spread_positions
+from gr00t_assets.evaluation.intervals import choose_windows
 from gr00t_assets.evaluation.part_errors import PartPredictions, part_evaluation
 from gr00t_assets.evaluation.predictions import (
     Log,
@@ -36,9 +36,8 @@ from gr00t_assets.evaluation.result import (
 from gr00t_assets.evaluation.wording import limits_of
 from gr00t_assets.experiments.registry import trainer_named
 from gr00t_assets.runs.checkpoint_layout import COMPLETE, WEIGHTS_ONLY, is_training_file
-from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.model_reference import model_of_run
-from gr00t_assets.runs.run_directory import MODEL, SPEC
+from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec, load_spec
 from gr00t_assets.runs.training_data import RunDataset, check_stored_data
 from gr00t_assets.trainers.policy import Policy
@@ -54,11 +53,9 @@ def evaluate_run(
 ) -> Evaluation:
     """Evaluate weights of a run of any trainer; write the file that ``evaluation_file`` names.
 
-    They are those of a checkpoint's step, or the final ones of a finished run.
-
     Raises:
-        EvaluationError: The run is not finished, or its episodes are too short.
-        Gr00tAssetsError: There is no such checkpoint, or weights or data cannot be read.
+        EvaluationError: Its episodes are too short.
+        Gr00tAssetsError: There are no such weights, or they or the data cannot be read.
     """
     began, settings = time.monotonic(), settings or EvaluationSettings()
     spec, weights = spec_and_weights(run_directory, step)
@@ -126,27 +123,10 @@ def current_evaluation(
 def spec_and_weights(run_directory: Path, step: int | None) -> tuple[TrainingSpec, Path]:
     """Spec and folder of weights of a checkpoint, or of the final ones of a finished run.
 
-    ``EvaluationError`` where it is not finished, ``CheckpointError`` without such a checkpoint.
+    ``CheckpointError`` where it has no such weights.
     """
-    if step is None:
-        return finished_spec(run_directory), run_directory / MODEL
-    return stored_spec(run_directory), model_of_run(run_directory, str(step)).directory
-
-
-def finished_spec(run_directory: Path) -> TrainingSpec:
-    """The spec of a finished run, as ``stored_spec``; ``EvaluationError`` of any other."""
-    manifest = load_manifest(run_directory)
-    reason = None
-    if manifest is None:
-        reason = "no manifest, so it was never finished"
-    elif manifest.status != "finished":
-        reason = f"it is {manifest.status} at step {manifest.steps} of {manifest.max_steps}"
-    elif not (run_directory / MODEL).is_dir():
-        reason = "its model is not there any more"
-    if reason is not None:
-        details = [reason, "train it to its end; then evaluate it"]
-        raise EvaluationError(str(run_directory), "there is no model to evaluate.", details)
-    return stored_spec(run_directory)
+    weights = model_of_run(run_directory, None if step is None else str(step)).directory
+    return stored_spec(run_directory), weights
 
 
 def stored_spec(run_directory: Path) -> TrainingSpec:
@@ -202,11 +182,10 @@ class _Work:
         """Predict at the windows of a part."""
         data = self.data[part]
         indices, counts = np.unique(data.episodes, return_counts=True)
-        lengths = dict(zip(indices.tolist(), counts.tolist(), strict=True))
-        chosen = spread_evenly(list(lengths), self._settings.max_episodes)
+        chosen = spread_positions(len(indices), self._settings.max_episodes)
         needs_row_before = any(group.held == "last action" for group in self._groups)
         windows = choose_windows(
-            {index: lengths[index] for index in chosen},
+            dict(zip(indices[chosen].tolist(), counts[chosen].tolist(), strict=True)),
             self._config.action_indices,
             self._settings,
             first_row=int(needs_row_before),
@@ -219,7 +198,7 @@ class _Work:
         }
         return PartPredictions(
             part=part,
-            episodes_in_part=len(lengths),
+            episodes_in_part=len(indices),
             windows=windows,
             recorded=recorded_at(windows, self.files, self._groups, self._config),
             predicted=self.predictor.predict(

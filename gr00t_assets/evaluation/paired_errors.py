@@ -37,18 +37,8 @@ class ConfigurationError:
     standard_error: float | None
     interval: tuple[float, float] | None  # At 95 percent
     by_seed: tuple[float, ...]  # Mean error of each seed
-    errors: np.ndarray | None = None  # (seeds, episodes); None where there are none by episode
+    errors: np.ndarray  # (seeds, episodes); no episode where there are none by episode
     not_counted: tuple[str, ...] = ()  # Evaluated replicates that are not in it, and why
-
-    @property
-    def low(self) -> float:
-        """Lower end of what is drawn: the mean itself where there is no interval."""
-        return self.interval[0] if self.interval else self.mean
-
-    @property
-    def high(self) -> float:
-        """Upper end of what is drawn."""
-        return self.interval[1] if self.interval else self.mean
 
     @property
     def seeds_words(self) -> str:
@@ -145,7 +135,7 @@ def configuration_error(seeds: Sequence[Sequence[Evaluation]]) -> ConfigurationE
     if why_not_paired(first, first):
         error, few = first.main.error, len(first.main.episodes) < LEAST_EPISODES
         interval = (None, None) if few else (error.standard_error, error.interval)
-        return ConfigurationError(error.mean, *interval, (error.mean,))
+        return ConfigurationError(error.mean, *interval, (error.mean,), np.empty((1, 0)))
     reasons = [[(item, why_not_paired(first, item)) for item in of_seed] for of_seed in seeds]
     counted = [[x.main.episode_errors for x, reason in row if not reason] for row in reasons]
     errors = np.stack([np.mean(of_seed, axis=0) for of_seed in counted if of_seed])

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, combinations
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from gr00t_assets.evaluation import intervals
 from gr00t_assets.evaluation.recorded_actions import NEAREST, ActionGroup, RecordedActions
 from gr00t_assets.evaluation.result import (
+    BASELINE_NAMES,
     Baseline,
     BaselineName,
     DatasetPart,
@@ -21,7 +22,6 @@ from gr00t_assets.evaluation.result import (
 )
 
 _Answering: TypeAlias = Literal["policy"] | BaselineName
-_RULES: tuple[BaselineName, ...] = get_args(BaselineName)
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,6 @@ class PartPredictions:
             name: np.abs(answer - self.recorded.actions).mean(axis=0) * self.moving
             for name, answer in answers.items()
         }
-
-    @cached_property
-    def means(self) -> list[np.ndarray]:
-        """Error, spread between draws, error of each rule, and error less that of each rule.
-
-        Means over the numbers that can change, ``(n, horizon)`` each.
-        """
-        error, *rules = map(self.over_numbers, self.differences.values())
-        spread = self.over_numbers(draw_spread(self.predicted))
-        return [error, spread, *rules, *(error - rule for rule in rules)]
 
     def over_numbers(self, values: np.ndarray) -> np.ndarray:
         """Mean of normalised values ``(..., action_dim)`` over the numbers that can change."""
@@ -118,23 +108,29 @@ def _part_errors(datasets: Sequence[PartPredictions]) -> dict[str, Any]:
     """What ``PartEvaluation`` says over all windows of some datasets."""
     windows = intervals.joined_windows([predictions.windows for predictions in datasets])
     means = intervals.EpisodeMeans(windows)
-    joined = zip(*(predictions.means for predictions in datasets), strict=True)
-    values = [np.concatenate(arrays) for arrays in joined]
-    error, estimates = values[0], means.means(values)
-    words = _rule_words(datasets)
-    baselines = [
-        Baseline(
-            name=name,
-            words=words[name],
-            error=estimates[place],
-            difference=estimates[place + len(_RULES)],
-            beaten=intervals.answered(estimates[place + len(_RULES)]),
-            by_step=means.plain(values[place]),
+
+    def errors_of(who: _Answering) -> np.ndarray:
+        """Mean over the numbers that can change, ``(n, horizon)``."""
+        return np.concatenate([item.over_numbers(item.differences[who]) for item in datasets])
+
+    error, words = errors_of("policy"), _rule_words(datasets)
+    spread = np.concatenate([item.over_numbers(draw_spread(item.predicted)) for item in datasets])
+    baselines = []
+    for name in BASELINE_NAMES:
+        of_rule = errors_of(name)
+        difference = means.mean(error - of_rule)
+        baselines.append(
+            Baseline(
+                name=name,
+                words=words[name],
+                error=means.mean(of_rule),
+                difference=difference,
+                beaten=intervals.answered(difference),
+                by_step=means.plain(of_rule),
+            )
         )
-        for place, name in enumerate(_RULES, start=2)
-    ]
     episodes = [dict.fromkeys(predictions.windows.episodes.tolist()) for predictions in datasets]
-    errors = intervals.rounded(means.by_episode([error])[0])
+    errors = intervals.rounded(means.by_episode(error))
     return {
         "episodes": tuple(chain.from_iterable(episodes)),
         "episodes_in_part": sum(predictions.episodes_in_part for predictions in datasets),
@@ -143,10 +139,10 @@ def _part_errors(datasets: Sequence[PartPredictions]) -> dict[str, Any]:
         "resampled": "episodes",
         "clusters": len(errors),
         "episode_errors": tuple(errors.tolist()),
-        "error": estimates[0],
+        "error": means.mean(error),
         "by_step": tuple(means.by_step(error)),
         "baselines": tuple(baselines),
-        "draw_spread": estimates[1],
+        "draw_spread": means.mean(spread),
     }
 
 
@@ -186,25 +182,20 @@ def _group_errors(
             for rule, answer in predictions.rules.items()
         },
     }
-    errors = [normalised.mean(axis=-1), units.mean(axis=-1), *np.moveaxis(units, -1, 0)]
-    if exact:
-        errors += [*np.moveaxis(normalised, -1, 0)]
-    estimates = means.means(errors)
-    steps = [means.plain(values) for values in errors]
     group_error = GroupError(
         group=prefix + name,
         numbers=units.shape[-1],
         held=group.held,
-        normalised=estimates[0],
-        in_units=estimates[1],
-        by_step=steps[0],
-        by_step_in_units=steps[1],
+        normalised=means.mean(normalised.mean(axis=-1)),
+        in_units=means.mean(units.mean(axis=-1)),
+        by_step=means.plain(normalised.mean(axis=-1)),
+        by_step_in_units=means.plain(units.mean(axis=-1)),
         baselines={
-            rule: means.mean(predictions.differences[rule][..., place].mean(axis=-1))
-            for rule in _RULES
+            rule: means.mean(predictions.differences[rule][..., place].mean(axis=-1)).mean
+            for rule in BASELINE_NAMES
         },
         baselines_in_units={
-            rule: means.mean(values.mean(axis=-1)) for rule, values in rules_in_units.items()
+            rule: means.mean(values.mean(axis=-1)).mean for rule, values in rules_in_units.items()
         },
     )
     labels = predictions.labels.get(name)
@@ -213,15 +204,16 @@ def _group_errors(
             name=prefix + joint_name(group, number),
             group=prefix + name,
             label=labels[number] if labels else None,
-            normalised=estimates[at + group_error.numbers] if exact else None,
-            in_units=estimates[at],
-            by_step=steps[at + group_error.numbers] if exact else None,
-            by_step_in_units=steps[at],
+            normalised=means.mean(normalised[..., number]) if exact else None,
+            in_units=means.mean(units[..., number]),
+            by_step=means.plain(normalised[..., number]) if exact else None,
+            by_step_in_units=means.plain(units[..., number]),
             baselines_in_units={
-                rule: means.mean(values[..., number]) for rule, values in rules_in_units.items()
+                rule: means.mean(values[..., number]).mean
+                for rule, values in rules_in_units.items()
             },
         )
-        for number, at in enumerate(range(2, 2 + group_error.numbers))
+        for number in range(group_error.numbers)
     ]
     return group_error, joints, float(np.square(difference).mean(axis=(0, -1))[inside].mean())
 

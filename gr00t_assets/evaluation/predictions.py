@@ -15,6 +15,7 @@ import numpy as np
 from gr00t_assets.core.text import counted
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.videos import spread_positions
 from gr00t_assets.evaluation.intervals import EpisodeMeans, Windows, joined_windows, rounded
 from gr00t_assets.evaluation.part_errors import PartPredictions, draw_spread, joint_name
 from gr00t_assets.evaluation.recorded_actions import ActionGroup
@@ -132,17 +133,16 @@ def prompt_swap(
     windows = joined_windows([predictions.windows for _, _, predictions in asked])
     over = EpisodeMeans(windows)
     difference, spread, increase = map(np.concatenate, zip(*values, strict=True))
-    means = over.means([difference, spread, increase])
     return PromptSwap(
         part=asked[0][2].part,
         other="another task" if examples[0][1] != UNRELATED else "an unrelated sentence",
         tasks=len(set(tasks)),
         example=examples[0],
         windows=len(windows),
-        difference=means[0],
-        draw_spread=means[1],
+        difference=over.mean(difference),
+        draw_spread=over.mean(spread),
         ratio=over.ratio(difference, spread),
-        error_increase=means[2],
+        error_increase=over.mean(increase),
     )
 
 
@@ -188,7 +188,7 @@ def trajectory(
     every = max(1, math.ceil(len(places) * horizon / PREDICTED_POINTS))
     steps = [np.flatnonzero(windows.inside[place])[::every] for place in places]
     rows = [windows.rows[place] + kept for place, kept in zip(places, steps, strict=True)]
-    shown = np.unique(np.linspace(0, len(seconds) - 1, RECORDED_POINTS).round().astype(int))
+    shown = spread_positions(len(seconds), RECORDED_POINTS)
     lines = []
     for group, number in _most_moving(predictions):
         truth = columns[group.key.original_key][:, group.key.start + number]

@@ -1,13 +1,14 @@
 """What was recorded at the windows of a part, and what the rules without a model do there."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from gr00t_assets.datasets.frames.demonstrations import Demonstrations
 from gr00t_assets.datasets.lerobot.dataset import LeRobotDataset
+from gr00t_assets.datasets.videos import spread_positions
 from gr00t_assets.evaluation.intervals import Windows
 from gr00t_assets.evaluation.result import BaselineName
 from gr00t_assets.modality.config import ModalityConfig, VectorKey
@@ -99,26 +100,26 @@ def recorded_at(
             parts.append(column[np.clip(rows, 0, len(column) - 1)])
         return np.concatenate(parts)
 
-    normalised: list[np.ndarray] = []
-    held_normalised: list[np.ndarray] = []
-    recorded = RecordedActions(np.empty(0), np.empty(0), {}, {}, {})
+    normalised, held_normalised = [], []
+    in_units, held_in_units, anchors = {}, {}, {}
     for group in groups:
         name, anchor = group.key.key, None
         if group.key.is_relative:
-            anchor = recorded.anchors[name] = values(config.state_of(group.key), [0])
+            anchor = anchors[name] = values(config.state_of(group.key), [0])
         if group.held == "state" and group.state is not None:
             held = values(group.state, [0])
         elif group.held == "last action":
             held = values(group.key, [-1])
         else:
             held = group.inverse(np.broadcast_to(group.padding(), (len(windows), 1, group.dim)))
-        for raw, forms, in_units in (
-            (values(group.key, config.action_indices), normalised, recorded.actions_in_units),
-            (held, held_normalised, recorded.held_in_units),
+        for raw, forms, units in (
+            (values(group.key, config.action_indices), normalised, in_units),
+            (held, held_normalised, held_in_units),
         ):
             forms.append(group.forward(raw, anchor))
-            in_units[name] = group.inverse(forms[-1], anchor) if group.converted else raw
-    return replace(recorded, actions=_joined(normalised), held=_joined(held_normalised))
+            units[name] = group.inverse(forms[-1], anchor) if group.converted else raw
+    joined = _joined(normalised), _joined(held_normalised)
+    return RecordedActions(*joined, in_units, held_in_units, anchors)
 
 
 def _joined(groups: Sequence[np.ndarray]) -> np.ndarray:
@@ -139,7 +140,7 @@ class TrainingActions:
         from scipy.spatial import KDTree
 
         self._train = train
-        self.rows = np.unique(np.linspace(0, len(train) - 1, MOST_ROWS).round().astype(int))
+        self.rows = np.array(spread_positions(len(train), MOST_ROWS))
         total = np.zeros(train.config.action_dim)
         for at in range(0, len(train), _AT_ONCE):
             total += self._now(np.arange(at, min(at + _AT_ONCE, len(train)))).sum(axis=0)
@@ -150,25 +151,24 @@ class TrainingActions:
         self._tree = KDTree(train.states(self.rows)[:, 0])
 
     def answers(self, states: np.ndarray) -> dict[BaselineName, np.ndarray]:
-        """What the rules say at some states, ``(n or 1, horizon or 1, action_dim)`` each."""
-        chunks = self.nearest_chunks(states)
-        mean, median = self.mean[None, None], self.median[None, None]
-        return {"mean action": mean, "nearest chunks": chunks, "median action": median}
+        """What the rules say at states ``(n, max_state_dim)``, normalised as those are.
+
+        ``(n or 1, horizon or 1, action_dim)`` each. The nearest chunks are the mean of those that
+        followed the ``NEAREST`` training states with the least Euclidean distance: images and
+        prompts have no say, and a state that was trained on is its own nearest.
+        """
+        width = self._train.config.action_dim
+        _, places = self._tree.query(states, min(NEAREST, len(self.rows)))
+        near = self.rows[np.reshape(places, (len(states), -1))]
+        chunks = [self._train.actions(rows)[..., :width].mean(axis=0) for rows in near]
+        return {
+            "mean action": self.mean[None, None],
+            "nearest chunks": np.stack(chunks),
+            "median action": self.median[None, None],
+        }
 
     def _now(self, rows: np.ndarray) -> np.ndarray:
         """Actions of the rows themselves, ``(rows, action_dim)``."""
         config = self._train.config
         now = config.action_indices.index(0) if 0 in config.action_indices else 0
         return self._train.actions(rows)[:, now, : config.action_dim].astype(np.float64)
-
-    def nearest_chunks(self, states: np.ndarray) -> np.ndarray:
-        """Mean of the chunks that followed the ``NEAREST`` nearest training states.
-
-        Near by Euclidean distance between normalised states; images and prompts have no say. A
-        state that was trained on is its own nearest. Takes ``(n, max_state_dim)`` and returns
-        ``(n, horizon, action_dim)``, normalised.
-        """
-        width = self._train.config.action_dim
-        _, places = self._tree.query(states, min(NEAREST, len(self.rows)))
-        found = self.rows[np.reshape(places, (len(states), -1))]
-        return np.stack([self._train.actions(rows)[..., :width].mean(axis=0) for rows in found])

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -18,6 +18,7 @@ from gr00t_assets.core.checksums import load_sealed, sealed
 from gr00t_assets.core.errors import EvaluationError, StoreError
 from gr00t_assets.core.files import FrozenModel, write_bytes
 from gr00t_assets.runs.checkpoint_choice import evaluation_file
+from gr00t_assets.runs.final_loss import Answer
 
 FORMAT = 2
 """Format 1 has no errors by episode, and intervals of a bootstrap over stretches of episodes."""
@@ -28,8 +29,8 @@ NOT_SUCCESS = (
 )
 """What every place that shows an evaluation says beside it."""
 
-Answer = Literal["yes", "no", "cannot be told"]
 BaselineName = Literal["hold", "mean action", "nearest chunks", "median action"]
+BASELINE_NAMES: tuple[BaselineName, ...] = get_args(BaselineName)
 LanguageUsed = Literal[
     "yes",
     "no",

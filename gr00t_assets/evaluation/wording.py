@@ -1,11 +1,11 @@
 """An evaluation in sentences and table cells, the same on terminal, page and report."""
 
 from collections.abc import Mapping, Sequence
-from typing import get_args
 
 from gr00t_assets.core.text import counted
 from gr00t_assets.evaluation.intervals import LEAST_EPISODES
 from gr00t_assets.evaluation.result import (
+    BASELINE_NAMES,
     NOT_SUCCESS,
     Baseline,
     BaselineName,
@@ -17,12 +17,10 @@ from gr00t_assets.evaluation.result import (
 )
 from gr00t_assets.runs.training_data import TrainingData
 
-_RULES: tuple[BaselineName, ...] = get_args(BaselineName)
-
-PART_HEAD = ("action group", "error", "in units", *_RULES)
+PART_HEAD = ("action group", "error", "in units", *BASELINE_NAMES)
 """Columns of ``group_rows``; those of the rules are normalised."""
 
-JOINT_HEAD = ("number", "error", *_RULES)  # Columns of ``joint_rows``, all in units
+JOINT_HEAD = ("number", "error", *BASELINE_NAMES)  # Columns of ``joint_rows``, all in units
 _BEATEN = {
     "yes": "The policy errs less than the rule '{rule}'",
     "no": "The policy errs more than the rule '{rule}'",
@@ -116,7 +114,7 @@ def _rule_cells(errors: Mapping[BaselineName, float], held: str = "") -> list[st
     """Error of each rule; '' of one that an earlier version did not know."""
     return [
         f"{errors[rule]:.3g}{held if rule == 'hold' else ''}" if rule in errors else ""
-        for rule in _RULES
+        for rule in BASELINE_NAMES
     ]
 
 

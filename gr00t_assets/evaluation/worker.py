@@ -18,12 +18,7 @@ from gr00t_assets.core.errors import Gr00tAssetsError, system_errors_explained
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import escape_output
 from gr00t_assets.environments.environment_file import load_environments
-from gr00t_assets.evaluation.open_loop import (
-    current_evaluation,
-    evaluate_run,
-    finished_spec,
-    stored_spec,
-)
+from gr00t_assets.evaluation.open_loop import current_evaluation, evaluate_run, spec_and_weights
 from gr00t_assets.evaluation.result import EvaluationSettings
 from gr00t_assets.evaluation.rollouts.result import RolloutSettings
 from gr00t_assets.evaluation.rollouts.rollouts import current_rollouts, roll_out_run
@@ -46,10 +41,10 @@ def evaluate_by_hand(
 ) -> int:
     """Evaluate a run in a slot of this machine, whatever was evaluated before; the exit code.
 
-    The steps are of its checkpoints, None for the final weights, of which ``EvaluationError`` where
-    it is not finished. It is rolled out where an environment is named, else evaluated open loop.
+    The steps are of its checkpoints, None for the final weights; ``CheckpointError`` of any that it
+    does not have. It is rolled out where an environment is named, else evaluated open loop.
     """
-    spec = finished_spec(run_directory) if None in steps else stored_spec(run_directory)
+    spec, *_ = [spec_and_weights(run_directory, step)[0] for step in steps]
     command = [*evaluation_command(run_directory, settings, environment), "--again"]
     command += ["final" if step is None else str(step) for step in steps]
     with evaluation_lease(spec.experiment, Store(Path(spec.store)), print_progress) as lease:

@@ -9,6 +9,7 @@ from gr00t_assets.comparison.statistics.effects import Effect, LevelEstimate, Si
 from gr00t_assets.comparison.statistics.questions import additive_question
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass
 from gr00t_assets.comparison.wording import factor_words, label, percent_words, said_once
+from gr00t_assets.datasets.videos import spread_positions
 
 MOST_LEVELS = 12  # Values of a factor that are drawn, evenly apart in their order
 MOST_CLASSES = 6  # Of one question on the page; ``gr00t-assets compare --json`` has them all
@@ -124,11 +125,8 @@ def spread_text(effect: Effect) -> str:
 
 def shown_levels(effect: Effect) -> tuple[LevelEstimate, ...]:
     """The levels that are drawn, the lowest and the highest value among them."""
-    levels, last = effect.levels, len(effect.levels) - 1
-    if last < MOST_LEVELS:
-        return levels
-    places = {round(last * place / (MOST_LEVELS - 1)) for place in range(MOST_LEVELS)}
-    return tuple(levels[place] for place in sorted(places))
+    places = spread_positions(len(effect.levels), MOST_LEVELS)
+    return tuple(effect.levels[place] for place in places)
 
 
 class Residual(NamedTuple):

@@ -50,7 +50,6 @@ class EvaluatedConfiguration(NamedTuple):
 class Agreement(NamedTuple):
     """Loss and open-loop error of the same runs held against each other."""
 
-    tau: float | None  # Kendall's tau-b; None of fewer than three runs, or where one never differs
     disagreeing: tuple[tuple[str, str], ...]  # Lower loss first, higher error, both beyond noise
     sentence: str
 
@@ -108,17 +107,15 @@ def evaluation_ranking(
     some configurations have the first, those alone are taken. ``evaluations`` are by run id.
     """
     evaluated = [
-        (ranked, known)
-        for ranked in ranking
-        if (known := [evaluations[x.run_id] for x in ranked.runs if x.run_id in evaluations])
+        (ranked, seeds) for ranked in ranking if (seeds := known_by_seed(ranked.runs, evaluations))
     ]
-    evaluated = [item for item in evaluated if item[1][0].held_out] or evaluated
+    evaluated = [item for item in evaluated if item[1][0][0].held_out] or evaluated
     if not evaluated:
         return None
-    by_loss = []
-    for place, (ranked, known) in enumerate(evaluated, start=1):
-        error = configuration_error(known_by_seed(ranked.runs, evaluations))
-        by_loss.append(EvaluatedConfiguration(ranked, known[0], error, by_loss=place))
+    by_loss = [
+        EvaluatedConfiguration(ranked, seeds[0][0], configuration_error(seeds), by_loss=place)
+        for place, (ranked, seeds) in enumerate(evaluated, start=1)
+    ]
     by_error = sorted(by_loss, key=lambda row: row.error.mean)
     pairs = _pairs(by_error[:MOST_PAIRED])
     rows = tuple(
@@ -131,14 +128,12 @@ def evaluation_ranking(
 
 def _pairs(rows: Sequence[EvaluatedConfiguration]) -> dict[tuple[int, int], PairedError | str]:
     """Every two of some rows compared by episode, adjusted together, or why they are not."""
-    pairs: dict[tuple[int, int], PairedError | str] = {}
-    compared: dict[tuple[int, int], PairedError] = {}
-    for (low, first), (high, second) in combinations(enumerate(rows), 2):
-        reason = why_not_paired(first.evaluation, second.evaluation)
-        if reason or first.error.errors is None or second.error.errors is None:
-            pairs[low, high] = reason or ""
-        else:
-            compared[low, high] = paired(first.error.errors, second.error.errors)
+    pairs: dict[tuple[int, int], PairedError | str] = {
+        (low, high): why_not_paired(first.evaluation, second.evaluation)
+        or paired(first.error.errors, second.error.errors)
+        for (low, first), (high, second) in combinations(enumerate(rows), 2)
+    }
+    compared = {key: pair for key, pair in pairs.items() if isinstance(pair, PairedError)}
     p_values = holm([pair.p_value for pair in compared.values()])
     together = zip(compared.items(), p_values, strict=True)
     return pairs | {key: replace(pair, p_value=p_value) for (key, pair), p_value in together}
@@ -159,11 +154,11 @@ def agreement(
 
     if len(rows) == 1:
         sentence = f"One run was evaluated: there is no order to compare. {NOT_SUCCESS}"
-        return Agreement(None, (), sentence)
+        return Agreement((), sentence)
     means = [loss.mean for _, loss, _ in rows], [error.mean for *_, error in rows]
-    tau, order = None, ""
+    order = ""
     if len(rows) > 2 and all(len(set(values)) > 1 for values in means):
-        tau = float(np.asarray(kendalltau(*means), dtype=float)[0])
+        tau = np.asarray(kendalltau(*means), dtype=float)[0]
         order = f" (Kendall's tau {tau:.2f} over {counted(len(rows), 'run')})"
 
     def disagree(one: int, other: int) -> bool:
@@ -197,7 +192,7 @@ def agreement(
             f"Training loss puts {lowest_loss} first and open-loop error {lowest_error}{order}, "
             "but no pair of runs is ordered both ways beyond noise."
         )
-    return Agreement(tau, disagreeing, f"{verdict} Neither is success on a robot.")
+    return Agreement(disagreeing, f"{verdict} Neither is success on a robot.")
 
 
 def _differ(

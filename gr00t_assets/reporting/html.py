@@ -23,7 +23,6 @@ from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.statistics.effects import Verdict
 from gr00t_assets.comparison.statistics.ranking import ComparabilityClass, RankedConfiguration
 from gr00t_assets.comparison.success_ranking import SuccessAgreement, SuccessRanking
-from gr00t_assets.evaluation.result import Answer
 from gr00t_assets.reporting import (
     effect_table,
     evaluation_ranking,
@@ -34,6 +33,7 @@ from gr00t_assets.reporting import (
 )
 from gr00t_assets.reporting.effect_table import BADGES, IntervalAxis, VerdictBadge, interval_axis
 from gr00t_assets.reporting.summaries import SweepSummary, status_counts
+from gr00t_assets.runs.final_loss import Answer
 from gr00t_assets.runs.stored_run import STATUS_WORDS
 
 if TYPE_CHECKING:
@@ -66,12 +66,12 @@ def render_page(
     sweep_names: Sequence[str],
     price: summaries.Price | None = None,
     problems: Sequence[str] = (),
-    videos: Mapping[str, Sequence[Video]] | None = None,
+    videos: Mapping[tuple[str, str], Sequence[Video]] | None = None,
 ) -> str:
     """The whole page; everything that comes from files is escaped.
 
     ``sweeps`` are reported, ``sweep_names`` are of every one; ``problems`` say what was left out;
-    ``videos`` are by experiment.
+    ``videos`` are by experiment and environment.
     """
     reported = {item.sweep.name for item in sweeps}
     not_ranked = {item.key: item.not_ranked for item in comparisons}
@@ -80,9 +80,6 @@ def render_page(
     template = page_environment().get_template("page.html.j2")
     return template.render(
         comparisons=comparisons,
-        first=first_ranked(comparisons),
-        heading=heading(comparisons),
-        summary=summary(comparisons, sweeps),
         sweeps=sweeps,
         without_runs=[name for name in sweep_names if name not in reported],
         costs={item.key: summaries.configuration_costs(item.runs, price) for item in comparisons},

@@ -29,7 +29,6 @@ STEP_POINTS = 200  # Single steps drawn of one run at most
 MOST_RUNS_WITH_STEPS = 12  # Of no more single steps are drawn, and names in a legend
 MOST_ERRORS = 40  # Configurations in the plot of open-loop errors; the table has them all
 MOST_TRAJECTORIES = 3
-_TRAJECTORY_POINTS = 600
 _BASELINE_LINES = (
     ("#D55E00", "dash"), ("#CC79A7", "dot"), ("#8C6D31", "dashdot"), ("#56B4E9", "longdash"),
 )  # fmt: skip
@@ -110,16 +109,17 @@ def error_figure(ranking: EvaluationRanking) -> dict[str, Any]:
     """Open-loop error of each configuration with its 95 percent interval; a line a baseline."""
     rows = ranking.rows[:MOST_ERRORS]
     names = [f"{row.by_error}. {_plain(label(row.ranked.run))}" for row in rows]
-    errors = [row.error for row in rows]
+    means = np.array([row.error.mean for row in rows])
+    ends = np.array([row.error.interval or (row.error.mean, row.error.mean) for row in rows])
     intervals = {
         "type": "data",
         "symmetric": False,
-        "array": _five_digits(error.high - error.mean for error in errors),
-        "arrayminus": _five_digits(error.mean - error.low for error in errors),
+        "array": _five_digits(ends[:, 1] - means),
+        "arrayminus": _five_digits(means - ends[:, 0]),
         "thickness": 2,
         "width": 4,
     }
-    policy = _trace(_five_digits(error.mean for error in errors), names, "policy, 95 %") | {
+    policy = _trace(_five_digits(means), names, "policy, 95 %") | {
         "mode": "markers",
         "error_x": intervals,
         "marker": {"size": 9, "color": PALETTE[0]},
@@ -162,15 +162,13 @@ def trajectory_figures(ranking: EvaluationRanking) -> list[tuple[dict[str, Any],
 
 
 def _trajectory_figure(trajectory: Trajectory, line: TrajectoryLine) -> dict[str, Any]:
-    every = max(1, len(trajectory.seconds) // _TRAJECTORY_POINTS)
     seconds, predicted = _with_gaps(trajectory.chunk_seconds), _with_gaps(line.predicted)
     outline = _with_gaps([*times, *times[::-1]] for times in trajectory.chunk_seconds)
     band = _with_gaps([*high, *low[::-1]] for low, high in zip(line.low, line.high, strict=True))
     fill = {"fill": "toself", "fillcolor": "rgba(213,94,0,0.22)", "hoverinfo": "skip"}
     spread = _trace(outline, band, "spread of the draws")
     spread |= {"mode": "lines", "line": {"width": 0}, **fill}
-    times, values = (_five_digits(x[::every]) for x in (trajectory.seconds, line.recorded))
-    recorded = _trace(times, values, "recorded") | _line(PALETTE[0], 2.4)
+    recorded = _trace(trajectory.seconds, line.recorded, "recorded") | _line(PALETTE[0], 2.4)
     drawn = _trace(seconds, predicted, "predicted") | _line(PALETTE[1], 1.6, "dash")
     return _figure(
         [spread, recorded, {**drawn, "connectgaps": False}],
@@ -210,7 +208,7 @@ def _points(curve: Curve, run: Run) -> dict[str, Any]:
 
 
 def _with_gaps(chunks: Iterable[Sequence[float]]) -> list[float | None]:
-    return [value for chunk in chunks for value in (*_five_digits(chunk), None)]
+    return [value for chunk in chunks for value in (*chunk, None)]
 
 
 def _five_digits(values: Iterable[float]) -> list[float]:

@@ -159,9 +159,9 @@ def _measured(
     return evaluations, rollouts
 
 
-def _videos(comparisons: Sequence[Comparison], store: Store) -> dict[str, list[Video]]:
-    """Videos of each experiment's rollouts: inside the page the first ones, the others linked."""
-    videos: dict[str, list[Video]] = {}
+def _videos(comparisons: Sequence[Comparison], store: Store) -> dict[tuple[str, str], list[Video]]:
+    """Videos by experiment and environment: inside the page the first ones, the others linked."""
+    videos: dict[tuple[str, str], list[Video]] = {}
     room = VIDEO_BYTES
     rows = (row for item in comparisons for success in item.success for row in success.rows)
     for rollouts in (row.rollouts[0] for row in rows):
@@ -175,7 +175,8 @@ def _videos(comparisons: Sequence[Comparison], store: Store) -> dict[str, list[V
                 room -= size
                 address = f"data:image/webp;base64,{b64encode(file.read_bytes()).decode()}"
             caption = file.stem.replace("-", " ")
-            videos.setdefault(rollouts.experiment, []).append(Video(caption, address))
+            made = rollouts.experiment, rollouts.environment
+            videos.setdefault(made, []).append(Video(caption, address))
     return videos
 
 
@@ -195,7 +196,7 @@ MOST_ROWS = 10  # Of a table; ``gr00t-assets compare`` has them all
 def sweep_message(sweep: Sweep, store: Store, most_rows: int = MOST_ROWS) -> list[str]:
     """What is best, then a line a configuration, at most so many; and what could not be read."""
     stored, lines = read_runs(sweep.experiments, store), []
-    comparisons, problems = compare_everything(in_order(from_store(stored)), store, imported=())
+    comparisons, problems = compare_everything(from_store(stored), store, imported=())
     for comparison in comparisons:
         lines.append(comparison.verdict)
         for item in comparison.ranked_classes if most_rows else ():

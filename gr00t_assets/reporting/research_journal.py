@@ -253,24 +253,22 @@ def _read(file: Path, experiments: Collection[str]) -> Note:
         if front_matter is None:
             return Note(name, text)
         text = text[front_matter.end() :]
-        match yaml.safe_load(front_matter.group(1)):
+        match yaml.load(front_matter.group(1), yaml.BaseLoader):  # a name is no number or date
             case None:
                 return Note(name, text)
-            case {"experiment": value, **others} if not others:
-                subject = str(value)
+            case {"experiment": str(subject), **others} if not others:
                 if subject in experiments:
                     return Note(name, text, "experiment", subject)
                 known = sorted(experiments)
                 hint = did_you_mean(subject, known) if known else "there are none yet"
                 problem = f"there is no experiment '{subject}'; {hint}"
-            case {"question": value, **others} if not others:
-                subject = str(value)
+            case {"question": str(subject), **others} if not others:
                 return Note(name, text, "question", factor_named(subject))
             case _:
                 problem = "its front matter has to be 'experiment: NAME' or 'question: FACTOR'"
     except OSError as error:
         problem = f"it cannot be read: {error.strerror}"
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         problem = f"its front matter is no YAML: {str(error).splitlines()[0]}"
     except ComparisonError as error:
         problem = f"there is no question '{subject}'; {error.problem}"

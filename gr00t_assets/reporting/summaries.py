@@ -12,7 +12,7 @@ from typing import NamedTuple
 from gr00t_assets.comparison.all_runs import from_stored_run
 from gr00t_assets.comparison.answers.headline import cautions
 from gr00t_assets.comparison.columns import cpu_hours
-from gr00t_assets.comparison.run import Run, trainable_parts
+from gr00t_assets.comparison.run import Run, grouped, trainable_parts
 from gr00t_assets.comparison.wording import hours_words, names_in_words, shown
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.text import shown_setting
@@ -69,12 +69,8 @@ class ConfigurationCost(NamedTuple):
 
 def configuration_costs(runs: Sequence[Run], price: Price | None = None) -> list[ConfigurationCost]:
     """One a configuration, the largest memory first; runs that tell nothing are left out."""
-    groups: dict[tuple[str, str, str], list[Run]] = {}
-    for run in runs:
-        if run.peak_memory_bytes or run.gpu_hours or cpu_hours(run):
-            data = [run.data[name] for name in ("base model", "trainer") if run.data.get(name)]
-            key = (", ".join(data), trainable_parts(run.settings), _memory_settings(run))
-            groups.setdefault(key, []).append(run)
+    told = [run for run in runs if run.peak_memory_bytes or run.gpu_hours or cpu_hours(run)]
+    groups = grouped(told, _memory_depends_on)
     costs = [_cost(key, members, price) for key, members in groups.items()]
     return sorted(costs, key=lambda cost: (-float(cost.memory or 0), cost[:3]))
 
@@ -106,12 +102,14 @@ def hours_sentence(runs: Sequence[Run], price: Price | None = None) -> str:
     return f"All runs together took {hours_words(hours)} GPU-hours{cost}{also}."
 
 
-def _memory_settings(run: Run) -> str:
-    return ", ".join(
+def _memory_depends_on(run: Run) -> tuple[str, str, str]:
+    data = [run.data[name] for name in ("base model", "trainer") if run.data.get(name)]
+    settings = ", ".join(
         f"{name.replace('_', ' ')} {shown_setting(run.settings[name])}"
         for name in _MEMORY_SETTINGS
         if name in run.settings and (name == "batch_size" or run.settings[name] not in (1, False))
     )
+    return ", ".join(data), trainable_parts(run.settings), settings
 
 
 @dataclass(frozen=True)
@@ -132,10 +130,10 @@ class SweepSummary:
     @property
     def hypotheses(self) -> list[tuple[str, str]]:
         """Each hypothesis with the names of its experiments."""
-        names: dict[str, list[str]] = {}
-        for experiment in self.sweep.experiments:
-            names.setdefault(experiment.hypothesis or "none written", []).append(experiment.name)
-        return [(hypothesis, names_in_words(group, 8)) for hypothesis, group in names.items()]
+        groups = grouped(self.sweep.experiments, lambda item: item.hypothesis or "none written")
+        return [
+            (text, names_in_words([x.name for x in group], 8)) for text, group in groups.items()
+        ]
 
     @property
     def common_settings(self) -> list[str]:

@@ -106,7 +106,11 @@ def model_of_run(run_directory: Path, selector: str | None = None) -> ModelRefer
         if folder.name == MODEL if selector is None else str(step) == selector.lstrip("0"):
             return _reference(run_directory, step, folder)
     manifest = load_manifest(run_directory)
-    state = f"it is {manifest.status}" if manifest else "it was never finished"
+    state = "it was never finished"
+    if manifest is not None:
+        state = f"it is {manifest.status} at step {manifest.steps} of {manifest.max_steps}"
+        if manifest.status == "finished":
+            state = "they are not there any more"
     missing = f"weights '{selector}'" if selector is not None else f"final weights: {state}"
     raise _no_weights(run_directory, missing, stored)
 

@@ -134,17 +134,17 @@ def take_over(spec: TrainingSpec) -> int | None:
     metrics = directory / METRICS
     write_bytes(spec.run_directory / METRICS, metrics.read_bytes())
     with published_directory(spec.run_directory / CHECKPOINTS / last.path.name) as partial:
-        shutil.copytree(last.path, partial, dirs_exist_ok=True, copy_function=_link)
+        shutil.copytree(last.path, partial, dirs_exist_ok=True, copy_function=link_or_copy)
         content = read_sealed(partial / COMPLETE) | {"config_hash": spec.config_hash}
         (partial / COMPLETE).unlink()
         write_json(partial / COMPLETE, sealed(content))
     return step
 
 
-def _link(source: str, target: str) -> str:
+def link_or_copy(source: str, target: str) -> str:
     """Link a file, which no trainer changes once it is written; copy it where that is refused."""
     try:
-        os.link(source, target)
+        os.link(Path(source).resolve(), target)
         return target
     except OSError:
         return shutil.copyfile(source, target)

@@ -65,25 +65,20 @@ def decode(content: bytes, most_bytes: int = LARGEST_MESSAGE) -> dict[str, Any]:
     return message
 
 
-def modality_map(indices: Sequence[int], keys: Sequence[str]) -> dict[str, Any]:
-    """NVIDIA's modality config as it stands in a message: keys, and rows from the current one."""
-    content = {"delta_indices": list(indices), "modality_keys": list(keys)}
-    return {_CONFIG: True, "as_json": json.dumps(content)}
-
-
 def modality_configs(config: ModalityConfig) -> dict[str, Any]:
-    """The answer to ``get_modality_config``."""
+    """The answer to ``get_modality_config``: keys, and rows from the current one."""
     language = config.language_key or config.language
     keys = {
         part: [f"{part}.{item.key}" for item in getattr(config, part)]
         for part in ("video", "state", "action")
     } | {"language": [language] if language else []}
-    rows = {"action": config.action_indices}
-    return {
-        part: modality_map(rows.get(part, config.observation_indices), listed)
-        for part, listed in keys.items()
-        if listed
-    }
+    answer = {}
+    for part, listed in keys.items():
+        rows = config.action_indices if part == "action" else config.observation_indices
+        content = {"delta_indices": list(rows), "modality_keys": listed}
+        if listed:
+            answer[part] = {_CONFIG: True, "as_json": json.dumps(content)}
+    return answer
 
 
 def observations(message: Mapping[str, Any]) -> tuple[list[Observation], bool]:

@@ -6,7 +6,7 @@ camera, ``send_action()``, which takes the joints, and ``action_features``: as L
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -97,73 +97,60 @@ def joints_of(robot: Any, policy: PolicyDescription) -> list[str]:
     return joints
 
 
+@dataclass
 class RobotLoop:
-    """Drives a connected robot by a policy.
+    """Drives a connected robot by a policy."""
 
-    Args:
-        policy: ``PolicyClient.describe()``, or ``Policy.description``.
-        act: Answers an observation: ``PolicyClient.act``, or ``Policy.act``.
-        limits: In the order of the policy's actions.
-        dead_man: Whether somebody holds it, as ``held_key``; else the arm holds its position.
-        replan_every: As ``ensemble`` of ``ChunkPlayer``.
-        oldest: Seconds; actions of an observation that was made earlier are not played.
-        frozen: Seconds after which a camera whose image stays the same is stale.
-        clock: The module ``time``, or what has ``monotonic`` and ``sleep`` of a simulation.
-    """
+    robot: Any
+    policy: PolicyDescription  # ``PolicyClient.describe()``, or ``Policy.description``
+    act: Callable[[Mapping[str, Any]], ActionChunk]  # ``PolicyClient.act``, or ``Policy.act``
+    limits: JointLimits  # In the order of the policy's actions
+    dead_man: Callable[[], bool]  # Whether somebody holds it; else the arm holds its position
+    _: KW_ONLY
+    replan_every: int = 8  # As ``ensemble`` of ``ChunkPlayer``
+    ensemble: float | None = None
+    oldest: float = 0.5  # Seconds; actions of an observation that was made earlier are not played
+    frozen: float = 1.0  # Seconds after which a camera whose image stays the same is stale
+    log: Callable[[str], object] = lambda line: None
+    clock: Any = time  # Or what has ``monotonic`` and ``sleep`` of a simulation
 
-    def __init__(
-        self,
-        robot: Any,
-        policy: PolicyDescription,
-        act: Callable[[Mapping[str, Any]], ActionChunk],
-        limits: JointLimits,
-        dead_man: Callable[[], bool],
-        *,
-        replan_every: int = 8,
-        ensemble: float | None = None,
-        oldest: float = 0.5,
-        frozen: float = 1.0,
-        log: Callable[[str], object] = lambda line: None,
-        clock: Any = time,
-    ) -> None:
-        self._robot, self._act, self._log, self._clock = robot, act, log, clock
-        self._joints = joints_of(robot, policy)
-        self._limits, self._dead_man, self._oldest = limits, dead_man, oldest
-        self._player = ChunkPlayer(policy.horizon, replan_every, ensemble)
-        self._images, self._period = FreshImages(frozen), 1 / policy.fps
+    def __post_init__(self) -> None:
+        self._joints = joints_of(self.robot, self.policy)
+        self._player = ChunkPlayer(self.policy.horizon, self.replan_every, self.ensemble)
+        self._images, self._period = FreshImages(self.frozen), 1 / self.policy.fps
         self._done = Drive()
 
     def run(self, task: str, seconds: float) -> Drive:
         """Drive for so many seconds; at the end, and on any error, the arm is told to stay."""
-        began = due = last = self._clock.monotonic()
+        began = due = last = self.clock.monotonic()
         moving = False
         try:
-            while (now := self._clock.monotonic()) - began < seconds:
-                observation = self._robot.get_observation()
+            while (now := self.clock.monotonic()) - began < seconds:
+                observation = self.robot.get_observation()
                 measured = self._measured(observation)
-                if not self._dead_man():
+                if not self.dead_man():
                     if moving or self._done.steps == 0:
-                        self._log("holding: the dead-man is not held")
+                        self.log("holding: the dead-man is not held")
                     moving = False
                     self._player.clear()
-                    self._send(self._limits.hold(measured))
+                    self._send(self.limits.hold(measured))
                     self._done.held_seconds += self._period
                 else:
                     if not moving:
-                        self._log("moving")
-                        self._limits.hold(measured)
+                        self.log("moving")
+                        self.limits.hold(measured)
                     moving = True
                     self._images.check(observation, now)
                     if self._fetch(observation, task, now):
-                        gap = min(self._clock.monotonic() - last, _LONGEST_GAP * self._period)
+                        gap = min(self.clock.monotonic() - last, _LONGEST_GAP * self._period)
                         wanted = self._player.next()
-                        command = self._limits.limited(wanted, measured, gap)
+                        command = self.limits.limited(wanted, measured, gap)
                         self._done.limited_steps += not np.allclose(command, wanted)
                         self._send(command)
                         self._done.steps += 1
-                last = self._clock.monotonic()
+                last = self.clock.monotonic()
                 due = max(due + self._period, last)
-                self._clock.sleep(due - last)
+                self.clock.sleep(due - last)
         finally:
             self._stay()
         return self._done
@@ -172,13 +159,13 @@ class RobotLoop:
         """Ask for a chunk where one is due; whether there is one to play."""
         if not self._player.needs_chunk():
             return True
-        chunk = self._act({**observation, "task": task})
+        chunk = self.act({**observation, "task": task})
         self._done.chunks += 1
         for warning in chunk.warnings:
-            self._log(warning)
-        if (age := self._clock.monotonic() - now) > self._oldest:
+            self.log(warning)
+        if (age := self.clock.monotonic() - now) > self.oldest:
             self._done.late_chunks += 1
-            self._log(f"an answer came {age:.2f} s after its observation; not played")
+            self.log(f"an answer came {age:.2f} s after its observation; not played")
             self._player.clear()
             return False
         self._player.add(chunk.flat)
@@ -187,12 +174,12 @@ class RobotLoop:
     def _stay(self) -> None:
         """Hold the position; what ended the loop counts, and not that a robot is gone too."""
         try:
-            self._send(self._limits.hold(self._measured(self._robot.get_observation())))
+            self._send(self.limits.hold(self._measured(self.robot.get_observation())))
         except Exception as error:
-            self._log(f"the arm could not be told to stay: {type(error).__name__}: {error}")
+            self.log(f"the arm could not be told to stay: {type(error).__name__}: {error}")
 
     def _measured(self, observation: Mapping[str, Any]) -> np.ndarray:
         return np.array([float(observation[name]) for name in self._joints])
 
     def _send(self, command: np.ndarray) -> None:
-        self._robot.send_action(dict(zip(self._joints, command.tolist(), strict=True)))
+        self.robot.send_action(dict(zip(self._joints, command.tolist(), strict=True)))

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from gr00t_assets.core.project import Store
 from gr00t_assets.defs.metadata import INLINE, bullets, folded_table, image, in_store, table
-from gr00t_assets.reporting.curve_images import inline_curve
+from gr00t_assets.reporting.images import inline_curve
 from gr00t_assets.runs.metrics import Metric, MetricTable
 
 

@@ -97,7 +97,7 @@ def test_the_mean_action_is_that_of_every_row(small: Small) -> None:
 def test_nearest_chunks_are_those_that_a_search_through_all_rows_finds(small: Small) -> None:
     every, compared = small.data.states(small.data.rows())[:, 0].astype(np.float64), 0
     asked = every[small.asked] + np.random.default_rng(0).normal(0, 0.02, every.shape[1])
-    found = small.training.nearest_chunks(asked)
+    found = small.training.answers(asked)["nearest chunks"]
     for state, chunk in zip(asked, found, strict=True):
         distances = np.linalg.norm(every - state, axis=1)
         near = np.argsort(distances)[: NEAREST + 1]

@@ -155,19 +155,19 @@ def test_a_checkpoint_of_isaac_gr00t(isaac_spec: IsaacSpec, small_checkout: Path
 
 
 def test_a_run_that_is_not_finished_says_so(trained: TrainingSpec, tmp_path: Path) -> None:
-    with pytest.raises(EvaluationError, match="never finished"):
+    with pytest.raises(CheckpointError, match="never finished"):
         evaluate_run(tmp_path)
     run = shutil.copytree(trained.run_directory, tmp_path / "run")
     manifest = unsealed(json.loads((run / "manifest.json").read_text()))
     (run / "manifest.json").write_text(json.dumps({**manifest, "status": "interrupted"}))
-    with pytest.raises(EvaluationError, match="interrupted at step 40 of 40"):
+    with pytest.raises(CheckpointError, match="interrupted at step 40 of 40"):
         evaluate_run(run)
     (run / "manifest.json").write_text(json.dumps(manifest))
     (run / "model" / "modality_config.json").unlink()
     with pytest.raises(CheckpointError):
         evaluate_run(run)
     shutil.rmtree(run / "model")
-    with pytest.raises(EvaluationError, match="not there any more"):
+    with pytest.raises(CheckpointError, match="not there any more"):
         evaluate_run(run)
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gr00t_assets.evaluation.evaluation_plots import horizon_png, horizon_svg, trajectories_png
 from gr00t_assets.evaluation.result import Evaluation, load_evaluation
 from gr00t_assets.evaluation.wording import verdict_sentence
 from gr00t_assets.evaluation.worker import EVALUATED_ALREADY
+from gr00t_assets.reporting.images import horizon_png, horizon_svg, trajectories_png
 from gr00t_assets.runs.checkpoint_choice import EVALUATION
 from gr00t_assets.runs.model_reference import find_run
 from gr00t_assets.runs.spec import TrainingSpec

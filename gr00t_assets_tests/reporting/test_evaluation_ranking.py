@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gr00t_assets.comparison.comparison import compare
 from gr00t_assets.comparison.curves import Loss
 from gr00t_assets.comparison.run import Run
 from gr00t_assets.comparison.statistics.ranking import comparability_classes
+from gr00t_assets.comparison.success_ranking import measured_success
 from gr00t_assets.evaluation.result import Estimate, Evaluation
 from gr00t_assets.reporting.evaluation_ranking import (
     EvaluationRanking,
@@ -16,6 +18,7 @@ from gr00t_assets.reporting.evaluation_ranking import (
     evaluation_ranking,
 )
 from gr00t_assets.reporting.html import page_environment
+from gr00t_assets_tests.comparison.test_success_ranking import rolled
 from gr00t_assets_tests.reporting.report_runs import evaluation, finished_run
 
 
@@ -30,7 +33,7 @@ def about(mean: float, error: float = 0.001) -> Estimate:
 def test_the_same_order_agrees() -> None:
     rows = [(name, loss(0.1 * i), about(0.5 * i)) for i, name in enumerate("abcde", start=1)]
     found = agreement(rows)
-    assert (found.tau, found.disagreeing) == (pytest.approx(1.0), ())
+    assert found.disagreeing == ()
     assert "name the same best run, a (Kendall's tau 1.00 over 5 runs)" in found.sentence
     assert found.sentence.endswith("Neither is success on a robot.")
 
@@ -38,14 +41,14 @@ def test_the_same_order_agrees() -> None:
 def test_a_reversed_order_disagrees_in_every_pair() -> None:
     rows = [(name, loss(0.1 * i), about(-0.5 * i)) for i, name in enumerate("abcd", start=1)]
     found = agreement(rows)
-    assert found.tau == pytest.approx(-1.0)
+    assert "Kendall's tau -1.00 over 4 runs" in found.sentence
     assert found.disagreeing == tuple(itertools.combinations("abcd", 2))
     assert "a has the lower loss and b the lower error, and 5 more pairs" in found.sentence
 
 
 def test_a_disagreement_within_noise_is_none() -> None:
     found = agreement([("a", loss(0.10, 0.2), about(0.4)), ("b", loss(0.11, 0.2), about(0.3))])
-    assert (found.disagreeing, found.tau) == ((), None)
+    assert found.disagreeing == () and "tau" not in found.sentence
     assert "no pair of runs is ordered both ways beyond noise" in found.sentence
 
 
@@ -54,6 +57,17 @@ def test_one_run_has_no_order() -> None:
 
 
 EPISODES = np.array([0.1, 0.15, 0.2, 0.3, 0.4, 0.8])
+
+
+def test_two_runs_of_one_seed_count_once_beside_success_as_in_the_ranking() -> None:
+    runs = [finished_run(f"a{place}", 0.05, seed=seed) for place, seed in enumerate((1, 1, 2))]
+    made = [by_episode(run, EPISODES * (1 + 3 * (run is runs[2]))) for run in runs]
+    errors = {run.run_id: item for run, item in zip(runs, made, strict=True)}
+    comparison = compare(runs, errors, {run.run_id: [rolled(run, 20)] for run in runs})
+    table = evaluation_ranking(comparison.ranked_classes[0].ranking, errors)
+    assert table and table.rows[0].error.mean == pytest.approx(EPISODES.mean() * 2.5)
+    beside = measured_success(comparison.success[0].rows[0], "open-loop error", errors)
+    assert beside and beside.value == pytest.approx(table.rows[0].error.mean)
 
 
 def by_episode(run: Run, errors: np.ndarray, **changes: object) -> Evaluation:
@@ -128,7 +142,7 @@ def test_fewer_than_five_episodes_have_no_interval() -> None:
     for made in (by_episode(run, EPISODES[:4]), evaluation(run, 0.3)):
         error = ranked((run, made)).rows[0].error
         assert (error.interval, error.standard_error) == (None, None)
-        assert error.low == error.mean == error.high
+        assert error.interval is None
     other = finished_run("b", 0.5, learning_rate=1e-3)
     table = ranked((run, by_episode(run, EPISODES[:4])), (other, by_episode(other, EPISODES[1:5])))
     assert table.rows[1].against_first_words.endswith(", fewer than 5 episodes")

@@ -118,6 +118,13 @@ def test_notes_are_placed_and_survive_ten_regenerations(project, notes):
         assert text.count(words) == 1, words
 
 
+@pytest.mark.parametrize("name", ["007", "1e3", "2026-02-30", "null", "yes"])
+def test_a_note_names_an_experiment_whatever_yaml_makes_of_the_name(tmp_path, name):
+    (tmp_path / "a.md").write_text(f"---\nexperiment: {name}\n---\nSeen.\n")
+    (note,) = read_notes(tmp_path, [name])
+    assert (note.kind, note.subject, note.problem) == ("experiment", name, "")
+
+
 def test_a_new_run_changes_it(project, tmp_path):
     sweeps, store = project
     copy = store_with_data(tmp_path / "copy", "demo")

@@ -75,6 +75,22 @@ def test_only_videos_of_the_run_itself_are_shown(store):
     assert 'class="videos"' not in report_of(store, videos=names).page
 
 
+def test_each_environment_has_the_videos_that_were_made_in_it(store):
+    item, names = experiment("twice"), ("table", "shelf")
+    folder = write_run(item, store, losses(300, 0.1))
+    for name in names:
+        video = folder / "rollouts" / "videos" / name / "seed-1000-success.webp"
+        video.parent.mkdir(parents=True)
+        video.write_bytes(VIDEO)
+        made = rolled(
+            finished_run(item.name), 9, config_hash=make_spec(item, store).config_hash,
+            environment=name, videos=(video.relative_to(folder).as_posix(),),
+        )  # fmt: skip
+        save_rollouts(made, folder)
+    page = make_report([sweep(item)], store, imported=()).page
+    assert page.count('<div class="videos">') == len(names) == page.count('alt="seed 1000 success"')
+
+
 def test_videos_beyond_the_room_of_the_page_are_linked(store, monkeypatch):
     monkeypatch.setattr("gr00t_assets.reporting.report.VIDEO_BYTES", 0)
     report = report_of(store, videos=("rollouts/videos/seed-1000-success.webp",))

@@ -1,6 +1,7 @@
 """What a message may hold, there and back, and what is refused of the network."""
 
 import io
+import json
 import pickle
 from contextlib import suppress
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gr00t_assets.core.errors import ServingError
-from gr00t_assets.serving.messages import decode, encode, modality_map
+from gr00t_assets.serving.messages import decode, encode
 
 ARRAY = "__ndarray_class__"
 
@@ -45,11 +46,10 @@ def test_arrays_come_back(value: np.ndarray) -> None:
 
 
 def test_numbers_of_numpy_and_modality_configs_come_back() -> None:
-    message = {"fps": np.float64(30), "video": modality_map((0,), ["video.front"])}
-    assert decode(encode(message)) == {
-        "fps": 30.0,
-        "video": {"delta_indices": [0], "modality_keys": ["video.front"]},
-    }
+    config = {"delta_indices": [0], "modality_keys": ["video.front"]}
+    sent = {"__ModalityConfig_class__": True, "as_json": json.dumps(config)}
+    message = {"fps": np.float64(30), "video": sent}
+    assert decode(encode(message)) == {"fps": 30.0, "video": config}
 
 
 def npy(value: np.ndarray) -> bytes:

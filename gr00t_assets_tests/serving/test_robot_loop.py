@@ -114,13 +114,13 @@ def test_a_slow_answer_allows_no_jump(loop_of, policy):
 
 def slowly(loop: RobotLoop, clock: SimulatedClock, seconds: float) -> None:
     """Let every answer take so long."""
-    answered = loop._act
+    answered = loop.act
 
     def act(observation):
         clock.sleep(seconds)
         return answered(observation)
 
-    loop._act = act
+    loop.act = act
 
 
 def test_a_camera_that_hangs_stops_it_where_it_is(loop_of):
@@ -150,7 +150,7 @@ def test_a_server_that_is_gone_stops_it(loop_of, policy):
             raise ServingError("server", "does not answer.")
         return client_act(observation)
 
-    loop._act = partial(act, loop._act)
+    loop.act = partial(act, loop.act)
     with pytest.raises(ServingError):
         loop.run("go", seconds=5)
     np.testing.assert_allclose(arm.sent[-1], arm.position)

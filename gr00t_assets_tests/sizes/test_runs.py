@@ -149,7 +149,7 @@ for words in (["compare"], ["compare", "--json"], ["journal", "--print"], ["stor
 """
 
 MODULES = """
-import gr00t_assets.reporting.report, gr00t_assets.evaluation.evaluation_plots
+import gr00t_assets.reporting.report, gr00t_assets.reporting.images
 import matplotlib.pyplot, pandas
 from gr00t_assets.cli.main import main
 import sys

@@ -14,7 +14,6 @@ from gr00t_assets.defs.launching import run_worker
 from gr00t_assets.defs.partitions import EXPERIMENTS, experiment_partitions
 from gr00t_assets.defs.resources import StoreResource
 from gr00t_assets.evaluation import wording as evaluated
-from gr00t_assets.evaluation.evaluation_plots import horizon_png, horizon_svg, trajectories_png
 from gr00t_assets.evaluation.result import (
     NOT_SUCCESS,
     Evaluation,
@@ -88,6 +87,8 @@ def evaluation_result(
     evaluation: Evaluation, spec: TrainingSpec, store: Store
 ) -> dg.MaterializeResult:
     """Of an open-loop evaluation: the verdict, plots, errors and baselines, then numbers."""
+    from gr00t_assets.reporting.images import horizon_png, horizon_svg, trajectories_png
+
     parts, main, drawn = evaluation.parts, evaluation.main, evaluation.settings
     caption, joints = "error at each step of the horizon", evaluated.joint_rows(main)
     small = f"![{caption}](<data:image/svg+xml,{horizon_svg(evaluation)}>)"

@@ -174,7 +174,7 @@ def checkpoint_result(
 def _losses(manifest: Manifest, spec: TrainingSpec) -> show.Metadata:
     """The final loss with its curve, and the loss on held-out episodes where it was taken."""
     from gr00t_assets.comparison.wording import loss_text
-    from gr00t_assets.reporting.curve_images import inline_curve, run_curve_png
+    from gr00t_assets.reporting.images import inline_curve, run_curve_png
 
     metrics, window = read_metrics(spec.run_directory), manifest.final_loss
     loss, caption = "none was logged", f"training loss of {spec.experiment.name}"

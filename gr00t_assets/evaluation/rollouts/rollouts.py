@@ -20,8 +20,6 @@ from gr00t_assets.evaluation.rollouts import result
 from gr00t_assets.evaluation.rollouts.agents import PolicyAgent, baseline_agents
 from gr00t_assets.evaluation.rollouts.runner import PARALLEL, Rolled, Runner
 from gr00t_assets.experiments.registry import trainer_named
-from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.runs.training_data import RunDataset
 
 Log = Callable[[str], object]
 
@@ -45,15 +43,15 @@ def roll_out_run(
 ) -> result.Rollouts:
     """Roll out weights of a run of any trainer, and the rules without a model, in one environment.
 
-    The weights are those of a checkpoint's step, or the final ones of a finished run.
-
     Raises:
         Gr00tAssetsError: There are no such weights; or the environment cannot be opened, or differs
             from the data config.
     """
     began = time.monotonic()
     spec, weights = spec_and_weights(run_directory, step)
-    dataset = _dataset_for(spec, environment.name)
+    catalog, name = project_catalog(), environment.name
+    named = (x for x in spec.datasets if x.name in catalog and catalog[x.name].environment == name)
+    dataset = next(named, spec.datasets[0])
     seeds = range(settings.first_seed, settings.first_seed + settings.episodes)
     parallel = min(parallel, settings.episodes)
     with EnvironmentProcesses(environment, parallel, [__name__]) as processes:
@@ -111,15 +109,6 @@ def current_rollouts(
     if found is None or (found.environment_hash, found.package_version, found.settings) != asked:
         return None
     return found if found.model_hash == weights_hash(weights) else None
-
-
-def _dataset_for(spec: TrainingSpec, environment: str) -> RunDataset:
-    """Of the datasets of a run the one that names an environment; else the first."""
-    catalog = project_catalog()
-    for dataset in spec.datasets:
-        if dataset.name in catalog and catalog[dataset.name].environment == environment:
-            return dataset
-    return spec.datasets[0]
 
 
 def _write_videos(

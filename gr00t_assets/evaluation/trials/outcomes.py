@@ -22,7 +22,13 @@ from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import from_spreadsheet, spreadsheet_cell
 from gr00t_assets.datasets.catalog import project_catalog
 from gr00t_assets.datasets.sources.versions import DatasetRecord, recorded_files
-from gr00t_assets.evaluation.trials.plan import COLUMNS, TrialPlan, TrialPolicy, trials_folder
+from gr00t_assets.evaluation.trials.plan import (
+    COLUMNS,
+    Trial,
+    TrialPlan,
+    TrialPolicy,
+    trials_folder,
+)
 
 _SHOWN = 30  # Problems that a message lists at most
 
@@ -35,13 +41,9 @@ def _decimal(cell: Any) -> Any:
 _Decimal = Annotated[float | None, BeforeValidator(_decimal)]
 
 
-class TrialOutcome(FrozenModel):
+class TrialOutcome(Trial):
     """What came of one trial, as it was done."""
 
-    order: int
-    condition: int
-    repeat: int
-    letter: str
     success: bool = Field(description="In a sheet yes or no, true or false, 1 or 0")
     score: _Decimal = Field(default=None, ge=0, le=1)
     seconds: _Decimal = Field(default=None, ge=0, allow_inf_nan=False)

@@ -200,11 +200,10 @@ def publish_plan(plan: TrialPlan, store: Store) -> Path:
 
 def load_plan(name: str, store: Store) -> TrialPlan:
     """A plan of the store; ``TrialsError`` where there is none, or it is not as it was written."""
+    names = sorted(file.parent.name for file in (store.root / "trials").glob(f"[!.]*/{PLAN}"))
+    if name not in names:
+        raise TrialsError(name, "there are no trials of this name.", [did_you_mean(name, names)])
     path = trials_folder(name, store) / PLAN
-    if not path.is_file():
-        names = sorted(file.parent.name for file in path.parents[1].glob(f"*/{PLAN}"))
-        hint = did_you_mean(name, names)
-        raise TrialsError(name, "there are no trials of this name.", [hint])
     remedy = "put it back from a copy; without it nobody knows what the letters stand for"
     return load_sealed(
         path, TrialPlan, lambda why: TrialsError(str(path), "it cannot be read.", [why, remedy])
@@ -223,7 +222,7 @@ def model_to_serve(reference: str, store: Store) -> ModelReference:
     kind, _, rest = reference.partition(":")
     if kind != "trial" or Path(reference).exists():
         return find_model(reference)
-    name, _, letter = rest.rpartition(":")
+    name, _, letter = rest.partition(":")
     policies = {policy.letter: policy for policy in load_plan(name, store).policies}
     if (policy := policies.get(letter.strip().upper())) is None:
         hint = did_you_mean(letter, policies)

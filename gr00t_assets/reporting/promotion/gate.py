@@ -17,6 +17,7 @@ from gr00t_assets.evaluation.open_loop import weights_hash
 from gr00t_assets.evaluation.result import BaselineName, Evaluation, again, load_evaluation
 from gr00t_assets.evaluation.rollouts import result as rolled_out
 from gr00t_assets.evaluation.wording import estimate_text
+from gr00t_assets.runs.model_reference import ModelReference
 
 RULES: dict[BaselineName, str] = {"hold": "holding still", "mean action": "the mean action"}
 """Rules that a policy must beat on held-out episodes."""
@@ -45,13 +46,10 @@ class Evidence(NamedTuple):
     missing: list[str]
 
 
-def read_evidence(run_directory: Path, weights: Path, step: int | None, name: str) -> Evidence:
-    """Read what a run directory has of the weights of a step, None: the final ones; never raises.
-
-    ``name`` is what a person gives commands for these weights, such as ``EXPERIMENT@200``.
-    """
-    evaluation, rollouts, missing = None, [], []
-    present = weights_hash(weights) if weights.is_dir() else None
+def read_evidence(run_directory: Path, model: ModelReference) -> Evidence:
+    """Read what a run directory has of weights of its; never raises."""
+    evaluation, rollouts, missing, step = None, [], [], model.step
+    present = weights_hash(model.directory) if model.directory.is_dir() else None
     try:
         evaluation = load_evaluation(run_directory, step)
         if evaluation is None:
@@ -75,7 +73,7 @@ def read_evidence(run_directory: Path, weights: Path, step: int | None, name: st
         if present in (None, item.model_hash):
             rollouts.append(item)
         else:
-            command = f"gr00t-assets rollout {name}"
+            command = f"gr00t-assets rollout {model.name} --environment {environment}"
             missing.append(f"its rollouts in {environment} are of other weights: {command}")
     return Evidence(evaluation, rollouts, missing)
 
@@ -97,8 +95,8 @@ def gate(evidence: Evidence, environments: Sequence[str], name: str) -> Gate:
     acted_in = {item.environment for item in evidence.rollouts}
     reasons += [
         f"its dataset declares the environment {environment}, and it was not rolled out there: "
-        f"gr00t-assets rollout {name}"
-        for environment in environments
+        f"gr00t-assets rollout {name} --environment {environment}"
+        for environment in dict.fromkeys(environments)
         if environment not in acted_in
     ]
     return Gate(tuple(reasons), tuple(shown))

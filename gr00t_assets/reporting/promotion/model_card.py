@@ -7,7 +7,6 @@ from typing import NamedTuple
 import yaml
 
 from gr00t_assets.comparison.all_runs import manifest_class
-from gr00t_assets.comparison.run import class_id
 from gr00t_assets.core.errors import ServingError
 from gr00t_assets.core.text import printable, shown_setting
 from gr00t_assets.datasets.catalog import CatalogEntry
@@ -22,6 +21,7 @@ from gr00t_assets.reporting.promotion.gate import Gate
 from gr00t_assets.reporting.promotion.record import Promotion
 from gr00t_assets.runs.final_loss import LossWindow
 from gr00t_assets.runs.manifest import MIXTURE_HEAD, Manifest, mixture_rows
+from gr00t_assets.runs.model_reference import ModelReference
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.serving.client import Latency, load_latency
 from gr00t_assets.trainers.base import ModelLicense, Trainer
@@ -33,18 +33,15 @@ LIBRARY = "gr00t-assets"
 class Promotable(NamedTuple):
     """Weights of a run that fulfils every requirement but for those of the gate."""
 
-    directory: Path  # Of the run, whose store may have been moved since it trained
+    model: ModelReference  # Its ``why``: where the best checkpoint was asked for
     spec: TrainingSpec
     manifest: Manifest  # Of a checkpoint as if the run had ended with it
     final_loss: LossWindow  # Training loss at the step of the weights
     evaluation: Evaluation  # Of the weights, open loop
     checks: dict[str, bool]  # Outcome of every check by name
-    name: str  # ``EXPERIMENT``, or ``EXPERIMENT@STEP``
-    weights: Path
-    step: int | None  # Of a checkpoint; None for final weights
-    chosen: str | None  # Why this checkpoint, where the best was asked for
-    rollouts: tuple[Rollouts, ...]  # Of the weights, by environment
+    rollouts: Sequence[Rollouts]  # Of the weights, by environment
     gate: Gate
+    datasets: Sequence[CatalogEntry | None]  # None of one that is not in the catalog any more
 
     @property
     def success_rows(self) -> list[tuple[str, str, str]]:
@@ -62,31 +59,28 @@ class Promotable(NamedTuple):
     def latency(self) -> Latency | None:
         """What was measured of these weights; None where nothing was, or it cannot be read."""
         try:
-            return load_latency(self.weights)
+            return load_latency(self.model.directory)
         except ServingError:
             return None
 
 
-def model_card(
-    run: Promotable, datasets: Sequence[CatalogEntry | None], promotion: Promotion
-) -> str:
-    """The whole of ``README.md``, without a path of this machine; a dataset may be gone, None."""
+def model_card(run: Promotable, promotion: Promotion) -> str:
+    """The whole of ``README.md``, without a path of this machine."""
     manifest, settings = run.manifest, run.spec.experiment.hyperparameters
     trainer: Trainer = trainer_named(manifest.trainer)
     comparability = manifest_class(manifest, settings)
     license_ = base_license(manifest.base_model, trainer)
     template = template_environment(wording).get_template("model_card.md.j2")
     return template.render(
-        front_matter=_front_matter(run, trainer, license_, datasets),
+        front_matter=_front_matter(run, trainer, license_),
         run=run,
         promotion=promotion,
         trainer=trainer,
         license=license_,
         base_model=_base_model(manifest, trainer),
-        source="; ".join(dict.fromkeys(_source(dataset) for dataset in datasets)),
+        source="; ".join(dict.fromkeys(_source(dataset) for dataset in run.datasets)),
         mixture_head=MIXTURE_HEAD,
         mixture=mixture_rows(manifest),
-        class_id=class_id(comparability),
         class_rows=[
             (f"class: {name}", _without_folder(value)) for name, value in comparability.items()
         ],
@@ -114,23 +108,19 @@ def base_license(base_model: str, trainer: Trainer) -> ModelLicense:
 
 def _front_matter_of(card: Path) -> dict:
     try:
-        fields = yaml.safe_load(card.read_text(encoding="utf-8").split("---\n")[1])
-    except (OSError, IndexError, UnicodeDecodeError, yaml.YAMLError):
+        content = card.read_text(encoding="utf-8").split("---\n")[1]
+        fields = yaml.load(content, yaml.BaseLoader)  # whose values are texts, no dates
+    except (OSError, IndexError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) else {}
 
 
-def _front_matter(
-    run: Promotable,
-    trainer: Trainer,
-    license_: ModelLicense,
-    datasets: Sequence[CatalogEntry | None],
-) -> str:
+def _front_matter(run: Promotable, trainer: Trainer, license_: ModelLicense) -> str:
     from huggingface_hub import ModelCardData
 
     manifest = run.manifest
     configs = dict.fromkeys(dataset.config.data_config for dataset in run.spec.datasets)
-    sources = [dataset.source for dataset in datasets if dataset]
+    sources = [dataset.source for dataset in run.datasets if dataset]
     _, names = trainer.model_names(run.spec.modality_config)
     on_hub = "/" in manifest.base_model and not looks_like_path(manifest.base_model)
     data = ModelCardData(

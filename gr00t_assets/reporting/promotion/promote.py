@@ -1,6 +1,5 @@
 """Promotion: a model that has passed every check gets a card, a record, and a folder of its own."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -29,7 +28,8 @@ from gr00t_assets.reporting.promotion.record import (
 from gr00t_assets.runs import checkpoint_layout
 from gr00t_assets.runs.final_loss import LossWindow, final_window
 from gr00t_assets.runs.manifest import Manifest, load_manifest
-from gr00t_assets.runs.model_reference import model_of_run
+from gr00t_assets.runs.model_reference import ModelReference, model_of_run
+from gr00t_assets.runs.retry import link_or_copy
 from gr00t_assets.runs.run_directory import MODEL
 from gr00t_assets.runs.spec import current_config_hash
 from gr00t_assets.runs.stored_run import StoredRun, read_runs, unrankable
@@ -67,31 +67,31 @@ def promote(
     """
     because = reason_given(because)
     run = require_promotable(experiment, store, selector)
-    folder = promoted_folder(store, experiment.name, run.manifest.config_hash, run.step)
+    model, weights = run.model, run.model.directory
+    folder = promoted_folder(store, experiment.name, run.manifest.config_hash, model.step)
     if (promotion := load_promotion(folder)) is not None:
         return _unchanged(promotion, run, folder)
     if folder.exists():
         hint = f"move it away and promote again: {folder}"
         raise PromotionError(experiment.name, "its place holds something else.", [hint])
     if run.gate.reasons and because is None:
-        command = f'gr00t-assets model promote {run.name} --because "..."'
-        _refuse(run.name, [*run.gate.reasons, f"to promote it all the same, say why: {command}"])
-    datasets = project_entries(dataset.name for dataset in experiment.datasets)
+        command = f'gr00t-assets model promote {model.name} --because "..."'
+        _refuse(model.name, [*run.gate.reasons, f"to promote it all the same, say why: {command}"])
     with published_directory(folder) as partial:
-        if run.step is None:
-            shutil.copytree(run.weights, partial, copy_function=_link_or_copy, dirs_exist_ok=True)
+        if model.step is None:
+            shutil.copytree(weights, partial, copy_function=link_or_copy, dirs_exist_ok=True)
             (partial / CARD).unlink(missing_ok=True)
-            recorded = checkpoint_layout.model_hashes(run.manifest) or file_hashes(run.weights)
+            recorded = checkpoint_layout.model_hashes(run.manifest) or file_hashes(weights)
             recorded.pop(CARD, None)
             if changed := changed_files(partial, recorded):
                 raise CheckpointError(str(partial), "the copy of the model is damaged.", changed)
         else:
-            checkpoint_layout.require_whole(run.weights, "take another checkpoint of the run")
+            checkpoint_layout.require_whole(weights, "take another checkpoint of the run")
             write_data_files(run.spec, partial)
             trainer = trainer_named(run.manifest.trainer)
-            trainer.export_checkpoint(run.weights, run.spec, partial)
+            trainer.export_checkpoint(weights, run.spec, partial)
         record = _record(run, partial, because if run.gate.reasons else None)
-        (partial / CARD).write_text(model_card(run, datasets, record), encoding="utf-8")
+        (partial / CARD).write_text(model_card(run, record), encoding="utf-8")
         write_json(partial / checkpoint_layout.PROMOTION, sealed(record.model_dump(mode="json")))
     published = load_promotion(folder)  # another process may have published first
     return record if published is None else _unchanged(published, run, folder)
@@ -108,7 +108,8 @@ def promoted_step(experiment: Experiment, store: Store) -> str | None:
 def _unchanged(promotion: Promotion, run: Promotable, folder: Path) -> Promotion:
     """The record of a former promotion, which has to be of the same weights."""
     if promotion.step is None:
-        same = promotion.weights == file_hashes(run.weights, run.weights.glob("*.safetensors"))
+        weights = run.model.directory
+        same = promotion.weights == file_hashes(weights, weights.glob("*.safetensors"))
     else:  # what was exported has other files
         same = promotion.model_hash == run.evaluation.model_hash
     if same:
@@ -126,8 +127,8 @@ def _record(run: Promotable, model: Path, because: str | None) -> Promotion:
     weights = {name: files.pop(name) for name in list(files) if name.endswith(".safetensors")}
     return Promotion(
         **{name: getattr(manifest, name) for name in _OF_THE_MANIFEST},
-        step=run.step,
-        chosen=run.chosen,
+        step=run.model.step,
+        chosen=run.model.why,
         verdict=run.gate.verdict(because),
         reasons=run.gate.reasons,
         because=because,
@@ -170,17 +171,19 @@ def require_promotable(
             reasons.append(reason)
         if not (directory / MODEL).is_dir():
             reasons.append("its final weights are not there any more: train it again")
-    name, weights, step, chosen = experiment.name, directory / MODEL, None, None
+    weights = directory / MODEL
+    model = ModelReference(experiment.name, weights, manifest.trainer, directory, None)
     if selector is not None:
-        name, weights, _, _, step, chosen = model_of_run(directory, selector)
-    checks, failed = _checked(directory, manifest, anew=not reasons, final=step is None)
+        model = model_of_run(directory, selector)
+    final = model.step is None
+    checks, failed = _checked(directory, manifest, anew=not reasons, final=final)
     reasons += failed
     if not manifest.frames_verified:
         reasons.append(
             "it trained on frames that are not verified: use the frame cache, or a video backend "
             "that gives the right frames"
         )
-    evidence, spec = read_evidence(directory, weights, step, name), None
+    evidence, spec = read_evidence(directory, model), None
     reasons += evidence.missing
     try:
         spec = stored_spec(directory)
@@ -188,22 +191,21 @@ def require_promotable(
         reasons.append(f"its spec cannot be read: {error.problem}")
     entries = project_entries(dataset.name for dataset in experiment.datasets)
     declared = [entry.environment for entry in entries if entry and entry.environment]
-    opened, evaluation = gate(evidence, list(dict.fromkeys(declared)), name), evidence.evaluation
+    opened, evaluation = gate(evidence, declared, model.name), evidence.evaluation
     if reasons or spec is None or evaluation is None:
-        _refuse(name, [*reasons, *opened.reasons])
+        _refuse(model.name, [*reasons, *opened.reasons])
     runs = read_runs([experiment], store)
     stored = next(run for run in runs if run.config_hash == directory.name)
     final_loss = stored.final_loss
-    if step is not None:
+    if not final:
         checks[run_checks.WEIGHTS] = True  # the evaluation has loaded them, and they act
-        trained = checkpoint_layout.read_checkpoint(weights).step
+        trained = checkpoint_layout.read_checkpoint(model.directory).step
         manifest, final_loss = _at_checkpoint(manifest, stored, trained)
     if final_loss is None:
-        _refuse(name, ["it has no final loss"])
+        _refuse(model.name, ["it has no final loss"])
     return Promotable(
-        directory, spec, manifest, final_loss, evaluation, checks,
-        name, weights, step, chosen, tuple(evidence.rollouts), opened,
-    )  # fmt: skip
+        model, spec, manifest, final_loss, evaluation, checks, evidence.rollouts, opened, entries
+    )
 
 
 def _at_checkpoint(
@@ -264,10 +266,3 @@ def project_commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return described.stdout.decode().strip()
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(Path(source).resolve(), target)
-    except OSError:
-        shutil.copy2(source, target)

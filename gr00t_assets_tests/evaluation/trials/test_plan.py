@@ -117,12 +117,16 @@ def test_a_plan_that_was_edited_is_refused(planned: PlanMaker, store: Store) -> 
         load_plan("arm", store)
     with pytest.raises(TrialsError, match="did you mean 'arm'"):
         load_plan("arms", store)
+    for name in ("../x", ""):
+        with pytest.raises(TrialsError, match=r"no trials of this name\.\n  known: arm"):
+            load_plan(name, store)
 
 
 def test_other_weights_than_planned_are_not_served(planned: PlanMaker, store: Store) -> None:
     planned()
-    with pytest.raises(TrialsError, match="known: A, B"):
-        model_to_serve("trial:arm:C", store)
+    for reference in ("trial:arm:C", "trial:arm", "trial:arm:"):
+        with pytest.raises(TrialsError, match="known: A, B"):
+            model_to_serve(reference, store)
     # Folders of weights alone are no run, so that they cannot be opened.
     with pytest.raises(TrialsError, match=r"policy A .*cannot be opened") as error:
         model_to_serve("trial:arm:a", store)

@@ -139,5 +139,8 @@ def test_the_licence_is_that_of_the_base(tmp_path):
     released = base_license("nvidia/GR00T-N1.5-3B", trainer)
     assert (released.identifier, released.name) == ("other", "nscl-v1")
     assert base_license(str(tmp_path), trainer).name == "unknown"
-    (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n# mine\n")
-    assert base_license(str(tmp_path), trainer).identifier == "mit"
+    for more in ("", "date: 2026-02-30\n"):
+        (tmp_path / "README.md").write_text(f"---\nlicense: mit\n{more}---\n# mine\n")
+        assert base_license(str(tmp_path), trainer).identifier == "mit"
+    (tmp_path / "README.md").write_text(f"---\nlicense: {'[' * 3000}\n---\n")
+    assert base_license(str(tmp_path), trainer).name == "unknown"

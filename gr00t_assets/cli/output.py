@@ -14,6 +14,7 @@ from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
+from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.core.text import json_text, printable
@@ -126,6 +127,7 @@ def tell_dagster(asset: str, experiment: str, store: Store | None = None) -> Non
 
         report_partition(asset, experiment, store or Store.from_environment())
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        known = isinstance(error, Gr00tAssetsError)
+        reason = error.headline if known else repr(error).splitlines()[0]
         remedy = "gr00t-assets store rematerialize tells it later"
         sys.stderr.write(f"warning: the page does not know of it: {reason}; {remedy}\n")

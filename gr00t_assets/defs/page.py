@@ -33,7 +33,7 @@ from starlette.staticfiles import StaticFiles
 from gr00t_assets.core.errors import PageError
 from gr00t_assets.core.files import FileStamp
 from gr00t_assets.core.processes import ends_within
-from gr00t_assets.core.project import Store, project_root
+from gr00t_assets.core.project import Store
 from gr00t_assets.defs.metadata import REPORTS
 from gr00t_assets.defs.page_guard import PageGuard, page_hosts
 from gr00t_assets.defs.queue import project_instance
@@ -100,7 +100,10 @@ def serve(port: int, host: str = HOST, workspace: str | None = None) -> None:
     with ExitStack() as stack:
         stack.enter_context(_interrupted_by_sigterm())
         listener = stack.enter_context(_listener(host, port))
-        instance = stack.enter_context(_instance(workspace or WORKSPACE))
+        instance = stack.enter_context(project_instance())
+        if not Path(workspace or WORKSPACE).is_file():
+            remedy = "start in a clone of gr00t-assets, or set GR00T_ASSETS_ROOT to one"
+            raise PageError(workspace or WORKSPACE, f"is not in {Path.cwd()}.", [remedy])
         loaded = project_stamp()
         if workspace is None:
             # As `dagster dev` says to its code servers: faults of definitions are logged once.
@@ -118,19 +121,6 @@ def serve(port: int, host: str = HOST, workspace: str | None = None) -> None:
             problem = f"it ended by itself, with exit code {daemon.returncode}."
             remedy = "what it printed above says why; start `make dev` again"
             raise PageError("dagster-daemon", problem, [remedy])
-
-
-@contextmanager
-def _instance(workspace: str) -> Iterator[dg.DagsterInstance]:
-    """The project's instance, once the file of its workspace is there too."""
-    with project_instance() as instance:
-        if instance is None or not Path(workspace).is_file():
-            missing, folder = workspace, Path.cwd()
-            if instance is None:
-                missing, folder = "dagster.yaml", project_root()
-            remedy = "start in a clone of gr00t-assets, or set GR00T_ASSETS_ROOT to one"
-            raise PageError(missing, f"is not in {folder}.", [remedy])
-        yield instance
 
 
 @contextmanager

@@ -62,19 +62,16 @@ def rematerialize(instance: dg.DagsterInstance, store: Store) -> Iterator[Report
                 yield Reported(name, partition, _report(asset, partition, result, store, instance))
 
 
-def report_partition(name: str, partition: str, store: Store) -> bool:
-    """Tell the project's Dagster, if it has one, what a command has made of one partition.
+def report_partition(name: str, partition: str, store: Store) -> None:
+    """Tell the project's Dagster what a command has made of one partition.
 
-    Returns:
-        Whether that was new; not where it is of another configuration than the present one.
+    It is not told what is of another configuration than the present one.
     """
     asset = next(asset for asset in _ASSETS if asset.key == dg.AssetKey(name))
     partitions, read = _ASSETS[asset]
-    result = read(partition, store) if partition in partitions else None
-    if result is None:
-        return False
-    with project_instance() as instance:
-        return instance is not None and _report(asset, partition, result, store, instance)
+    if partition in partitions and (result := read(partition, store)) is not None:
+        with project_instance() as instance:
+            _report(asset, partition, result, store, instance)
 
 
 def _report(

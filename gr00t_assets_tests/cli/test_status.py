@@ -8,11 +8,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
+from typer.testing import CliRunner
 
-from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.cli.main import app
+from gr00t_assets.core.errors import PageError, TrainingError
 from gr00t_assets.defs.failures import ExplainedFailureError
 from gr00t_assets.runs.manifest import save_manifest
 from gr00t_assets.runs.run_directory import place_spec
+from gr00t_assets_tests.defs.dagster_dev import free_port
 from gr00t_assets_tests.defs.died import failed, made
 from gr00t_assets_tests.defs.noop_project import noop_project, noop_sweep
 from gr00t_assets_tests.defs.project import Project
@@ -83,3 +86,25 @@ def test_an_engine_that_does_not_answer_or_is_wrong_is_said_so(project: Project)
     assert everything["local"]["problem"] is None
     assert "answer" in everything["away"]["problem"] and everything["away"]["waiting"] == 1
     assert "time_limit" in everything["odd"]["problem"]
+
+
+@pytest.mark.parametrize("fault", ["damaged", "no YAML", "nowhere"])
+def test_a_dagster_that_cannot_be_opened_is_told_by_every_command(
+    project: Project, monkeypatch: pytest.MonkeyPatch, fault: str
+):
+    monkeypatch.setenv("GR00T_ASSETS_ROOT", str(project.root))
+    monkeypatch.setenv("GR00T_ASSETS_STORE", str(project.store.root))
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    history = project.root / "data" / "dagster" / "history"
+    if fault == "damaged":
+        history.mkdir(parents=True)
+        (history / "runs.db").write_bytes(bytes(range(256)) * 32)
+    elif fault == "no YAML":
+        (project.root / "dagster.yaml").write_text("storage: [")
+    else:
+        monkeypatch.setenv("DAGSTER_HOME", str(project.root / "nowhere"))
+    port = str(free_port())
+    for command in ("status", "sweep run demo", "store rematerialize", f"dev --port {port}"):
+        result = CliRunner().invoke(app, command.split())
+        assert isinstance(result.exception, PageError), (command, result.exception)
+        assert "Dagster's database cannot be opened" in str(result.exception)

@@ -60,7 +60,8 @@ def evaluate(
         max_episodes=max_episodes,
         seed=seed,
     )
-    directory, steps = _asked_weights(target, checkpoints)
+    directory, models = _asked_models(target, checkpoints)
+    steps = [model.step for model in models]
     missing = [
         step for step in steps if again or current_evaluation(directory, settings, step) is None
     ]
@@ -82,23 +83,24 @@ def evaluate(
         _print_checkpoints(evaluations, directory)
 
 
-def _asked_weights(target: str, checkpoints: str | None) -> tuple[Path, list[int | None]]:
-    """The run that a person means, and steps of its checkpoints; None for its final weights."""
+def _asked_models(
+    target: str, checkpoints: str | None
+) -> tuple[Path, list[model_reference.ModelReference]]:
+    """The run that a person means, and its weights: those named, or those of some checkpoints."""
+    if checkpoints is None:
+        model = model_reference.find_model(target)
+        if model.run_directory is None:
+            problem = "a promoted model has no run directory to keep results in."
+            raise EvaluationError(target, problem, ["give the experiment or its run directory"])
+        if model.why is not None:
+            sys.stderr.write(f"{model.why}\n")
+        return model.run_directory, [model]
     name, selector = model_reference.split_reference(target)
-    if selector is None or Path(target).is_dir():
-        directory = model_reference.find_run(target)
-        if checkpoints is None:
-            return directory, [None]
-        models = model_reference.asked_checkpoints(directory, checkpoints)
-        return directory, [model.step for model in models]
-    if checkpoints is not None:
+    if selector is not None and not Path(target).is_dir():
         remedy = f"give {name} with --checkpoints, or {target} without"
         raise EvaluationError(target, "this names a checkpoint already.", [remedy])
-    model = model_reference.find_model(target)
-    if model.why is not None:
-        sys.stderr.write(f"{model.why}\n")
-    assert model.run_directory is not None
-    return model.run_directory, [model.step]
+    directory = model_reference.find_run(target)
+    return directory, model_reference.asked_checkpoints(directory, checkpoints)
 
 
 def _print_checkpoints(evaluations: Iterable[Evaluation], run_directory: Path) -> None:
@@ -150,14 +152,7 @@ def rollout(
     as_json: Json = False,
 ) -> None:
     """Roll a policy out in simulation: success with intervals, beside rules without a model."""
-    model = model_reference.find_model(target)
-    if model.run_directory is None:
-        problem = "a promoted model has no run directory to keep rollouts in."
-        raise EvaluationError(target, problem, ["give the experiment or its run directory"])
-    directory = model.run_directory
-    models = [model]
-    if checkpoints is not None:
-        models = model_reference.asked_checkpoints(directory, checkpoints)
+    directory, models = _asked_models(target, checkpoints)
     spec = stored_spec(directory)
     declared = rolled_out.declared_environment(spec, environment)
     if declared is None:

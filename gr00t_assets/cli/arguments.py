@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from gr00t_assets.core.project import data_files
 from gr00t_assets.datasets.catalog import project_catalog
 from gr00t_assets.environments.environment_file import load_environments
 from gr00t_assets.experiments.project_files import read_project
+from gr00t_assets.experiments.sweeps import sweep_files
 
 
 def option(text: str, *names: str, **limits: Any) -> Any:
@@ -29,7 +29,7 @@ Json = Annotated[bool, option("The same as JSON", "--json")]
 
 def sweeps() -> list[str]:
     """Every sweep file's name."""
-    return [file.stem for file in data_files("sweeps/*.yaml")]
+    return [file.stem for file in sweep_files()]
 
 
 def experiments() -> list[str]:

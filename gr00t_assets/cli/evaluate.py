@@ -162,6 +162,7 @@ def rollout(
         remedy = "name one: --environment NAME, or environment: NAME in data/datasets.yaml"
         raise EvaluationError(spec.experiment.name, problem, [known, remedy])
     settings = rolled_out.settings_for(declared, spec, episodes, replan, ensemble)
+    contents = []
     for item in models:
         what = (directory, declared, settings, item.step)
         if again or current_rollouts(*what) is None:
@@ -173,10 +174,11 @@ def rollout(
             sys.stderr.write(worker.ROLLED_OUT_ALREADY + "\n")
         file = rolled_out.rollouts_file(directory, declared.name, item.step)
         rollouts = rolled_out.read_rollouts(file)
-        if as_json:
-            print_json(json.loads(rollouts.model_dump_json()))
-        else:
+        contents.append(json.loads(rollouts.model_dump_json()))
+        if not as_json:
             _print_rollouts(rollouts, item.name)
+    if as_json:
+        print_json(contents if checkpoints else contents[0])
 
 
 def _print_rollouts(rollouts: rolled_out.Rollouts, name: str) -> None:

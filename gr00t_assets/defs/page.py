@@ -33,7 +33,7 @@ from starlette.staticfiles import StaticFiles
 from gr00t_assets.core.errors import PageError
 from gr00t_assets.core.files import FileStamp
 from gr00t_assets.core.processes import ends_within
-from gr00t_assets.core.project import Store
+from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.defs.metadata import REPORTS
 from gr00t_assets.defs.page_guard import PageGuard, page_hosts
 from gr00t_assets.defs.queue import project_instance
@@ -101,14 +101,15 @@ def serve(port: int, host: str = HOST, workspace: str | None = None) -> None:
         stack.enter_context(_interrupted_by_sigterm())
         listener = stack.enter_context(_listener(host, port))
         instance = stack.enter_context(project_instance())
-        if not Path(workspace or WORKSPACE).is_file():
+        file = Path(workspace) if workspace else project_root() / WORKSPACE
+        if not file.is_file():
             remedy = "start in a clone of gr00t-assets, or set GR00T_ASSETS_ROOT to one"
-            raise PageError(workspace or WORKSPACE, f"is not in {Path.cwd()}.", [remedy])
+            raise PageError(file.name, f"is not in {file.absolute().parent}.", [remedy])
         loaded = project_stamp()
         if workspace is None:
             # As `dagster dev` says to its code servers: faults of definitions are logged once.
             os.environ["DAGSTER_IS_DEV_CLI"] = "1"
-            workspace = stack.enter_context(_shared_code_servers(instance, port))
+            workspace = stack.enter_context(_shared_code_servers(instance, file, port))
             daemon = stack.enter_context(_daemon(instance, workspace))
         server = stack.enter_context(_page(instance, workspace, hosts))
         stack.enter_context(_loaded_again(workspace, loaded))
@@ -147,12 +148,12 @@ def _listener(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def _shared_code_servers(instance: dg.DagsterInstance, port: int) -> Iterator[str]:
-    """Start what ``workspace.yaml`` names; the path of a file that says where it listens."""
+def _shared_code_servers(instance: dg.DagsterInstance, named: Path, port: int) -> Iterator[str]:
+    """Start what a ``workspace.yaml`` names; the path of a file that says where it listens."""
     # Not in a temporary folder: it would be left there by whoever kills this process.
     file = Path(instance.root_directory, f"page-{port}.yaml").resolve()
     file.parent.mkdir(parents=True, exist_ok=True)
-    with ProxyServerManager(instance, WorkspaceFileTarget([WORKSPACE]), _LOG_LEVEL) as servers:
+    with ProxyServerManager(instance, WorkspaceFileTarget([str(named)]), _LOG_LEVEL) as servers:
         specs = servers.get_code_server_specs()
         file.write_text(yaml.safe_dump({"load_from": specs}), encoding="utf-8")
         try:

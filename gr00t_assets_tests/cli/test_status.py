@@ -1,6 +1,7 @@
 """``gr00t-assets status`` of a project without a daemon; with one it is in ``test_sweep_run``."""
 
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -12,7 +13,10 @@ from typer.testing import CliRunner
 
 from gr00t_assets.cli.main import app
 from gr00t_assets.core.errors import PageError, TrainingError
+from gr00t_assets.core.project import Store
 from gr00t_assets.defs.failures import ExplainedFailureError
+from gr00t_assets.defs.status import project_status
+from gr00t_assets.gpu.slots import machine_status
 from gr00t_assets.runs.manifest import save_manifest
 from gr00t_assets.runs.run_directory import place_spec
 from gr00t_assets_tests.defs.dagster_dev import free_port
@@ -108,3 +112,11 @@ def test_a_dagster_that_cannot_be_opened_is_told_by_every_command(
         result = CliRunner().invoke(app, command.split())
         assert isinstance(result.exception, PageError), (command, result.exception)
         assert "Dagster's database cannot be opened" in str(result.exception)
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="another disk than that of /")
+def test_the_disk_is_that_of_a_store_that_is_yet_to_be_made(project: Project):
+    store = Store(Path("/dev/shm/not/there"))
+    with project.instance() as instance:
+        told = project_status(instance, machine_status(store), store)
+    assert told.total_bytes == shutil.disk_usage("/dev/shm").total

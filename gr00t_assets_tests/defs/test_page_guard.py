@@ -18,6 +18,7 @@ from gr00t_assets.core.errors import PageError
 from gr00t_assets.defs.page import serve
 from gr00t_assets.defs.page_guard import LOOPBACK, PageGuard, only_reads, page_hosts, refuse
 from gr00t_assets_tests.defs.dagster_dev import free_port
+from gr00t_assets_tests.defs.project import make_project
 
 QUERY, MUTATION = "query A { version }", "mutation B { launchRun { x } }"
 JSON = {"content-type": "application/json"}
@@ -213,6 +214,17 @@ def test_without_a_project_it_says_where_to_start(
     monkeypatch.setenv("GR00T_ASSETS_ROOT", str(tmp_path))
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     with pytest.raises(PageError, match="start in a clone of gr00t-assets"):
+        serve(free_port())
+
+
+def test_the_workspace_is_the_projects_whatever_folder_it_is_started_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make_project(tmp_path / "project")
+    monkeypatch.setenv("GR00T_ASSETS_ROOT", str(project.root))
+    monkeypatch.setenv("DAGSTER_HOME", str(project.root))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PageError, match=f"workspace.yaml: is not in {project.root}"):
         serve(free_port())
 
 

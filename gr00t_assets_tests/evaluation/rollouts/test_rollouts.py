@@ -189,6 +189,8 @@ def test_the_command_rolls_out_prints_and_does_not_do_it_twice(
     again = CliRunner().invoke(app, [*command, "--json"])
     assert json.loads(again.stdout) == json.loads(found.model_dump_json())
     assert "nothing computed" in again.stderr
+    listed = CliRunner().invoke(app, [*command, "--checkpoints", "last", "--json"])
+    assert json.loads(listed.stdout) == [json.loads(found.model_dump_json())], "one document"
     unknown = CliRunner().invoke(app, ["rollout", str(run), "--environment", "mein"])
     assert isinstance(unknown.exception, SimulationError)
     assert "did you mean 'mine'" in str(unknown.exception)

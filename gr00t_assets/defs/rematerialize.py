@@ -22,7 +22,6 @@ from gr00t_assets.defs.assets import analysis, data, evaluation, training
 from gr00t_assets.defs.partitions import CATALOG, EXPERIMENTS
 from gr00t_assets.defs.queue import project_instance
 from gr00t_assets.defs.resources import observe
-from gr00t_assets.evaluation.result import load_evaluation
 from gr00t_assets.evaluation.rollouts import result as rolled_out
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.frame_check_result import load_frame_check
@@ -160,11 +159,6 @@ def _checkpoint(spec: TrainingSpec, store: Store) -> Result:
     return training.checkpoint_result(manifest, spec, store)
 
 
-def _evaluation(spec: TrainingSpec, store: Store) -> Result:
-    found = load_evaluation(spec.run_directory)
-    return evaluation.evaluation_result(found, spec, store) if found else None
-
-
 def _rollouts(spec: TrainingSpec, store: Store) -> Result:
     environment = rolled_out.declared_environment(spec)
     path = environment and rolled_out.rollouts_file(spec.run_directory, environment.name)
@@ -183,7 +177,7 @@ _ASSETS = {
     data.modality_config: (CATALOG, _modality_config),
     data.frame_cache: (CATALOG, _frame_cache),
     training.checkpoint: (EXPERIMENTS, _of_run(_checkpoint)),
-    evaluation.open_loop_evaluation: (EXPERIMENTS, _of_run(_evaluation)),
+    evaluation.open_loop_evaluation: (EXPERIMENTS, _of_run(evaluation.evaluation_result)),
     evaluation.rollouts: (EXPERIMENTS, _of_run(_rollouts)),
     analysis.promoted_model: (EXPERIMENTS, _of_run(_promotion)),
 }

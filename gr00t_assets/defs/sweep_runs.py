@@ -126,7 +126,7 @@ class SweepRuns:
                 continue
             before = states.get(source.name)
             if before is None or before.state == "failed":
-                states[name] = _state(name, "failed", reason)
+                states[name] = ExperimentState(experiment=name, state="failed", reason=reason)
             elif before.is_trained:
                 again.append(experiment)
         if again:
@@ -146,71 +146,55 @@ class SweepRuns:
             directory = self._directories[name]
             manifest = load_manifest(directory)
         except Gr00tAssetsError as error:
-            return _state(name, "failed", error.headline)
+            return ExperimentState(experiment=name, state="failed", reason=error.headline)
         progress = read_progress(directory)
         if manifest is not None and is_complete(manifest, experiment):
             state = "finished" if manifest.status == "finished" else "pruned"
-            self._trained[name] = _state(name, state, progress=progress)
+            self._trained[name] = ExperimentState(experiment=name, state=state, progress=progress)
             return self._trained[name]
-        if run is not None:
-            return _of_run(name, run, progress, run.run_id in slots)
-        if process := training_process(directory):
-            return _state(name, "training", f"{process} trains it", progress)
-        return self._ended(name, progress)
-
-    def _ended(self, name: str, progress: Progress | None) -> ExperimentState:
-        """Of one without a run that is at work."""
         reason = self.reasons.get(name)
-        if reason is not None and reason.startswith(GOES_ON_FROM):
-            return _state(name, "waiting", reason)
-        run = training_runs.newest_run(self._instance, name)
-        if run is None:
-            return _state(name, "failed", reason or "it was not asked for")
-        if not run.is_finished:
-            return _of_run(name, run, progress, waits=False)
-        state, text = "failed", training_runs.short_name(run)
-        if run.status == dg.DagsterRunStatus.CANCELED:
-            text += " was cancelled"
-        elif run.status == dg.DagsterRunStatus.SUCCESS:
-            text += " trained another configuration; ask for the sweep again"
+        if run is None and (process := training_process(directory)):
+            state, reason = "training", f"{process} trains it"
+        elif run is None and reason is not None and reason.startswith(GOES_ON_FROM):
+            state = "waiting"
+        elif (run := run or training_runs.newest_run(self._instance, name)) is None:
+            state, reason = "failed", reason or "it was not asked for"
+        elif run.is_finished:
+            state, reason = self._ended(run)
         else:
-            if run.run_id not in self._ends:
-                self._ends[run.run_id] = training_runs.end_of_run(self._instance, run)
-            end, cause = self._ends[run.run_id]
-            record = self._instance.get_run_record_by_id(run.run_id)
-            ended = record.end_time if record is not None and record.end_time else 0.0
-            if end == "repeats" or time.time() - ended > ASKED_AGAIN_WITHIN:
-                text += f": {cause}"
-            else:
-                state, text = "waiting", f"{text} died ({cause}) and is asked for again"
-        return _state(name, state, text, progress, run)
+            state, reason = _of_run(run, progress, run.run_id in slots)
+        run_id = run.run_id if run else None
+        return ExperimentState(
+            experiment=name, state=state, reason=reason, run_id=run_id, progress=progress
+        )
+
+    def _ended(self, run: dg.DagsterRun) -> tuple[State, str]:
+        """Of one whose newest run is over and has not trained its present configuration."""
+        text = training_runs.short_name(run)
+        if run.status == dg.DagsterRunStatus.CANCELED:
+            return "failed", f"{text} was cancelled"
+        if run.status == dg.DagsterRunStatus.SUCCESS:
+            return "failed", f"{text} trained another configuration; ask for the sweep again"
+        if run.run_id not in self._ends:
+            self._ends[run.run_id] = training_runs.end_of_run(self._instance, run)
+        end, cause, _ = self._ends[run.run_id]
+        record = self._instance.get_run_record_by_id(run.run_id)
+        ended = record.end_time if record is not None and record.end_time else 0.0
+        if end == "repeats" or time.time() - ended > ASKED_AGAIN_WITHIN:
+            return "failed", f"{text}: {cause}"
+        return "waiting", f"{text} died ({cause}) and is asked for again"
 
 
-def _state(
-    name: str,
-    state: State,
-    reason: str | None = None,
-    progress: Progress | None = None,
-    run: dg.DagsterRun | None = None,
-) -> ExperimentState:
-    run_id = run.run_id if run else None
-    return ExperimentState(
-        experiment=name, state=state, reason=reason, run_id=run_id, progress=progress
-    )
-
-
-def _of_run(
-    name: str, run: dg.DagsterRun, progress: Progress | None, waits: bool
-) -> ExperimentState:
+def _of_run(run: dg.DagsterRun, progress: Progress | None, waits: bool) -> tuple[State, str | None]:
     """Of one whose run is not over."""
-    state, reason = _BEFORE_TRAINING.get(run.status, "training"), None
+    state = _BEFORE_TRAINING.get(run.status, "training")
     if run.status == dg.DagsterRunStatus.CANCELING:
-        state, reason = "waiting", "it is being cancelled"
-    elif waits:
-        state, reason = "waiting", "it waits for a slot"
-    elif state == "training" and progress and progress.engine != LOCAL and progress.node is None:
-        state, reason = "waiting", f"it waits in the queue of {progress.engine}"
-    return _state(name, state, reason, progress, run)
+        return "waiting", "it is being cancelled"
+    if waits:
+        return "waiting", "it waits for a slot"
+    if state == "training" and progress and progress.engine != LOCAL and progress.node is None:
+        return "waiting", f"it waits in the queue of {progress.engine}"
+    return state, None
 
 
 def _submit(

@@ -1,6 +1,5 @@
 """Loss curves as images for Dagster's pages: PNG, and SVG small enough to be shown in place."""
 
-import base64
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -63,11 +62,6 @@ def run_curve_png(metrics: MetricTable) -> bytes:
         _draw(axes, curve, Style.of_place(0), "")
     _finish(axes)
     return figure_png(figure)
-
-
-def markdown_image(png: bytes, description: str) -> str:
-    """A PNG image inside Markdown text."""
-    return f"![{description}](data:image/png;base64,{base64.b64encode(png).decode()})"
 
 
 def _draw(axes: "Axes", curve: Curve, style: Style, label: str) -> None:

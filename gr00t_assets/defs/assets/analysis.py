@@ -140,10 +140,10 @@ def _ranking(ranked_class: "ComparabilityClass", heading: str) -> list[list[str]
 
 def _curves(report: "Report") -> dg.MetadataValue:
     """The loss curves of every sweep that has some, as images."""
-    from gr00t_assets.reporting.curve_images import curves_png, markdown_image
+    from gr00t_assets.reporting.curve_images import curves_png
 
     images = [
-        markdown_image(curves_png(summary.runs), f"training loss of {summary.sweep.name}")
+        show.image(curves_png(summary.runs), f"training loss of {summary.sweep.name}").value
         for summary in report.sweeps[:_MOST_IMAGES]
         if any(run.curve for run in summary.runs)
     ]

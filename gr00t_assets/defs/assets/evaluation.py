@@ -46,9 +46,9 @@ def open_loop_evaluation(
     _require_trained(spec, "evaluate")
     command = evaluation_command(spec.run_directory, EvaluationSettings())
     run_worker(context, command, "evaluation.log", "evaluation", spec, store)
-    evaluation = load_evaluation(spec.run_directory)
-    assert evaluation is not None
-    return evaluation_result(evaluation, spec, store)
+    result = evaluation_result(spec, store)
+    assert result is not None
+    return result
 
 
 @explained_asset("analysis", {"gymnasium"}, partitions_def=experiment_partitions, deps=[checkpoint])
@@ -84,10 +84,13 @@ def _require_trained(spec: TrainingSpec, what: str) -> None:
         raise EvaluationError(name, problem, [f"run: {command}"])
 
 
-def evaluation_result(
-    evaluation: Evaluation, spec: TrainingSpec, store: Store
-) -> dg.MaterializeResult:
-    """Of an open-loop evaluation: the verdict, plots, errors and baselines, then numbers."""
+def evaluation_result(spec: TrainingSpec, store: Store) -> dg.MaterializeResult | None:
+    """Of a run's evaluation: the verdict, plots, errors and baselines, then numbers.
+
+    None of a run that was not evaluated.
+    """
+    if (evaluation := load_evaluation(spec.run_directory)) is None:
+        return None
     parts, main, drawn = evaluation.parts, evaluation.main, evaluation.settings
     caption, joints = "error at each step of the horizon", evaluated.joint_rows(main)
     small = f"![{caption}](<data:image/svg+xml,{horizon_svg(evaluation)}>)"

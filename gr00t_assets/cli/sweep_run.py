@@ -60,7 +60,7 @@ def sweep_run(
         if not daemon_is_alive(instance):
             remedy = "nothing was asked for; then run it again"
             raise PageError(sweep.name, f"{NO_DAEMON}.", [remedy])
-        runs = SweepRuns(sweep, store, instance, engine)
+        runs = SweepRuns(sweep.first_round.experiments, store, instance, engine)
         try:
             runs.ask(before=before)
             if not as_json:
@@ -98,12 +98,12 @@ def _array(engine: str | None, store: Store) -> Callable[[list[Experiment]], obj
 
 
 def _print_asked(runs: "SweepRuns") -> None:
-    for experiment in runs.sweep.experiments:
-        asked = runs.asked.get(experiment.name)
-        reason = runs.reasons.get(experiment.name, "").strip()
+    for name in runs.experiments:
+        asked = runs.asked.get(name)
+        reason = runs.reasons.get(name, "").strip()
         text = f"asked for, run {asked[:8]}" if asked else f"not asked for: {reason}"
-        echo(f"{experiment.name}: {text}")
-    echo(f"asked for {len(runs.asked)} of {counted(len(runs.sweep.experiments), 'experiment')}")
+        echo(f"{name}: {text}")
+    echo(f"asked for {len(runs.asked)} of {counted(len(runs.experiments), 'experiment')}")
 
 
 def _watch(

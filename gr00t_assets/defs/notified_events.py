@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property, partial
 from typing import NamedTuple
@@ -19,7 +19,6 @@ from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Kind, Store
 from gr00t_assets.defs import training_runs
 from gr00t_assets.defs.sweep_runs import ExperimentState, SweepRuns
-from gr00t_assets.experiments.sweep_rounds import SweepRounds
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.runs.manifest import MANIFEST, load_manifest
 from gr00t_assets.runs.stored_run import read_runs
@@ -150,12 +149,9 @@ class Lab:
         return [state for state in self._states(started) if state.state == "training"]
 
     def _states(self, names: Collection[str]) -> list[ExperimentState]:
-        states = []
-        for sweep in self.sweeps.values():
-            if own := tuple(item for item in sweep.experiments if item.name in names):
-                chosen = replace(sweep, experiments=own, rounds=SweepRounds())
-                states += SweepRuns(chosen, self.store, self.instance).states()
-        return states
+        every = (item for sweep in self.sweeps.values() for item in sweep.experiments)
+        own = (item for item in every if item.name in names)
+        return SweepRuns(own, self.store, self.instance).states()
 
     def _is_over(self, sweep: Sweep, unfinished: Collection[str]) -> bool:
         """Whether all of it is trained or failed for good, and it asks for no further round."""

@@ -5,6 +5,7 @@ that are reported here belong to no run of Dagster: runs, their logs and checks 
 """
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import dagster as dg
@@ -141,32 +142,33 @@ def _frame_cache(name: str, store: Store) -> Result:
     return data.frame_cache_result(record, info, checked, quality, store)
 
 
-def _of_run(read: Callable[[TrainingSpec, Store], Result]) -> Callable[[str, Store], Result]:
+def _of_run(read: Callable[[TrainingSpec], Result]) -> Callable[[str, Store], Result]:
     """Of an experiment's present configuration, where the data is there that it is for."""
 
     def read_run(name: str, store: Store) -> Result:
         experiment = EXPERIMENTS[name]
         there = (store.modality_config(dataset.name).is_file() for dataset in experiment.datasets)
-        return read(make_spec(experiment, store), store) if all(there) else None
+        return read(make_spec(experiment, store)) if all(there) else None
 
     return read_run
 
 
-def _checkpoint(spec: TrainingSpec, store: Store) -> Result:
+def _checkpoint(spec: TrainingSpec) -> Result:
     manifest = load_manifest(spec.run_directory)
     if manifest is None or not is_complete(manifest, spec.experiment):
         return None
-    return training.checkpoint_result(manifest, spec, store)
+    return training.checkpoint_result(manifest, spec)
 
 
-def _rollouts(spec: TrainingSpec, store: Store) -> Result:
+def _rollouts(spec: TrainingSpec) -> Result:
     environment = rolled_out.declared_environment(spec)
     path = environment and rolled_out.rollouts_file(spec.run_directory, environment.name)
     found = rolled_out.read_rollouts(path) if path and path.is_file() else None
-    return evaluation.rollouts_result(found, spec, store) if found else None
+    return evaluation.rollouts_result(found, spec) if found else None
 
 
-def _promotion(spec: TrainingSpec, store: Store) -> Result:
+def _promotion(spec: TrainingSpec) -> Result:
+    store = Store(Path(spec.store))
     records = (model.record for model in promoted_models(store, spec.experiment.name))
     record = next((item for item in records if item and item.config_hash == spec.config_hash), None)
     return analysis.promotion_result(record, store) if record else None

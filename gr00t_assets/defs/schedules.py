@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -76,10 +76,10 @@ def schedule_name(sweep: str) -> str:
     return f"sweep_{plain}{ending}"
 
 
-def sweep_requests(
-    sweep: Sweep, store: Store, instance: dg.DagsterInstance
+def training_requests(
+    experiments: Sequence[Experiment], store: Store, instance: dg.DagsterInstance
 ) -> tuple[list[dg.RunRequest], dict[str, str]]:
-    """What of a sweep has to be trained now, and why the rest has not.
+    """What of some experiments has to be trained now, and why the rest has not.
 
     Missing is what has no finished run of its present configuration. What waits or trains already
     is left alone, and so is what failed: the sensor asks again for a run that died, and one that
@@ -87,13 +87,13 @@ def sweep_requests(
     that met a file with a fault which is mended by now, is asked for again.
 
     Returns:
-        Requests, those of high priority first and else in the order of the file; and for every
-        other experiment the reason.
+        Requests, those of high priority first and else in the order given; and for every other
+        experiment the reason.
     """
     busy = training_runs.unfinished(instance)
     requests: list[dg.RunRequest] = []
     reasons: dict[str, str] = {}
-    for experiment in sorted(sweep.experiments, key=lambda experiment: -experiment.priority):
+    for experiment in sorted(experiments, key=lambda experiment: -experiment.priority):
         name = experiment.name
         try:
             config_hash = current_config_hash(experiment, store)
@@ -187,13 +187,13 @@ def scheduled_requests(
 
     Rounds that follow that of the file are the sensor's ``next_rounds``.
     """
-    sweep = sweep.first_round
-    requests, reasons = sweep_requests(sweep, store, context.instance)
+    experiments = sweep.first_round.experiments
+    requests, reasons = training_requests(experiments, store, context.instance)
     if set(reasons.values()) == {TRAINED} and not requests:
         return dg.SkipReason(f"every experiment of {sweep.name} is trained")
     if not requests:
         return dg.SkipReason(reason_lines(reasons))
-    of = counted(len(sweep.experiments), "experiment")
+    of = counted(len(experiments), "experiment")
     context.log.info(f"asked for: {len(requests)} of {of}")
     if reasons:
         context.log.info(reason_lines(reasons))
@@ -229,6 +229,6 @@ def round_requests(
         )
         rounds = save_round(sweep.name, store, asked)
         sweep = sweep.with_rounds(rounds)
-    requests, _ = sweep_requests(sweep, store, instance)
+    requests, _ = training_requests(sweep.experiments, store, instance)
     own = [request for request in requests if request.partition_key in rounds.names]
     return own, f"{sweep.name}: {step.words}"

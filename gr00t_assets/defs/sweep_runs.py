@@ -4,9 +4,8 @@ They are put into the queue as Dagster's daemon puts those of a schedule.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,10 +16,9 @@ from gr00t_assets.core.errors import Gr00tAssetsError, PageError
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.defs import training_runs
-from gr00t_assets.defs.schedules import GOES_ON_FROM, sweep_requests
+from gr00t_assets.defs.schedules import GOES_ON_FROM, training_requests
 from gr00t_assets.experiments.engine_file import LOCAL
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.gpu.wait_queue import waiting
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.progress import Progress, read_progress
@@ -64,19 +62,23 @@ class ExperimentState(FrozenModel):
 
 
 class SweepRuns:
-    """The runs of a sweep's file; those of later rounds the sensor ``next_rounds`` asks for.
+    """The runs of some experiments, such as those of a sweep's file.
 
     Attributes:
-        sweep: With the experiments of its file.
+        experiments: By name, in their order.
         asked: Run ids by experiment, of those that were asked for here, on ``engine`` in place of
             that of each experiment.
         reasons: Why the others were not, by experiment.
     """
 
     def __init__(
-        self, sweep: Sweep, store: Store, instance: dg.DagsterInstance, engine: str | None = None
+        self,
+        experiments: Iterable[Experiment],
+        store: Store,
+        instance: dg.DagsterInstance,
+        engine: str | None = None,
     ) -> None:
-        self.sweep = sweep.first_round
+        self.experiments = {experiment.name: experiment for experiment in experiments}
         self.asked: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
         self._store, self._instance, self._engine = store, instance, engine
@@ -86,23 +88,21 @@ class SweepRuns:
 
     def ask(
         self,
-        experiments: Sequence[Experiment] | None = None,
+        names: Collection[str] | None = None,
         before: Callable[[list[Experiment]], object] | None = None,
     ) -> None:
-        """Ask for what is missing of some experiments, of all by default, as the schedule does.
+        """Ask for what is missing of those of some names, of all by default, as the schedule does.
 
         ``before`` is called with those that are to be asked for.
 
         Raises:
             PageError: The project's definitions cannot be loaded.
         """
-        own = self.sweep.experiments if experiments is None else tuple(experiments)
-        by_name = {experiment.name: experiment for experiment in own}
-        chosen = replace(self.sweep, experiments=own)
-        requests, reasons = sweep_requests(chosen, self._store, self._instance)
+        own = [self.experiments[name] for name in (self.experiments if names is None else names)]
+        requests, reasons = training_requests(own, self._store, self._instance)
         self.reasons |= reasons
         if requests and before is not None:
-            before([by_name[str(request.partition_key)] for request in requests])
+            before([self.experiments[str(request.partition_key)] for request in requests])
         tags = {training_runs.ENGINE: self._engine} if self._engine else {}
         for name, run_id in _submit(requests, self._instance, tags):
             self.asked[name] = run_id
@@ -115,10 +115,10 @@ class SweepRuns:
         """
         runs = training_runs.unfinished_runs(self._instance)
         slots = {waiter.run_id for waiter in waiting(self._store)}
-        own = {item.name: item for item in self.sweep.experiments}
-        states = {name: self._state(own[name], runs.get(name), slots) for name in own}
+        own = self.experiments.values()
+        states = {item.name: self._state(item, runs.get(item.name), slots) for item in own}
         again = []
-        for experiment in sorted(own.values(), key=lambda item: len(item.continued_steps)):
+        for experiment in sorted(own, key=lambda item: len(item.continued_steps)):
             name, source = experiment.name, experiment.continued()
             reason = self.reasons.get(name, "")
             is_waiting = states[name].state == "waiting" and reason.startswith(GOES_ON_FROM)
@@ -128,7 +128,7 @@ class SweepRuns:
             if before is None or before.state == "failed":
                 states[name] = ExperimentState(experiment=name, state="failed", reason=reason)
             elif before.is_trained:
-                again.append(experiment)
+                again.append(name)
         if again:
             self.ask(again)
         return list(states.values())

@@ -115,7 +115,7 @@ def print_findings(findings: Findings, title: str) -> None:
     print_verdict(out, findings, title)
 
 
-def tell_dagster(asset: str, experiment: str, store: Store | None = None) -> None:
+def tell_dagster(asset: str, experiment: str) -> None:
     """Report a materialisation of an experiment's present configuration, where there is a Dagster.
 
     The command has done its work by now: what goes wrong here is one line of warning.
@@ -125,7 +125,7 @@ def tell_dagster(asset: str, experiment: str, store: Store | None = None) -> Non
     try:
         from gr00t_assets.defs.rematerialize import report_partition
 
-        report_partition(asset, experiment, store or Store.from_environment())
+        report_partition(asset, experiment, Store.from_environment())
     except Exception as error:
         known = isinstance(error, Gr00tAssetsError)
         reason = error.headline if known else repr(error).splitlines()[0]

@@ -116,25 +116,20 @@ def _print_checkpoints(evaluations: Iterable[Evaluation], run_directory: Path) -
         )
     best = best_weights(run_directory)
     text = best.why if isinstance(best, BestWeights) else f"cannot be told: {best}"
-    _print_lines(table, f"best: {text}")
+    console().print(table, f"best: {text}", sep="\n")
 
 
 def _print_evaluation(evaluation: Evaluation) -> None:
+    out = console()
     for part in evaluation.parts:
         details = wording.dataset_sentences(part)
         details += map(wording.baseline_sentence, part.baselines)
-        _print_lines(wording.part_sentence(part), *(f"  {sentence}" for sentence in details))
+        out.print(wording.part_sentence(part), *(f"  {line}" for line in details), sep="\n")
     table = Table(*wording.PART_HEAD, title=f"errors by action group, {evaluation.main.part}")
     for row in wording.group_rows(evaluation.main):
         table.add_row(*row)
     language = f"language used: {wording.language_sentence(evaluation)}"
-    _print_lines(table, language, *(f"note: {limit}" for limit in evaluation.limits))
-
-
-def _print_lines(*lines: str | Table) -> None:
-    out = console()
-    for line in lines:
-        out.print(line)
+    out.print(table, language, *(f"note: {limit}" for limit in evaluation.limits), sep="\n")
 
 
 def rollout(
@@ -186,15 +181,16 @@ def _print_rollouts(rollouts: rolled_out.Rollouts, name: str) -> None:
     out.print(f"{name}: {rolled_out.rollouts_sentence(rollouts)}")
     out.print(plain_table(*rolled_out.RATE_HEAD, rows=rolled_out.rate_rows(rollouts)))
     settings = rollouts.settings
-    for line in (
+    out.print(
         "intervals are of 95 percent; steps are the median of those to success",
         f"policy's episodes: {rolled_out.endings_sentence(rollouts)}",
         *rolled_out.failure_sentences(rollouts),
         f"seeds {settings.first_seed} to {settings.first_seed + settings.episodes - 1}, "
         f"replanned every {settings.replan_every} steps; {rolled_out.seconds_sentence(rollouts)}",
         *(f"video: {video}" for video in rollouts.videos),
-    ):
-        out.print(line, soft_wrap=True)
+        sep="\n",
+        soft_wrap=True,
+    )
 
 
 @environment_app.command("list")

@@ -14,9 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, chdir, contextmanager
 from functools import cached_property
 
-import click
 import dagster as dg
-import yaml
 from dagster._core.run_coordinator.queued_run_coordinator import RunQueueConfig
 from pydantic import Field
 
@@ -149,18 +147,18 @@ def project_instance() -> Iterator[dg.DagsterInstance]:
     Raises:
         PageError: There is none here, or its database cannot be opened, with the reason.
     """
-    root = project_root()
+    root, home = project_root(), os.environ.get("DAGSTER_HOME")
+    if not home and not (root / "dagster.yaml").is_file():
+        remedy = "start in a clone of gr00t-assets, or set GR00T_ASSETS_ROOT to one"
+        raise PageError("dagster.yaml", f"is not in {root}.", [remedy])
     with ExitStack() as stack:
         try:
-            if os.environ.get("DAGSTER_HOME"):
+            if home:
                 instance = dg.DagsterInstance.get()
-            elif (root / "dagster.yaml").is_file():
+            else:
                 stack.enter_context(chdir(root))
                 instance = dg.DagsterInstance.from_config(str(root))
-            else:
-                remedy = "start in a clone of gr00t-assets, or set GR00T_ASSETS_ROOT to one"
-                raise PageError("dagster.yaml", f"is not in {root}.", [remedy])
-        except (click.ClickException, dg.DagsterError, yaml.YAMLError) as error:
+        except Exception as error:  # of Dagster, of YAML, or of the storage that the file names
             problem = "Dagster's database cannot be opened."
             raise PageError("dagster.yaml", problem, [str(error)]) from error
         yield stack.enter_context(instance)

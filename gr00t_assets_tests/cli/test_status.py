@@ -92,7 +92,7 @@ def test_an_engine_that_does_not_answer_or_is_wrong_is_said_so(project: Project)
     assert "time_limit" in everything["odd"]["problem"]
 
 
-@pytest.mark.parametrize("fault", ["damaged", "no YAML", "nowhere"])
+@pytest.mark.parametrize("fault", ["damaged", "no YAML", "not installed", "nowhere"])
 def test_a_dagster_that_cannot_be_opened_is_told_by_every_command(
     project: Project, monkeypatch: pytest.MonkeyPatch, fault: str
 ):
@@ -105,6 +105,9 @@ def test_a_dagster_that_cannot_be_opened_is_told_by_every_command(
         (history / "runs.db").write_bytes(bytes(range(256)) * 32)
     elif fault == "no YAML":
         (project.root / "dagster.yaml").write_text("storage: [")
+    elif fault == "not installed":
+        storage = {"custom": {"module": "nowhere", "class": "Storage"}}
+        (project.root / "dagster.yaml").write_text(yaml.safe_dump({"storage": storage}))
     else:
         monkeypatch.setenv("DAGSTER_HOME", str(project.root / "nowhere"))
     port = str(free_port())

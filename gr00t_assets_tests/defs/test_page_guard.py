@@ -89,7 +89,7 @@ def test_two_hosts_in_one_request_are_none() -> None:
     raw = [(b"host", b"127.0.0.1"), (b"host", b"evil.example")]
     scope = {"type": "http", "method": "GET", "path": "/", "headers": raw}
     refusal = refuse(scope, LOOPBACK)
-    assert refusal is not None and refusal.status == 421
+    assert refusal is not None and refusal.status_code == 421
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_whatever_else_it_says_another_origin_is_refused(
     raw = [(key.encode(), value.encode()) for key, value in given.items()]
     scope = {"type": kind, "method": method, "path": path, "headers": raw, "query_string": b""}
     refusal = refuse(scope, LOOPBACK)
-    assert refusal is not None and refusal.status == 403
+    assert refusal is not None and refusal.status_code == 403
 
 
 @given(st.text(max_size=60))

@@ -97,22 +97,24 @@ def serve(port: int, host: str = HOST, workspace: str | None = None) -> None:
             ended by itself.
     """
     hosts, daemon = page_hosts(), None
+    file = project_root() / (workspace or WORKSPACE)
+    if workspace and Path(workspace).is_file():
+        file = Path(workspace).absolute()
     with ExitStack() as stack:
         stack.enter_context(_interrupted_by_sigterm())
         listener = stack.enter_context(_listener(host, port))
         instance = stack.enter_context(project_instance())
-        file = Path(workspace) if workspace else project_root() / WORKSPACE
         if not file.is_file():
             remedy = "start in a clone of gr00t-assets, or set GR00T_ASSETS_ROOT to one"
-            raise PageError(file.name, f"is not in {file.absolute().parent}.", [remedy])
-        loaded = project_stamp()
+            raise PageError(file.name, f"is not in {file.parent}.", [remedy])
+        loaded, served = project_stamp(), str(file)
         if workspace is None:
             # As `dagster dev` says to its code servers: faults of definitions are logged once.
             os.environ["DAGSTER_IS_DEV_CLI"] = "1"
-            workspace = stack.enter_context(_shared_code_servers(instance, file, port))
-            daemon = stack.enter_context(_daemon(instance, workspace))
-        server = stack.enter_context(_page(instance, workspace, hosts))
-        stack.enter_context(_loaded_again(workspace, loaded))
+            served = stack.enter_context(_shared_code_servers(instance, file, port))
+            daemon = stack.enter_context(_daemon(instance, served))
+        server = stack.enter_context(_page(instance, served, hosts))
+        stack.enter_context(_loaded_again(served, loaded))
         if daemon is not None:
             threading.Thread(target=_stop_with, args=(daemon, server), daemon=True).start()
             sys.stdout.write(f"the page is on http://{host}:{port}\n")

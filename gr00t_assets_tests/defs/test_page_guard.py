@@ -226,6 +226,8 @@ def test_the_workspace_is_the_projects_whatever_folder_it_is_started_in(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PageError, match=f"workspace.yaml: is not in {project.root}"):
         serve(free_port())
+    with pytest.raises(PageError, match=f"workspace.yaml: is not in {project.root}/deploy"):
+        serve(free_port(), workspace="deploy/workspace.yaml")
 
 
 def test_no_other_origin_shows_an_answer_in_a_frame() -> None:

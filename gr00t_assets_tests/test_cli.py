@@ -112,6 +112,8 @@ def test_a_wrong_file_completes_nothing_of_its_own_and_says_nothing(tmp_path: Pa
     assert completed("gr00t-assets train demo-", tmp_path) == {
         "demo-b1-lr1e-3", "demo-b1-lr5e-4", "demo-b8-lr1e-3", "demo-b8-lr5e-4",
     }  # fmt: skip
+    (tmp_path / "data" / "sweeps" / ".#demo.yaml").touch()  # as an editor leaves one
+    assert completed("gr00t-assets sweep plan ", tmp_path) == {"demo", "demo-batch-size"}
 
 
 def test_sweeps_are_listed_with_what_is_finished(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gr00t_assets.core.project import data_files
+from gr00t_assets.core.project import VISIBLE_YAML, data_files
 from gr00t_assets.datasets.catalog import project_catalog
 from gr00t_assets.environments.environment_file import load_environments
 from gr00t_assets.experiments.project_files import read_project
@@ -29,7 +29,7 @@ Json = Annotated[bool, option("The same as JSON", "--json")]
 
 def sweeps() -> list[str]:
     """Every sweep file's name."""
-    return [file.stem for file in data_files("sweeps/*.yaml")]
+    return [file.stem for file in data_files(f"sweeps/{VISIBLE_YAML}")]
 
 
 def experiments() -> list[str]:

@@ -61,7 +61,8 @@ def evaluate(
         max_episodes=max_episodes,
         seed=seed,
     )
-    directory, steps = _asked_weights(target, checkpoints)
+    directory, models = _asked_models(target, checkpoints)
+    steps = [model.step for model in models]
     missing = [
         step for step in steps if again or current_evaluation(directory, settings, step) is None
     ]
@@ -83,23 +84,24 @@ def evaluate(
         _print_checkpoints(evaluations, directory)
 
 
-def _asked_weights(target: str, checkpoints: str | None) -> tuple[Path, list[int | None]]:
-    """The run that a person means, and steps of its checkpoints; None for its final weights."""
+def _asked_models(
+    target: str, checkpoints: str | None
+) -> tuple[Path, list[model_reference.ModelReference]]:
+    """The run that a person means, and its weights: those named, or those of some checkpoints."""
+    if checkpoints is None:
+        model = model_reference.find_model(target)
+        if model.run_directory is None:
+            problem = "a promoted model has no run directory to keep results in."
+            raise EvaluationError(target, problem, ["give the experiment or its run directory"])
+        if model.why is not None:
+            sys.stderr.write(f"{model.why}\n")
+        return model.run_directory, [model]
     name, selector = model_reference.split_reference(target)
-    if selector is None or Path(target).is_dir():
-        directory = model_reference.find_run(target)
-        if checkpoints is None:
-            return directory, [None]
-        models = model_reference.asked_checkpoints(directory, checkpoints)
-        return directory, [model.step for model in models]
-    if checkpoints is not None:
+    if selector is not None and not Path(target).is_dir():
         remedy = f"give {name} with --checkpoints, or {target} without"
         raise EvaluationError(target, "this names a checkpoint already.", [remedy])
-    model = model_reference.find_model(target)
-    if model.why is not None:
-        sys.stderr.write(f"{model.why}\n")
-    assert model.run_directory is not None
-    return model.run_directory, [model.step]
+    directory = model_reference.find_run(target)
+    return directory, model_reference.asked_checkpoints(directory, checkpoints)
 
 
 def _print_checkpoints(evaluations: Iterable[Evaluation], run_directory: Path) -> None:
@@ -115,25 +117,20 @@ def _print_checkpoints(evaluations: Iterable[Evaluation], run_directory: Path) -
         )
     best = best_weights(run_directory)
     text = best.why if isinstance(best, BestWeights) else f"cannot be told: {best}"
-    _print_lines(table, f"best: {text}")
+    console().print(table, f"best: {text}", sep="\n")
 
 
 def _print_evaluation(evaluation: Evaluation) -> None:
+    out = console()
     for part in evaluation.parts:
         details = wording.dataset_sentences(part)
         details += map(wording.baseline_sentence, part.baselines)
-        _print_lines(wording.part_sentence(part), *(f"  {sentence}" for sentence in details))
+        out.print(wording.part_sentence(part), *(f"  {line}" for line in details), sep="\n")
     table = Table(*wording.PART_HEAD, title=f"errors by action group, {evaluation.main.part}")
     for row in wording.group_rows(evaluation.main):
         table.add_row(*row)
     language = f"language used: {wording.language_sentence(evaluation)}"
-    _print_lines(table, language, *(f"note: {limit}" for limit in evaluation.limits))
-
-
-def _print_lines(*lines: str | Table) -> None:
-    out = console()
-    for line in lines:
-        out.print(line)
+    out.print(table, language, *(f"note: {limit}" for limit in evaluation.limits), sep="\n")
 
 
 def rollout(
@@ -151,14 +148,7 @@ def rollout(
     as_json: Json = False,
 ) -> None:
     """Roll a policy out in simulation: success with intervals, beside rules without a model."""
-    model = model_reference.find_model(target)
-    if model.run_directory is None:
-        problem = "a promoted model has no run directory to keep rollouts in."
-        raise EvaluationError(target, problem, ["give the experiment or its run directory"])
-    directory = model.run_directory
-    models = [model]
-    if checkpoints is not None:
-        models = model_reference.asked_checkpoints(directory, checkpoints)
+    directory, models = _asked_models(target, checkpoints)
     spec = stored_spec(directory)
     declared = rolled_out.declared_environment(spec, environment)
     if declared is None:
@@ -168,6 +158,7 @@ def rollout(
         remedy = "name one: --environment NAME, or environment: NAME in data/datasets.yaml"
         raise EvaluationError(spec.experiment.name, problem, [known, remedy])
     settings = rolled_out.settings_for(declared, spec, episodes, replan, ensemble)
+    contents = []
     for item in models:
         what = (directory, declared, settings, item.step)
         if again or current_rollouts(*what) is None:
@@ -179,10 +170,11 @@ def rollout(
             sys.stderr.write(worker.ROLLED_OUT_ALREADY + "\n")
         file = rolled_out.rollouts_file(directory, declared.name, item.step)
         rollouts = rolled_out.read_rollouts(file)
-        if as_json:
-            print_json(json.loads(rollouts.model_dump_json()))
-        else:
+        contents.append(json.loads(rollouts.model_dump_json()))
+        if not as_json:
             _print_rollouts(rollouts, item.name)
+    if as_json:
+        print_json(contents if checkpoints else contents[0])
 
 
 def _print_rollouts(rollouts: rolled_out.Rollouts, name: str) -> None:
@@ -190,15 +182,16 @@ def _print_rollouts(rollouts: rolled_out.Rollouts, name: str) -> None:
     out.print(f"{name}: {rolled_out.rollouts_sentence(rollouts)}")
     out.print(plain_table(*rolled_out.RATE_HEAD, rows=rolled_out.rate_rows(rollouts)))
     settings = rollouts.settings
-    for line in (
+    out.print(
         "intervals are of 95 percent; steps are the median of those to success",
         f"policy's episodes: {rolled_out.endings_sentence(rollouts)}",
         *rolled_out.failure_sentences(rollouts),
         f"seeds {settings.first_seed} to {settings.first_seed + settings.episodes - 1}, "
         f"replanned every {settings.replan_every} steps; {rolled_out.seconds_sentence(rollouts)}",
         *(f"video: {video}" for video in rollouts.videos),
-    ):
-        out.print(line, soft_wrap=True)
+        sep="\n",
+        soft_wrap=True,
+    )
 
 
 @environment_app.command("list")

@@ -4,7 +4,6 @@ import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,16 +11,8 @@ import typer
 from rich.text import Text
 
 from gr00t_assets.cli.arguments import Json, argument, experiments, option
-from gr00t_assets.cli.output import (
-    SEVERITY_STYLES,
-    TextConsole,
-    echo,
-    print_json,
-    print_remedy,
-    print_verdict,
-)
+from gr00t_assets.cli.output import TextConsole, echo, print_by_subject, print_json
 from gr00t_assets.core.files import free_bytes
-from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import format_bytes, printable
 from gr00t_assets.trainers.isaac_gr00t.commits import REPOSITORY, head
@@ -102,7 +93,7 @@ def isaac_doctor(
     if as_json:
         print_json({"environment": title, **findings.to_json()})
     else:
-        _print_findings(findings, title)
+        print_by_subject(findings, title)
     raise typer.Exit(0 if findings.ok else 1)
 
 
@@ -127,19 +118,6 @@ def isaac_command(
     """
     command = command_of_experiment(experiment, script, dataset_path, output_dir)
     echo(command.text(one_line))
-
-
-def _print_findings(findings: Findings, title: str) -> None:
-    """Print findings by their subject: what was found, and where it is not right what to do."""
-    out = TextConsole()
-    for subject, group in groupby(findings, lambda finding: finding.subject):
-        out.print(Text(subject or "", style="bold"))
-        for finding in group:
-            severity = Text(f"  {finding.severity:<8}", style=SEVERITY_STYLES[finding.severity])
-            line = Text.assemble(severity, (f"{finding.code}  ", "bold"), finding.found)
-            out.print(line, soft_wrap=True)
-            print_remedy(out, finding.expected, finding.remedy, indent=10)
-    print_verdict(out, findings, title)
 
 
 @contextmanager

@@ -44,14 +44,16 @@ def model_promote(
     folder = promoted_folder(store, record.experiment, record.config_hash, record.step)
     echo(f"promoted {record.promoted_at}: {folder}")
     echo(record.verdict)
-    tell_dagster("promoted_model", record.experiment, store)
     if record.chosen:
         echo(f"chosen: {record.chosen}")
     if because and not record.because:
         echo("nothing is against it: --because is not on its card")
-    if push is not None:
-        pushed = push_to_hub(record, folder, push, private)
-        echo(f"pushed: {pushed.url}, commit {pushed.commit}")
+    try:
+        if push is not None:
+            pushed = push_to_hub(record, folder, push, private)
+            echo(f"pushed: {pushed.url}, commit {pushed.commit}")
+    finally:
+        tell_dagster("promoted_model", record.experiment)
 
 
 @model_app.command("list")

@@ -14,12 +14,13 @@ from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
+from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.finding import Findings
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.core.text import json_text, printable
 
 _PIPED_WIDTH = 100  # Columns where the output is no terminal, such as a CI log
-SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "ok": "green"}
+_SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "ok": "green"}
 
 
 class TextConsole(Console):
@@ -86,35 +87,46 @@ def print_json(content: object) -> None:
     typer.echo(json_text(content))
 
 
-def print_remedy(out: Console, expected: str, remedy: str, indent: int) -> None:
-    """Print what was expected in place of a finding, and what to do."""
+def print_findings(findings: Findings, title: str) -> None:
+    """Print findings by fault: what was found in which file, what was expected, what to do."""
+    out = TextConsole()
+    for (severity, code), group in groupby(findings, lambda item: (item.severity, item.code)):
+        out.print(Text(f"{severity} {code}", style=_SEVERITY_STYLES[severity]))
+        for (expected, remedy), alike in groupby(group, lambda item: (item.expected, item.remedy)):
+            for item in alike:
+                subject = (f"{item.subject}: " if item.subject else "", "bold")
+                out.print(Text.assemble("  ", subject, item.found), soft_wrap=True)
+            _print_remedy(out, expected, remedy, indent=4)
+    _print_verdict(out, findings, title)
+
+
+def print_by_subject(findings: Findings, title: str) -> None:
+    """Print findings by their subject: what was found, and where it is not right what to do."""
+    out = TextConsole()
+    for subject, group in groupby(findings, lambda item: item.subject):
+        out.print(Text(subject or "", style="bold"))
+        for item in group:
+            severity = (f"  {item.severity:<8}", _SEVERITY_STYLES[item.severity])
+            line = Text.assemble(severity, (f"{item.code}  ", "bold"), item.found)
+            out.print(line, soft_wrap=True)
+            _print_remedy(out, item.expected, item.remedy, indent=10)
+    _print_verdict(out, findings, title)
+
+
+def _print_remedy(out: Console, expected: str, remedy: str, indent: int) -> None:
     for label, text in (("expected", expected), ("do", remedy)):
         if text:
             out.print(Text.assemble(" " * indent, (f"{label:<10}", "dim"), text), soft_wrap=True)
 
 
-def print_verdict(out: Console, findings: Findings, title: str) -> None:
-    """Print below the findings of what is called ``title`` how many there are."""
+def _print_verdict(out: Console, findings: Findings, title: str) -> None:
     if findings:
         out.print()
     style = "green" if findings.ok else "bold red"
     out.print(Text(f"{title}: {findings.summary()}", style=style), soft_wrap=True)
 
 
-def print_findings(findings: Findings, title: str) -> None:
-    """Print findings by fault: what was found in which file, what was expected, what to do."""
-    out = TextConsole()
-    for (severity, code), group in groupby(findings, lambda item: (item.severity, item.code)):
-        out.print(Text(f"{severity} {code}", style=SEVERITY_STYLES[severity]))
-        for (expected, remedy), alike in groupby(group, lambda item: (item.expected, item.remedy)):
-            for item in alike:
-                subject = (f"{item.subject}: " if item.subject else "", "bold")
-                out.print(Text.assemble("  ", subject, item.found), soft_wrap=True)
-            print_remedy(out, expected, remedy, indent=4)
-    print_verdict(out, findings, title)
-
-
-def tell_dagster(asset: str, experiment: str, store: Store | None = None) -> None:
+def tell_dagster(asset: str, experiment: str) -> None:
     """Report a materialisation of an experiment's present configuration, where there is a Dagster.
 
     The command has done its work by now: what goes wrong here is one line of warning.
@@ -124,8 +136,9 @@ def tell_dagster(asset: str, experiment: str, store: Store | None = None) -> Non
     try:
         from gr00t_assets.defs.rematerialize import report_partition
 
-        report_partition(asset, experiment, store or Store.from_environment())
+        report_partition(asset, experiment, Store.from_environment())
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        known = isinstance(error, Gr00tAssetsError)
+        reason = error.headline if known else repr(error).splitlines()[0]
         remedy = "gr00t-assets store rematerialize tells it later"
         sys.stderr.write(f"warning: the page does not know of it: {reason}; {remedy}\n")

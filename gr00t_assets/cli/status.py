@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import typer
-from click import ClickException
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -13,7 +12,7 @@ from rich.text import Text
 from gr00t_assets.cli.arguments import Json
 from gr00t_assets.cli.output import console, plain_table, print_json
 from gr00t_assets.core.errors import PageError
-from gr00t_assets.core.project import Store, project_root
+from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted, duration, format_bytes
 from gr00t_assets.gpu.slot_files import UNKNOWN
 from gr00t_assets.gpu.slots import DeviceStatus, MachineStatus, machine_status
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
 gpu_app = typer.Typer(help="The devices of this machine and the queue for them.")
 
-NO_DAEMON = "no daemon takes runs from the queue: start it with `make dev`"
-
 _LISTED, _LISTED_RUNS = 8, 20  # Rows of each part of the status, and runs in the queue
 
 
@@ -37,15 +34,8 @@ def status(as_json: Json = False) -> None:
     from gr00t_assets.defs.status import project_status
 
     store = Store.from_environment()
-    try:
-        with project_instance() as instance:
-            if instance is None:
-                remedy = "start in a clone of gr00t-assets, or set GR00T_ASSETS_ROOT to one"
-                raise PageError("dagster.yaml", f"is not in {project_root()}.", [remedy])
-            found = project_status(instance, machine_status(store), store)
-    except ClickException as error:
-        problem = "Dagster's database cannot be opened."
-        raise PageError("dagster.yaml", problem, [error.message]) from error
+    with project_instance() as instance:
+        found = project_status(instance, machine_status(store), store)
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
@@ -53,6 +43,7 @@ def status(as_json: Json = False) -> None:
 
 
 def _print(found: "ProjectStatus", out: Console) -> None:
+    from gr00t_assets.defs.queue import NO_DAEMON
     from gr00t_assets.defs.status import LATELY_DAYS
 
     queue = found.queue
@@ -171,12 +162,12 @@ def gpu_status(as_json: Json = False) -> None:
     from gr00t_assets.defs.queue import project_instance, queue_status
 
     machine = machine_status()
-    queue, unknown = None, "no dagster.yaml in the project's folder"
+    queue, unknown = None, ""
     try:
         with project_instance() as instance:
-            queue = queue_status(instance, machine) if instance is not None else None
-    except ClickException as error:
-        unknown = error.message
+            queue = queue_status(instance, machine)
+    except PageError as error:
+        unknown = str(error)
     if as_json:
         found = {"machine": machine, "queue": queue}
         print_json({name: item and item.model_dump(mode="json") for name, item in found.items()})

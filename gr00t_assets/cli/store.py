@@ -9,7 +9,6 @@ from rich.table import Column, Table
 
 from gr00t_assets.cli.arguments import Json, option
 from gr00t_assets.cli.output import console, echo, plain_table, print_json
-from gr00t_assets.core.errors import StoreError
 from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted, format_bytes
@@ -111,9 +110,6 @@ def store_rematerialize() -> None:
     from gr00t_assets.defs.rematerialize import rematerialize
 
     with project_instance() as instance:
-        if instance is None:
-            remedy = "start in a clone of gr00t-assets, or set GR00T_ASSETS_ROOT to one"
-            raise StoreError("dagster.yaml", "there is none in the project's folder.", [remedy])
         reported = []
         for item in rematerialize(instance, Store.from_environment()):
             reported.append(item)

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from gr00t_assets.cli.arguments import argument, option, sweeps
 from gr00t_assets.cli.output import console, echo, print_json
-from gr00t_assets.cli.status import NO_DAEMON, progress_line, states_table
+from gr00t_assets.cli.status import progress_line, states_table
 from gr00t_assets.core.errors import EngineError, PageError
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted
@@ -52,14 +52,14 @@ def sweep_run(
     if engine is not None:
         usable_engines().named(engine)
 
-    from gr00t_assets.defs.queue import daemon_is_alive, project_instance
+    from gr00t_assets.defs.queue import NO_DAEMON, daemon_is_alive, project_instance
     from gr00t_assets.defs.sweep_runs import SweepRuns
 
     with project_instance() as instance:
-        if instance is None or not daemon_is_alive(instance):
+        if not daemon_is_alive(instance):
             remedy = "nothing was asked for; then run it again"
             raise PageError(sweep.name, f"{NO_DAEMON}.", [remedy])
-        runs = SweepRuns(sweep, store, instance, engine)
+        runs = SweepRuns(sweep.first_round.experiments, store, instance, engine)
         try:
             runs.ask(before=before)
             if not as_json:
@@ -97,12 +97,12 @@ def _array(engine: str | None, store: Store) -> Callable[[list[Experiment]], obj
 
 
 def _print_asked(runs: "SweepRuns") -> None:
-    for experiment in runs.sweep.experiments:
-        asked = runs.asked.get(experiment.name)
-        reason = runs.reasons.get(experiment.name, "").strip()
+    for name in runs.experiments:
+        asked = runs.asked.get(name)
+        reason = runs.reasons.get(name, "").strip()
         text = f"asked for, run {asked[:8]}" if asked else f"not asked for: {reason}"
-        echo(f"{experiment.name}: {text}")
-    echo(f"asked for {len(runs.asked)} of {counted(len(runs.sweep.experiments), 'experiment')}")
+        echo(f"{name}: {text}")
+    echo(f"asked for {len(runs.asked)} of {counted(len(runs.experiments), 'experiment')}")
 
 
 def _watch(
@@ -111,7 +111,7 @@ def _watch(
     out = console()
     if quiet or not out.is_terminal:
         return _say(runs, instance, (lambda _: None) if quiet else echo)
-    from gr00t_assets.defs.queue import daemon_is_alive
+    from gr00t_assets.defs.queue import NO_DAEMON, daemon_is_alive
     from gr00t_assets.defs.schedules import reason_lines
 
     states = []
@@ -130,7 +130,7 @@ def _say(
     runs: "SweepRuns", instance: "dg.DagsterInstance", say: Callable[[str], object]
 ) -> "list[ExperimentState]":
     """The same in lines: one when a state changes, and one of each training every 30 seconds."""
-    from gr00t_assets.defs.queue import daemon_is_alive
+    from gr00t_assets.defs.queue import NO_DAEMON, daemon_is_alive
 
     known: dict[str, tuple[str, str | None]] = {}
     due, is_due, states = 0.0, False, []

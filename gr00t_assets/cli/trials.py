@@ -4,6 +4,7 @@ import secrets
 import socket
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -42,7 +43,9 @@ def trials_new(
 ) -> None:
     """Lay out which policy is tried when; write the key of the letters and a sheet to fill in."""
     store = Store.from_environment()
-    name = name or f"trials-{len(folders(store.root / 'trials')) + 1}"
+    taken = [folder.name for folder in folders(store.root / "trials")]
+    names = (f"trials-{number}" for number in count(len(taken) + 1))
+    name = name or next(free for free in names if free not in taken)
     models = [find_model(reference) for reference in policies]
     drawn = secrets.randbelow(1 << 31) if seed is None else seed
     scenes = trial_plans.read_conditions(conditions)
@@ -129,8 +132,8 @@ def trials_import(
     episodes = counted(part.episodes, "episode")
     echo(f"{dataset} version {lineage.version}: {episodes} of the trials {name}")
     if not part.outcomes:
-        count = counted(len(outcomes.done), "outcome")
-        echo(f"which episode was which trial is not known: there are {count}")
+        outcome_count = counted(len(outcomes.done), "outcome")
+        echo(f"which episode was which trial is not known: there are {outcome_count}")
     echo(f"next: {next_command(dataset)}")
 
 

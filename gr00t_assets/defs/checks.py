@@ -111,7 +111,7 @@ def _checkpoint_check(
     def body(context: dg.AssetCheckExecutionContext, store: StoreResource) -> dg.AssetCheckResult:
         experiment = EXPERIMENTS[context.partition_key]
         directory = store.run_directory(experiment.name, current_config_hash(experiment, store))
-        metadata = {"run_directory": stored_path(directory, store)}
+        metadata = {"run_directory": stored_path(directory, store.root)}
         try:
             manifest = load_manifest(directory)
         except Gr00tAssetsError as error:

@@ -119,7 +119,7 @@ _TAIL_LINES = 20
 
 
 def run_training(
-    context: dg.AssetExecutionContext, command: Sequence[str], spec: TrainingSpec, store: Store
+    context: dg.AssetExecutionContext, command: Sequence[str], spec: TrainingSpec
 ) -> tuple[int, list[str]]:
     """Run a trainer on the engine of its experiment, and pass on what it says while it does.
 
@@ -136,7 +136,7 @@ def run_training(
         EngineError: The engine does not answer, or does not take the job.
         ExplainedFailureError: A node refused the job, or the engine ended it.
     """
-    experiment, run = spec.experiment, context.run
+    experiment, run, store = spec.experiment, context.run, Store(Path(spec.store))
     check = parent_check(run, experiment.name)
     check()
     events = ProgressEvents(context, spec.run_directory)
@@ -195,7 +195,6 @@ def run_worker(
     log: str,
     what: str,
     spec: TrainingSpec,
-    store: Store,
 ) -> None:
     """Evaluate a finished run, or roll it out; on a GPU wait for a slot first.
 
@@ -209,7 +208,7 @@ def run_worker(
     """
     from gr00t_assets.evaluation.worker import STOP_GRACE, evaluation_lease
 
-    name, path = spec.experiment.name, spec.run_directory / log
+    name, path, store = spec.experiment.name, spec.run_directory / log, Store(Path(spec.store))
     with (
         evaluation_lease(spec.experiment, store, context.log.info, context.run_id) as lease,
         launched(command, lease, path, grace=STOP_GRACE) as process,
@@ -222,28 +221,24 @@ def run_worker(
             stopped = EvaluationError(name, f"its {what} was stopped.", ["materialise it again"])
             raise ExplainedInterruptError(stopped) from interrupt
     if process.code:
-        tail = list(process.last_lines)[-_TAIL_LINES:]
+        tail = process.last_lines[-_TAIL_LINES:]
         # The explained error, where the process knew one.
         starts = [place for place, line in enumerate(tail) if line.split(":")[0].endswith("Error")]
         details = [line.strip() for line in (tail[starts[-1] :] if starts else tail[-3:])]
-        problem = f"its {what} ended with code {process.code}."
-        error = EvaluationError(name, problem, [*details, f"log: {show.in_store(path, store)}"])
+        details.append(f"log: {show.in_store(path, spec.store)}")
+        error = EvaluationError(name, f"its {what} ended with code {process.code}.", details)
         raise ExplainedFailureError(error, {"log_tail": show.verbatim(tail)})
 
 
 def training_failure(
-    spec: TrainingSpec,
-    code: int,
-    manifest: Manifest | None,
-    last_lines: Sequence[str],
-    store: Store,
+    spec: TrainingSpec, code: int, manifest: Manifest | None, last_lines: Sequence[str]
 ) -> ExplainedFailureError:
     """Why a trainer ended without finishing, with an exit code of 128 + n for signal n.
 
     The failure in what this attempt wrote of itself is taken where it is explained, else the end of
     its log tells.
     """
-    name, log = spec.experiment.name, show.in_store(spec.run_directory / LOG, store)
+    name, log = spec.experiment.name, show.in_store(spec.run_directory / LOG, spec.store)
     explanation = explain(last_lines, code, spec)
     error = explanation.error(name, log)
     if code == 130:

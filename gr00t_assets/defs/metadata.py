@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 import dagster as dg
 
 from gr00t_assets.core.finding import Findings
-from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import markdown, printable, shown_setting
 
 Metadata: TypeAlias = dict[str, str | int | float | dg.MetadataValue | None]
@@ -105,14 +104,14 @@ def fields(record: object, *names: str) -> Metadata:
     return {name: readable(value) if isinstance(value, float) else value for name, value in values}
 
 
-def in_store(path: Path, store: Store) -> str:
+def in_store(path: Path, root: Path | str) -> str:
     """A path as seen from the store's root, which is all that other machines have in common."""
-    return str(path.relative_to(store.root))
+    return str(path.relative_to(root))
 
 
-def stored_path(path: Path, store: Store) -> dg.PathMetadataValue:
+def stored_path(path: Path, root: Path | str) -> dg.PathMetadataValue:
     """The same, to be copied on the page."""
-    return dg.MetadataValue.path(in_store(path, store))
+    return dg.MetadataValue.path(in_store(path, root))
 
 
 def result(version: str, metadata: Metadata) -> dg.MaterializeResult:

@@ -106,7 +106,7 @@ def _message(
 ) -> Message | None:
     """All that is new to a channel in one message; ``None`` where nothing is."""
     new = [event for event in _of_channel(channel, state, events) if event.key not in state.told]
-    parts = [event.message for event in new[:_MOST_AT_ONCE]]
+    parts = [event.message() for event in new[:_MOST_AT_ONCE]]
     if due > state.summary and "summary" in channel.on:
         summary = lab.summary(state.summary, lambda sweep: channel.takes("summary", sweep))
         parts += [summary] if summary else []

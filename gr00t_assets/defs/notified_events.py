@@ -8,25 +8,18 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import NamedTuple
 
 import dagster as dg
 
 from gr00t_assets.core.errors import Gr00tAssetsError
 from gr00t_assets.core.project import Kind, Store
+from gr00t_assets.defs import training_runs
 from gr00t_assets.defs.sweep_runs import ExperimentState, SweepRuns
-from gr00t_assets.defs.training_runs import (
-    RETRY_NUMBER,
-    SWEEP,
-    end_of_run,
-    experiment_of,
-    failure_details,
-    unfinished_runs,
-)
-from gr00t_assets.experiments.sweeps import Sweep, SweepRounds
+from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.runs.manifest import MANIFEST, load_manifest
 from gr00t_assets.runs.stored_run import read_runs
 
@@ -40,20 +33,17 @@ class Message(NamedTuple):
     lines: list[str]
 
 
-@dataclass(frozen=True)
-class Event:
-    """One thing to tell; ``when`` it was, seconds since 1970, or infinite where it still is."""
+class Event(NamedTuple):
+    """One thing to tell; ``when`` it was, seconds since 1970, or infinite where it still is.
+
+    ``message`` is written once, however many are told.
+    """
 
     kind: Kind
     key: str
     when: float
     sweep: str
-    write: Callable[[], Message]
-
-    @cached_property
-    def message(self) -> Message:
-        """Written once, however many are told."""
-        return self.write()
+    message: Callable[[], Message]
 
 
 @dataclass(frozen=True)
@@ -76,20 +66,22 @@ class Lab:
         failed = self._failed(since)
         for name, record in failed:
             run = record.dagster_run
-            sweep, write = run.tags.get(SWEEP, ""), partial(self._failure, name, run)
-            yield Event("failed", run.run_id, _end(record), self.sweep_of.get(name, sweep), write)
-        unfinished = unfinished_runs(self.instance)
+            sweep = self.sweep_of.get(name, run.tags.get(training_runs.SWEEP, ""))
+            message = cache(partial(self._failure, name, run))
+            yield Event("failed", run.run_id, _end(record), sweep, message)
+        unfinished = training_runs.unfinished_runs(self.instance)
         for state in self._training(unfinished):
             if state.progress and state.progress.is_stalled():
-                key, write = f"{state.run_id}:{state.progress.step}", partial(self._stall, state)
-                yield Event("stalled", key, math.inf, self.sweep_of[state.experiment], write)
+                key, message = f"{state.run_id}:{state.progress.step}", partial(self._stall, state)
+                sweep = self.sweep_of[state.experiment]
+                yield Event("stalled", key, math.inf, sweep, cache(message))
         for sweep in self.sweeps.values():
             names = {item.name for item in sweep.experiments}
             ends = [_end(record) for name, record in failed if name in names]
             ends += self._trained(names, since).values()
             if ends and self._is_over(sweep, unfinished):
-                key, write = f"{sweep.name}:{max(ends):.3f}", partial(self._result, sweep)
-                yield Event("finished", key, max(ends), sweep.name, write)
+                key, message = f"{sweep.name}:{max(ends):.3f}", partial(self._result, sweep)
+                yield Event("finished", key, max(ends), sweep.name, cache(message))
 
     def summary(self, since: float, takes: Callable[[str], bool]) -> Message | None:
         """What happened after ``since`` in the sweeps that ``takes`` says.
@@ -101,11 +93,12 @@ class Lab:
         names = {name for name, sweep in self.sweep_of.items() if takes(sweep)}
         trained = self._trained(names, since)
         failed = {
-            name: f"{name}: {end_of_run(self.instance, record.dagster_run).reason}"
+            name: f"{name}: {training_runs.end_of_run(self.instance, record.dagster_run).reason}"
             for name, record in self._failed(since)
             if name in names - trained.keys()
         }
-        unfinished = {x: run for x, run in unfinished_runs(self.instance).items() if x in names}
+        every = training_runs.unfinished_runs(self.instance)
+        unfinished = {name: run for name, run in every.items() if name in names}
         running = {state.experiment: _running(state) for state in self._training(unfinished)}
         waiting = [name for name in unfinished if name not in running]
         if not (trained or failed or running):
@@ -134,7 +127,7 @@ class Lab:
         return [
             (name, record)
             for record in reversed(self.instance.get_run_records(filters=filters))
-            if (name := experiment_of(record.dagster_run)) and _end(record) > since
+            if (name := training_runs.experiment_of(record.dagster_run)) and _end(record) > since
         ]
 
     def _trained(self, names: Collection[str], since: float) -> dict[str, float]:
@@ -156,12 +149,9 @@ class Lab:
         return [state for state in self._states(started) if state.state == "training"]
 
     def _states(self, names: Collection[str]) -> list[ExperimentState]:
-        states = []
-        for sweep in self.sweeps.values():
-            if own := tuple(item for item in sweep.experiments if item.name in names):
-                chosen = replace(sweep, experiments=own, rounds=SweepRounds())
-                states += SweepRuns(chosen, self.store, self.instance).states()
-        return states
+        every = (item for sweep in self.sweeps.values() for item in sweep.experiments)
+        own = (item for item in every if item.name in names)
+        return SweepRuns(own, self.store, self.instance).states()
 
     def _is_over(self, sweep: Sweep, unfinished: Collection[str]) -> bool:
         """Whether all of it is trained or failed for good, and it asks for no further round."""
@@ -179,16 +169,17 @@ class Lab:
         return step is None or step.words.startswith("stopped")
 
     def _failure(self, name: str, run: dg.DagsterRun) -> Message:
-        sweep, number = self.sweeps.get(self.sweep_of.get(name, "")), run.tags.get(RETRY_NUMBER, 0)
-        limit, number = sweep.max_retries if sweep else 0, int(number)
-        end, reason = end_of_run(self.instance, run)
-        details = failure_details(self.instance, run) or ["mend that, and launch it on the page"]
+        sweep = self.sweeps.get(self.sweep_of.get(name, ""))
+        limit = sweep.max_retries if sweep else 0
+        number = int(run.tags.get(training_runs.RETRY_NUMBER, 0))
+        end, reason, details = training_runs.end_of_run(self.instance, run)
+        details = details or ("mend that, and launch it on the page",)
         if end == "full disk":
-            details = ["gr00t-assets store prune; it goes on by itself once there is room"]
+            details = ("gr00t-assets store prune; it goes on by itself once there is room",)
         elif end == "crash" and number < limit:
-            details = [f"nothing to do, it is asked for again: retry {number + 1} of {limit}"]
+            details = (f"nothing to do, it is asked for again: retry {number + 1} of {limit}",)
         elif end == "crash":
-            details = [f"it died {number + 1} times; mend that, and launch it on the page"]
+            details = (f"it died {number + 1} times; mend that, and launch it on the page",)
         lines = [reason, *(f"- {line}" for line in details), *self._link(f"runs/{run.run_id}")]
         return Message(f"{name} failed", lines)
 

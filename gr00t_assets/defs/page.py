@@ -97,18 +97,24 @@ def serve(port: int, host: str = HOST, workspace: str | None = None) -> None:
             ended by itself.
     """
     hosts, daemon = page_hosts(), None
+    file = project_root() / (workspace or WORKSPACE)
+    if workspace and Path(workspace).is_file():
+        file = Path(workspace).absolute()
     with ExitStack() as stack:
         stack.enter_context(_interrupted_by_sigterm())
         listener = stack.enter_context(_listener(host, port))
-        instance = stack.enter_context(_instance(workspace or WORKSPACE))
-        loaded = project_stamp()
+        instance = stack.enter_context(project_instance())
+        if not file.is_file():
+            remedy = "start in a clone of gr00t-assets, or set GR00T_ASSETS_ROOT to one"
+            raise PageError(file.name, f"is not in {file.parent}.", [remedy])
+        loaded, served = project_stamp(), str(file)
         if workspace is None:
             # As `dagster dev` says to its code servers: faults of definitions are logged once.
             os.environ["DAGSTER_IS_DEV_CLI"] = "1"
-            workspace = stack.enter_context(_shared_code_servers(instance, port))
-            daemon = stack.enter_context(_daemon(instance, workspace))
-        server = stack.enter_context(_page(instance, workspace, hosts))
-        stack.enter_context(_loaded_again(workspace, loaded))
+            served = stack.enter_context(_shared_code_servers(instance, file, port))
+            daemon = stack.enter_context(_daemon(instance, served))
+        server = stack.enter_context(_page(instance, served, hosts))
+        stack.enter_context(_loaded_again(served, loaded))
         if daemon is not None:
             threading.Thread(target=_stop_with, args=(daemon, server), daemon=True).start()
             sys.stdout.write(f"the page is on http://{host}:{port}\n")
@@ -118,19 +124,6 @@ def serve(port: int, host: str = HOST, workspace: str | None = None) -> None:
             problem = f"it ended by itself, with exit code {daemon.returncode}."
             remedy = "what it printed above says why; start `make dev` again"
             raise PageError("dagster-daemon", problem, [remedy])
-
-
-@contextmanager
-def _instance(workspace: str) -> Iterator[dg.DagsterInstance]:
-    """The project's instance, once the file of its workspace is there too."""
-    with project_instance() as instance:
-        if instance is None or not Path(workspace).is_file():
-            missing, folder = workspace, Path.cwd()
-            if instance is None:
-                missing, folder = "dagster.yaml", project_root()
-            remedy = "start in a clone of gr00t-assets, or set GR00T_ASSETS_ROOT to one"
-            raise PageError(missing, f"is not in {folder}.", [remedy])
-        yield instance
 
 
 @contextmanager
@@ -157,12 +150,12 @@ def _listener(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def _shared_code_servers(instance: dg.DagsterInstance, port: int) -> Iterator[str]:
-    """Start what ``workspace.yaml`` names; the path of a file that says where it listens."""
+def _shared_code_servers(instance: dg.DagsterInstance, named: Path, port: int) -> Iterator[str]:
+    """Start what a ``workspace.yaml`` names; the path of a file that says where it listens."""
     # Not in a temporary folder: it would be left there by whoever kills this process.
     file = Path(instance.root_directory, f"page-{port}.yaml").resolve()
     file.parent.mkdir(parents=True, exist_ok=True)
-    with ProxyServerManager(instance, WorkspaceFileTarget([WORKSPACE]), _LOG_LEVEL) as servers:
+    with ProxyServerManager(instance, WorkspaceFileTarget([str(named)]), _LOG_LEVEL) as servers:
         specs = servers.get_code_server_specs()
         file.write_text(yaml.safe_dump({"load_from": specs}), encoding="utf-8")
         try:

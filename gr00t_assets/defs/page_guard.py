@@ -16,7 +16,6 @@ What sends none of these headers is no browser: ``curl`` on this machine can do 
 import os
 import re
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
 
 from graphql import GraphQLError, OperationDefinitionNode, OperationType, parse
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
@@ -32,13 +31,6 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 _NOT_PAGES = ("/graphql", "/report_asset_", "/logs/", "/download_debug/", "/notebook", "/dagit/")
 _REPORTS = "/report_asset_"
 _POLICY_VIOLATION = 1008
-
-
-class Refusal(NamedTuple):
-    """Why a request is not answered: the status of HTTP, and a sentence for whoever sent it."""
-
-    status: int
-    sentence: str
 
 
 def page_hosts(environment: Mapping[str, str] = os.environ) -> frozenset[str]:
@@ -81,13 +73,11 @@ class PageGuard:
             # Before it was accepted: the server answers 403.
             close = {"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": "refused"}
             return await send(close)
-        response = PlainTextResponse(refusal.sentence + "\n", refusal.status)
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return await response(scope, receive, send)
+        return await refusal(scope, receive, send)
 
 
-def refuse(scope: Scope, hosts: Collection[str]) -> Refusal | None:
-    """Why a request or a websocket is not to be answered; ``None`` where it is.
+def refuse(scope: Scope, hosts: Collection[str]) -> PlainTextResponse | None:
+    """What a request or a websocket is refused with, in a sentence; ``None`` where it is answered.
 
     ``hosts`` are all the names that are answered to.
     """
@@ -96,18 +86,18 @@ def refuse(scope: Scope, hosts: Collection[str]) -> Refusal | None:
     host = given[0].lower() if len(given) == 1 else ""
     match = _HOST.fullmatch(host)
     if match is None or match[1] not in hosts:
-        return Refusal(
+        return _refusal(
             421,
             f"This page is not served as {host[:100]!r}. Open it on 127.0.0.1 with its port, or "
             f"name the host in {HOSTS} and start `make dev` again.",
         )
     own = (f"http://{host}", f"https://{host}")  # plain, or behind a proxy with TLS
     if any(origin.lower() not in own for origin in headers.getlist("origin")):
-        return Refusal(403, "This came from a page of another origin, which may do nothing here.")
+        return _refusal(403, "This came from a page of another origin, which may do nothing here.")
     path, sites = scope["path"], headers.getlist("sec-fetch-site")
     is_from_elsewhere = any(site.lower() not in ("same-origin", "none") for site in sites)
     if is_from_elsewhere and not _follows_link(scope, headers):
-        return Refusal(403, "This came from a page of another site, which may do nothing here.")
+        return _refusal(403, "This came from a page of another site, which may do nothing here.")
     if scope["type"] == "websocket":
         return None
     if scope["method"] == "POST":
@@ -115,7 +105,7 @@ def refuse(scope: Scope, hosts: Collection[str]) -> Refusal | None:
     if path.rstrip("/").endswith("/graphql"):
         queries = QueryParams(scope.get("query_string", b"")).getlist("query")
         if not all(map(only_reads, queries)):
-            return Refusal(405, "Only queries are taken by GET; POST a mutation as JSON.")
+            return _refusal(405, "Only queries are taken by GET; POST a mutation as JSON.")
     return None
 
 
@@ -148,13 +138,17 @@ def _follows_link(scope: Scope, headers: Headers) -> bool:
     )
 
 
-def _refuse_body(headers: Headers, path: str) -> Refusal | None:
+def _refusal(status: int, sentence: str) -> PlainTextResponse:
+    return PlainTextResponse(sentence + "\n", status, {"X-Content-Type-Options": "nosniff"})
+
+
+def _refuse_body(headers: Headers, path: str) -> PlainTextResponse | None:
     kinds = {kind.split(";")[0].strip().lower() for kind in headers.getlist("content-type")}
     # A report may have all of it in its address, and then no body.
     if kinds == {"application/json"} or (not kinds and path.startswith(_REPORTS)):
         return None
     sent = ", ".join(sorted(kinds))[:100] or "nothing"
-    return Refusal(415, f"A POST has Content-Type: application/json here; this one had {sent}.")
+    return _refusal(415, f"A POST has Content-Type: application/json here; this one had {sent}.")
 
 
 def _unframed(send: Send) -> Send:

@@ -10,22 +10,20 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from gr00t_assets.datasets.catalog import Catalog
 from gr00t_assets.experiments.project_files import read_project, remember_names, tell_on_stderr
 from gr00t_assets.experiments.registry import trainer_names
-from gr00t_assets.experiments.sweeps import Experiments, Sweeps
 
 tell_on_stderr()
 PROJECT = read_project()
 remember_names(PROJECT)
 
-CATALOG: Catalog = PROJECT.datasets
+CATALOG = PROJECT.datasets
 """Every dataset of ``data/datasets.yaml`` by name."""
 
-SWEEPS: Sweeps = PROJECT.sweeps
+SWEEPS = PROJECT.sweeps
 """Every sweep of ``data/sweeps`` by name."""
 
-EXPERIMENTS: Experiments = PROJECT.experiments
+EXPERIMENTS = PROJECT.experiments
 """Every experiment of every sweep by name."""
 
 dataset_partitions = dg.StaticPartitionsDefinition(PROJECT.dataset_names)

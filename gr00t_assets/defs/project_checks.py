@@ -22,7 +22,7 @@ from gr00t_assets.defs.failures import OWNERS, explained
 from gr00t_assets.defs.metadata import bullets, table
 from gr00t_assets.defs.resources import EXPERIMENT, StoreResource, running_sensor
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.project_files import ProjectFiles, read_project
+from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.retry import is_complete
@@ -39,8 +39,9 @@ project_files = dg.AssetSpec(
 CHECK = "files_have_no_fault"
 
 
-def _findings(project: ProjectFiles) -> dict[str, Any]:
+def _findings() -> dict[str, Any]:
     """What the check says, with every problem as a row."""
+    project = read_project()
     rows = [
         [shown_path(fault.file), "" if line is None else line, text]
         for fault in project.faults
@@ -65,7 +66,7 @@ def _findings(project: ProjectFiles) -> dict[str, Any]:
 )
 def files_have_no_fault() -> dg.AssetCheckResult:
     """What the sensor says by itself, asked for by a person."""
-    return dg.AssetCheckResult(**_findings(read_project()))
+    return dg.AssetCheckResult(**_findings())
 
 
 @running_sensor(
@@ -74,9 +75,7 @@ def files_have_no_fault() -> dg.AssetCheckResult:
 )
 def project_files_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """One tick; the cursor is a hash of what was told last."""
-    found = dg.AssetCheckEvaluation(
-        asset_key=project_files.key, check_name=CHECK, **_findings(read_project())
-    )
+    found = dg.AssetCheckEvaluation(asset_key=project_files.key, check_name=CHECK, **_findings())
     told = json_hash([found.description, str(found.metadata["problems"].value)], 16)
     if told == context.cursor:
         return dg.SkipReason(f"as before: {found.description}")

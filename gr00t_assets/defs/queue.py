@@ -11,13 +11,14 @@ assets has no tags of a job.
 import os
 import time
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager
+from contextlib import ExitStack, chdir, contextmanager
 from functools import cached_property
 
 import dagster as dg
 from dagster._core.run_coordinator.queued_run_coordinator import RunQueueConfig
 from pydantic import Field
 
+from gr00t_assets.core.errors import PageError
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.project import project_root
 from gr00t_assets.defs import training_runs
@@ -39,6 +40,8 @@ GPU_TAGS = {GPU: "true", SLOT: WANTED}
 
 OTHER_RUNS = 8
 """Runs that need no device and may run beside those that do."""
+
+NO_DAEMON = "no daemon takes runs from the queue: start it with `make dev`"
 
 _DAEMON = "QUEUED_RUN_COORDINATOR"
 _DAEMON_TIMEOUT = 90.0
@@ -138,21 +141,27 @@ class QueueStatus(FrozenModel):
 
 
 @contextmanager
-def project_instance() -> Iterator[dg.DagsterInstance | None]:
-    """The instance of ``DAGSTER_HOME``, else of the project's ``dagster.yaml``, if any.
+def project_instance() -> Iterator[dg.DagsterInstance]:
+    """The instance of ``DAGSTER_HOME``, else of the project's ``dagster.yaml``.
 
     Raises:
-        ClickException: Its database cannot be opened, with the reason.
+        PageError: There is none here, or its database cannot be opened, with the reason.
     """
-    root = project_root()
-    if os.environ.get("DAGSTER_HOME"):
-        with dg.DagsterInstance.get() as instance:
-            yield instance
-    elif (root / "dagster.yaml").is_file():
-        with chdir(root), dg.DagsterInstance.from_config(str(root)) as instance:
-            yield instance
-    else:
-        yield None
+    root, home = project_root(), os.environ.get("DAGSTER_HOME")
+    if not home and not (root / "dagster.yaml").is_file():
+        remedy = "start in a clone of gr00t-assets, or set GR00T_ASSETS_ROOT to one"
+        raise PageError("dagster.yaml", f"is not in {root}.", [remedy])
+    with ExitStack() as stack:
+        try:
+            if home:
+                instance = dg.DagsterInstance.get()
+            else:
+                stack.enter_context(chdir(root))
+                instance = dg.DagsterInstance.from_config(str(root))
+        except Exception as error:  # of Dagster, of YAML, or of the storage that the file names
+            problem = "Dagster's database cannot be opened."
+            raise PageError("dagster.yaml", problem, [str(error)]) from error
+        yield stack.enter_context(instance)
 
 
 def daemon_is_alive(instance: dg.DagsterInstance) -> bool:
@@ -175,9 +184,8 @@ def queue_status(instance: dg.DagsterInstance, machine: MachineStatus) -> QueueS
     alive = daemon_is_alive(instance)
     limit = started_at_once(instance)
     counted = sum(run.dagster_run.tags.get(SLOT) == WANTED for run in started.values())
-    why = "next to be started" if counted < limit else in_use
-    if not alive:
-        why = "no daemon takes runs from the queue: start it with `make dev`"
+    ready = "next to be started" if counted < limit else in_use
+    why = ready if alive else NO_DAEMON
     queued = _gpu_runs(instance, dg.DagsterRunStatus.QUEUED)
     queued.sort(key=lambda record: -priority_of(record.dagster_run))
     waiting += [_waiting_run(record, why) for record in queued]

@@ -5,6 +5,7 @@ that are reported here belong to no run of Dagster: runs, their logs and checks 
 """
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import dagster as dg
@@ -22,7 +23,6 @@ from gr00t_assets.defs.assets import analysis, data, evaluation, training
 from gr00t_assets.defs.partitions import CATALOG, EXPERIMENTS
 from gr00t_assets.defs.queue import project_instance
 from gr00t_assets.defs.resources import observe
-from gr00t_assets.evaluation.result import load_evaluation
 from gr00t_assets.evaluation.rollouts import result as rolled_out
 from gr00t_assets.modality.config import load_modality_config
 from gr00t_assets.modality.frame_check_result import load_frame_check
@@ -52,6 +52,9 @@ def rematerialize(instance: dg.DagsterInstance, store: Store) -> Iterator[Report
     """
     for asset, (partitions, read) in _ASSETS.items():
         name = asset.key.to_user_string()
+        told = instance.event_log_storage.get_latest_tags_by_partition(
+            asset.key, dg.DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION_TAG]
+        )
         for partition in partitions:
             try:
                 result = read(partition, store)
@@ -59,22 +62,22 @@ def rematerialize(instance: dg.DagsterInstance, store: Store) -> Iterator[Report
                 yield Reported(name, partition, False, str(error))
                 continue
             if result is not None:
-                yield Reported(name, partition, _report(asset, partition, result, store, instance))
+                known = dg.DataVersion(told.get(partition, {}).get(DATA_VERSION_TAG, ""))
+                if new := result.data_version != known:
+                    _report(asset, partition, result, store, instance)
+                yield Reported(name, partition, new)
 
 
-def report_partition(name: str, partition: str, store: Store) -> bool:
-    """Tell the project's Dagster, if it has one, what a command has made of one partition.
+def report_partition(name: str, partition: str, store: Store) -> None:
+    """Tell the project's Dagster what a command has made of one partition, known before or not.
 
-    Returns:
-        Whether that was new; not where it is of another configuration than the present one.
+    It is not told what is of another configuration than the present one.
     """
     asset = next(asset for asset in _ASSETS if asset.key == dg.AssetKey(name))
     partitions, read = _ASSETS[asset]
-    result = read(partition, store) if partition in partitions else None
-    if result is None:
-        return False
-    with project_instance() as instance:
-        return instance is not None and _report(asset, partition, result, store, instance)
+    if partition in partitions and (result := read(partition, store)) is not None:
+        with project_instance() as instance:
+            _report(asset, partition, result, store, instance)
 
 
 def _report(
@@ -83,14 +86,9 @@ def _report(
     result: dg.MaterializeResult,
     store: Store,
     instance: dg.DagsterInstance,
-) -> bool:
+) -> None:
     key, version = asset.key, result.data_version
     assert version is not None
-    wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition])
-    for record in instance.fetch_materializations(wanted, limit=1).records:
-        known = record.asset_materialization
-        if known is not None and (known.tags or {}).get(DATA_VERSION_TAG) == version.value:
-            return False
     if asset is training.checkpoint:
         observe(EXPERIMENTS[partition], store, instance)
     tags = {
@@ -100,7 +98,6 @@ def _report(
     }
     told = dg.AssetMaterialization(key, partition=partition, metadata=result.metadata, tags=tags)
     instance.report_runless_asset_event(told)
-    return True
 
 
 def _made_from(asset: dg.AssetsDefinition, instance: dg.DagsterInstance) -> dict[str, str]:
@@ -145,37 +142,33 @@ def _frame_cache(name: str, store: Store) -> Result:
     return data.frame_cache_result(record, info, checked, quality, store)
 
 
-def _of_run(read: Callable[[TrainingSpec, Store], Result]) -> Callable[[str, Store], Result]:
+def _of_run(read: Callable[[TrainingSpec], Result]) -> Callable[[str, Store], Result]:
     """Of an experiment's present configuration, where the data is there that it is for."""
 
     def read_run(name: str, store: Store) -> Result:
         experiment = EXPERIMENTS[name]
         there = (store.modality_config(dataset.name).is_file() for dataset in experiment.datasets)
-        return read(make_spec(experiment, store), store) if all(there) else None
+        return read(make_spec(experiment, store)) if all(there) else None
 
     return read_run
 
 
-def _checkpoint(spec: TrainingSpec, store: Store) -> Result:
+def _checkpoint(spec: TrainingSpec) -> Result:
     manifest = load_manifest(spec.run_directory)
     if manifest is None or not is_complete(manifest, spec.experiment):
         return None
-    return training.checkpoint_result(manifest, spec, store)
+    return training.checkpoint_result(manifest, spec)
 
 
-def _evaluation(spec: TrainingSpec, store: Store) -> Result:
-    found = load_evaluation(spec.run_directory)
-    return evaluation.evaluation_result(found, spec, store) if found else None
-
-
-def _rollouts(spec: TrainingSpec, store: Store) -> Result:
+def _rollouts(spec: TrainingSpec) -> Result:
     environment = rolled_out.declared_environment(spec)
     path = environment and rolled_out.rollouts_file(spec.run_directory, environment.name)
     found = rolled_out.read_rollouts(path) if path and path.is_file() else None
-    return evaluation.rollouts_result(found, spec, store) if found else None
+    return evaluation.rollouts_result(found, spec) if found else None
 
 
-def _promotion(spec: TrainingSpec, store: Store) -> Result:
+def _promotion(spec: TrainingSpec) -> Result:
+    store = Store(Path(spec.store))
     records = (model.record for model in promoted_models(store, spec.experiment.name))
     record = next((item for item in records if item and item.config_hash == spec.config_hash), None)
     return analysis.promotion_result(record, store) if record else None
@@ -186,7 +179,7 @@ _ASSETS = {
     data.modality_config: (CATALOG, _modality_config),
     data.frame_cache: (CATALOG, _frame_cache),
     training.checkpoint: (EXPERIMENTS, _of_run(_checkpoint)),
-    evaluation.open_loop_evaluation: (EXPERIMENTS, _of_run(_evaluation)),
+    evaluation.open_loop_evaluation: (EXPERIMENTS, _of_run(evaluation.evaluation_result)),
     evaluation.rollouts: (EXPERIMENTS, _of_run(_rollouts)),
     analysis.promoted_model: (EXPERIMENTS, _of_run(_promotion)),
 }

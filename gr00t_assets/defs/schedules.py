@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -10,6 +10,7 @@ import dagster as dg
 from gr00t_assets.core.errors import Gr00tAssetsError, SweepError
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import counted
+from gr00t_assets.defs import training_runs
 from gr00t_assets.defs.assets.analysis import loss_comparison, research_journal
 from gr00t_assets.defs.assets.data import dataset, frame_cache, modality_config
 from gr00t_assets.defs.assets.evaluation import open_loop_evaluation, rollouts
@@ -17,16 +18,6 @@ from gr00t_assets.defs.assets.training import checkpoint
 from gr00t_assets.defs.partitions import SWEEPS, loaded_requests
 from gr00t_assets.defs.queue import GPU
 from gr00t_assets.defs.resources import StoreResource
-from gr00t_assets.defs.training_runs import (
-    CONFIG_HASH,
-    EVALUATION_JOB,
-    SWEEP_JOB,
-    end_of_run,
-    newest_run,
-    request,
-    short_name,
-    unfinished,
-)
 from gr00t_assets.experiments.experiment import Experiment
 from gr00t_assets.experiments.project_files import read_project
 from gr00t_assets.experiments.sweeps import AskedRound, Sweep, load_rounds, save_round
@@ -38,7 +29,7 @@ from gr00t_assets.runs.spec import current_config_hash
 from gr00t_assets.runs.stored_run import read_runs
 
 sweep_job = dg.define_asset_job(
-    SWEEP_JOB,
+    training_runs.SWEEP_JOB,
     [checkpoint],
     description="Checkpoints and their checks, by experiment; the data must be there.",
     tags={GPU: "true"},
@@ -52,7 +43,7 @@ jobs = [
     ),
     sweep_job,
     dg.define_asset_job(
-        EVALUATION_JOB,
+        training_runs.EVALUATION_JOB,
         [open_loop_evaluation, rollouts],
         description="Open-loop evaluation and rollouts of what was trained, by experiment.",
         tags={GPU: "true"},
@@ -84,10 +75,10 @@ def schedule_name(sweep: str) -> str:
     return f"sweep_{plain}{ending}"
 
 
-def sweep_requests(
-    sweep: Sweep, store: Store, instance: dg.DagsterInstance
+def training_requests(
+    experiments: Sequence[Experiment], store: Store, instance: dg.DagsterInstance
 ) -> tuple[list[dg.RunRequest], dict[str, str]]:
-    """What of a sweep has to be trained now, and why the rest has not.
+    """What of some experiments has to be trained now, and why the rest has not.
 
     Missing is what has no finished run of its present configuration. What waits or trains already
     is left alone, and so is what failed: the sensor asks again for a run that died, and one that
@@ -95,20 +86,21 @@ def sweep_requests(
     that met a file with a fault which is mended by now, is asked for again.
 
     Returns:
-        Requests, those of high priority first and else in the order of the file; and for every
-        other experiment the reason.
+        Requests, those of high priority first and else in the order given; and for every other
+        experiment the reason.
     """
-    busy = unfinished(instance)
+    busy = training_runs.unfinished(instance)
     requests: list[dg.RunRequest] = []
     reasons: dict[str, str] = {}
-    for experiment in sorted(sweep.experiments, key=lambda experiment: -experiment.priority):
+    for experiment in sorted(experiments, key=lambda experiment: -experiment.priority):
         name = experiment.name
         try:
             config_hash = current_config_hash(experiment, store)
             if reason := _reason(experiment, config_hash, busy, store, instance):
                 reasons[name] = reason
             else:
-                requests.append(request(experiment, config_hash, f"{name}:{config_hash}"))
+                key = f"{name}:{config_hash}"
+                requests.append(training_runs.request(experiment, config_hash, key))
         except Gr00tAssetsError as error:
             reasons[name] = error.explain()
     return requests, reasons
@@ -135,18 +127,19 @@ def _reason(
         before = load_manifest(store.run_directory(source.name, source_hash))
         if before is None or before.status != "finished":
             return f"{GOES_ON_FROM} {source.name}, which is not trained yet"
-    run = newest_run(instance, experiment.name)
+    run = training_runs.newest_run(instance, experiment.name)
     if run is None or run.status != dg.DagsterRunStatus.FAILURE:
         return None
-    end, cause = end_of_run(instance, run)
+    end, cause, _ = training_runs.end_of_run(instance, run)
+    name = training_runs.short_name(run)
     if end == "broken file":
         return None
     if end != "repeats":
         again = "once there is room, " if end == "full disk" else ""
-        return f"{short_name(run)} died ({cause}); {again}resume_crashed_runs asks for it again"
-    if run.tags.get(CONFIG_HASH) != config_hash:
+        return f"{name} died ({cause}); {again}resume_crashed_runs asks for it again"
+    if run.tags.get(training_runs.CONFIG_HASH) != config_hash:
         return None
-    return f"{short_name(run)} failed ({cause}); mend that and launch it from the page"
+    return f"{name} failed ({cause}); mend that and launch it from the page"
 
 
 def reason_lines(reasons: Mapping[str, str]) -> str:
@@ -193,13 +186,13 @@ def scheduled_requests(
 
     Rounds that follow that of the file are the sensor's ``next_rounds``.
     """
-    sweep = sweep.first_round
-    requests, reasons = sweep_requests(sweep, store, context.instance)
+    experiments = sweep.first_round.experiments
+    requests, reasons = training_requests(experiments, store, context.instance)
     if set(reasons.values()) == {TRAINED} and not requests:
         return dg.SkipReason(f"every experiment of {sweep.name} is trained")
     if not requests:
         return dg.SkipReason(reason_lines(reasons))
-    of = counted(len(sweep.experiments), "experiment")
+    of = counted(len(experiments), "experiment")
     context.log.info(f"asked for: {len(requests)} of {of}")
     if reasons:
         context.log.info(reason_lines(reasons))
@@ -235,6 +228,6 @@ def round_requests(
         )
         rounds = save_round(sweep.name, store, asked)
         sweep = sweep.with_rounds(rounds)
-    requests, _ = sweep_requests(sweep, store, instance)
+    requests, _ = training_requests(sweep.experiments, store, instance)
     own = [request for request in requests if request.partition_key in rounds.names]
     return own, f"{sweep.name}: {step.words}"

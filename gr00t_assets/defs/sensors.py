@@ -120,7 +120,7 @@ def _decide(
     newest = training_runs.newest_run(instance, experiment.name)
     if newest is None or newest.run_id != run.run_id:
         return Decision()
-    end, reason = training_runs.end_of_run(instance, run)
+    end, reason, _ = training_runs.end_of_run(instance, run)
     if end == "repeats":
         return Decision()
     try:

@@ -90,7 +90,8 @@ def project_status(
     engines = usable_engines()
     training = tuple(_training(unfinished, machine, engines, store))
     failed, finished = _ended(instance, unfinished, store)
-    disk = shutil.disk_usage(store.root if store.root.is_dir() else store.root.anchor)
+    existing = next(path for path in (store.root, *store.root.parents) if path.exists())
+    disk = shutil.disk_usage(existing)
     return ProjectStatus(
         queue=queue,
         engines=tuple(_engines(engines, unfinished, training, queue.training)),

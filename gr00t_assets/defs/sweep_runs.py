@@ -4,9 +4,8 @@ They are put into the queue as Dagster's daemon puts those of a schedule.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,10 +16,9 @@ from gr00t_assets.core.errors import Gr00tAssetsError, PageError
 from gr00t_assets.core.files import FrozenModel
 from gr00t_assets.core.project import Store, project_root
 from gr00t_assets.defs import training_runs
-from gr00t_assets.defs.schedules import GOES_ON_FROM, sweep_requests
+from gr00t_assets.defs.schedules import GOES_ON_FROM, training_requests
 from gr00t_assets.experiments.engine_file import LOCAL
 from gr00t_assets.experiments.experiment import Experiment
-from gr00t_assets.experiments.sweeps import Sweep
 from gr00t_assets.gpu.wait_queue import waiting
 from gr00t_assets.runs.manifest import load_manifest
 from gr00t_assets.runs.progress import Progress, read_progress
@@ -64,19 +62,23 @@ class ExperimentState(FrozenModel):
 
 
 class SweepRuns:
-    """The runs of a sweep's file; those of later rounds the sensor ``next_rounds`` asks for.
+    """The runs of some experiments, such as those of a sweep's file.
 
     Attributes:
-        sweep: With the experiments of its file.
+        experiments: By name, in their order.
         asked: Run ids by experiment, of those that were asked for here, on ``engine`` in place of
             that of each experiment.
         reasons: Why the others were not, by experiment.
     """
 
     def __init__(
-        self, sweep: Sweep, store: Store, instance: dg.DagsterInstance, engine: str | None = None
+        self,
+        experiments: Iterable[Experiment],
+        store: Store,
+        instance: dg.DagsterInstance,
+        engine: str | None = None,
     ) -> None:
-        self.sweep = sweep.first_round
+        self.experiments = {experiment.name: experiment for experiment in experiments}
         self.asked: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
         self._store, self._instance, self._engine = store, instance, engine
@@ -86,23 +88,21 @@ class SweepRuns:
 
     def ask(
         self,
-        experiments: Sequence[Experiment] | None = None,
+        names: Collection[str] | None = None,
         before: Callable[[list[Experiment]], object] | None = None,
     ) -> None:
-        """Ask for what is missing of some experiments, of all by default, as the schedule does.
+        """Ask for what is missing of those of some names, of all by default, as the schedule does.
 
         ``before`` is called with those that are to be asked for.
 
         Raises:
             PageError: The project's definitions cannot be loaded.
         """
-        own = self.sweep.experiments if experiments is None else tuple(experiments)
-        by_name = {experiment.name: experiment for experiment in own}
-        chosen = replace(self.sweep, experiments=own)
-        requests, reasons = sweep_requests(chosen, self._store, self._instance)
+        own = [self.experiments[name] for name in (self.experiments if names is None else names)]
+        requests, reasons = training_requests(own, self._store, self._instance)
         self.reasons |= reasons
         if requests and before is not None:
-            before([by_name[str(request.partition_key)] for request in requests])
+            before([self.experiments[str(request.partition_key)] for request in requests])
         tags = {training_runs.ENGINE: self._engine} if self._engine else {}
         for name, run_id in _submit(requests, self._instance, tags):
             self.asked[name] = run_id
@@ -115,10 +115,10 @@ class SweepRuns:
         """
         runs = training_runs.unfinished_runs(self._instance)
         slots = {waiter.run_id for waiter in waiting(self._store)}
-        own = {item.name: item for item in self.sweep.experiments}
-        states = {name: self._state(own[name], runs.get(name), slots) for name in own}
+        own = self.experiments.values()
+        states = {item.name: self._state(item, runs.get(item.name), slots) for item in own}
         again = []
-        for experiment in sorted(own.values(), key=lambda item: len(item.continued_steps)):
+        for experiment in sorted(own, key=lambda item: len(item.continued_steps)):
             name, source = experiment.name, experiment.continued()
             reason = self.reasons.get(name, "")
             is_waiting = states[name].state == "waiting" and reason.startswith(GOES_ON_FROM)
@@ -126,9 +126,9 @@ class SweepRuns:
                 continue
             before = states.get(source.name)
             if before is None or before.state == "failed":
-                states[name] = _state(name, "failed", reason)
+                states[name] = ExperimentState(experiment=name, state="failed", reason=reason)
             elif before.is_trained:
-                again.append(experiment)
+                again.append(name)
         if again:
             self.ask(again)
         return list(states.values())
@@ -146,71 +146,55 @@ class SweepRuns:
             directory = self._directories[name]
             manifest = load_manifest(directory)
         except Gr00tAssetsError as error:
-            return _state(name, "failed", error.headline)
+            return ExperimentState(experiment=name, state="failed", reason=error.headline)
         progress = read_progress(directory)
         if manifest is not None and is_complete(manifest, experiment):
             state = "finished" if manifest.status == "finished" else "pruned"
-            self._trained[name] = _state(name, state, progress=progress)
+            self._trained[name] = ExperimentState(experiment=name, state=state, progress=progress)
             return self._trained[name]
-        if run is not None:
-            return _of_run(name, run, progress, run.run_id in slots)
-        if process := training_process(directory):
-            return _state(name, "training", f"{process} trains it", progress)
-        return self._ended(name, progress)
-
-    def _ended(self, name: str, progress: Progress | None) -> ExperimentState:
-        """Of one without a run that is at work."""
         reason = self.reasons.get(name)
-        if reason is not None and reason.startswith(GOES_ON_FROM):
-            return _state(name, "waiting", reason)
-        run = training_runs.newest_run(self._instance, name)
-        if run is None:
-            return _state(name, "failed", reason or "it was not asked for")
-        if not run.is_finished:
-            return _of_run(name, run, progress, waits=False)
-        state, text = "failed", training_runs.short_name(run)
-        if run.status == dg.DagsterRunStatus.CANCELED:
-            text += " was cancelled"
-        elif run.status == dg.DagsterRunStatus.SUCCESS:
-            text += " trained another configuration; ask for the sweep again"
+        if run is None and (process := training_process(directory)):
+            state, reason = "training", f"{process} trains it"
+        elif run is None and reason is not None and reason.startswith(GOES_ON_FROM):
+            state = "waiting"
+        elif (run := run or training_runs.newest_run(self._instance, name)) is None:
+            state, reason = "failed", reason or "it was not asked for"
+        elif run.is_finished:
+            state, reason = self._ended(run)
         else:
-            if run.run_id not in self._ends:
-                self._ends[run.run_id] = training_runs.end_of_run(self._instance, run)
-            end, cause = self._ends[run.run_id]
-            record = self._instance.get_run_record_by_id(run.run_id)
-            ended = record.end_time if record is not None and record.end_time else 0.0
-            if end == "repeats" or time.time() - ended > ASKED_AGAIN_WITHIN:
-                text += f": {cause}"
-            else:
-                state, text = "waiting", f"{text} died ({cause}) and is asked for again"
-        return _state(name, state, text, progress, run)
+            state, reason = _of_run(run, progress, run.run_id in slots)
+        run_id = run.run_id if run else None
+        return ExperimentState(
+            experiment=name, state=state, reason=reason, run_id=run_id, progress=progress
+        )
+
+    def _ended(self, run: dg.DagsterRun) -> tuple[State, str]:
+        """Of one whose newest run is over and has not trained its present configuration."""
+        text = training_runs.short_name(run)
+        if run.status == dg.DagsterRunStatus.CANCELED:
+            return "failed", f"{text} was cancelled"
+        if run.status == dg.DagsterRunStatus.SUCCESS:
+            return "failed", f"{text} trained another configuration; ask for the sweep again"
+        if run.run_id not in self._ends:
+            self._ends[run.run_id] = training_runs.end_of_run(self._instance, run)
+        end, cause, _ = self._ends[run.run_id]
+        record = self._instance.get_run_record_by_id(run.run_id)
+        ended = record.end_time if record is not None and record.end_time else 0.0
+        if end == "repeats" or time.time() - ended > ASKED_AGAIN_WITHIN:
+            return "failed", f"{text}: {cause}"
+        return "waiting", f"{text} died ({cause}) and is asked for again"
 
 
-def _state(
-    name: str,
-    state: State,
-    reason: str | None = None,
-    progress: Progress | None = None,
-    run: dg.DagsterRun | None = None,
-) -> ExperimentState:
-    run_id = run.run_id if run else None
-    return ExperimentState(
-        experiment=name, state=state, reason=reason, run_id=run_id, progress=progress
-    )
-
-
-def _of_run(
-    name: str, run: dg.DagsterRun, progress: Progress | None, waits: bool
-) -> ExperimentState:
+def _of_run(run: dg.DagsterRun, progress: Progress | None, waits: bool) -> tuple[State, str | None]:
     """Of one whose run is not over."""
-    state, reason = _BEFORE_TRAINING.get(run.status, "training"), None
+    state = _BEFORE_TRAINING.get(run.status, "training")
     if run.status == dg.DagsterRunStatus.CANCELING:
-        state, reason = "waiting", "it is being cancelled"
-    elif waits:
-        state, reason = "waiting", "it waits for a slot"
-    elif state == "training" and progress and progress.engine != LOCAL and progress.node is None:
-        state, reason = "waiting", f"it waits in the queue of {progress.engine}"
-    return _state(name, state, reason, progress, run)
+        return "waiting", "it is being cancelled"
+    if waits:
+        return "waiting", "it waits for a slot"
+    if state == "training" and progress and progress.engine != LOCAL and progress.node is None:
+        return "waiting", f"it waits in the queue of {progress.engine}"
+    return state, None
 
 
 def _submit(

@@ -134,10 +134,14 @@ def short_name(run: dg.DagsterRun) -> str:
 
 
 class RunEnd(NamedTuple):
-    """How a run ended, and the reason in one line."""
+    """How a run ended, the reason in one line, and what its message says below that.
+
+    The end of a log is not among the ``details``.
+    """
 
     end: TrainingEnd
     reason: str
+    details: tuple[str, ...] = ()
 
 
 def end_of_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunEnd:
@@ -165,31 +169,17 @@ def end_of_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunEnd:
     return min(ends, key=lambda run_end: order.index(run_end.end))
 
 
-def failure_details(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
-    """What the message of a failed step says below its first line, without the end of a log."""
-    for step in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
-        if step.dagster_event and step.dagster_event.step_failure_data.user_failure_data:
-            lines = _step_message(step.dagster_event).strip().splitlines()[1:]
-            return [line.strip() for line in takewhile(lambda x: "last lines:" not in x, lines)]
-    return []
-
-
-def _step_message(event: dg.DagsterEvent) -> str:
-    data = event.step_failure_data
-    failure = data.user_failure_data
-    message = failure.description or "" if failure else ""
-    return message or (data.error.message if data.error else "")
-
-
 def _step_end(event: dg.DagsterEvent) -> RunEnd:
     data = event.step_failure_data
-    failure, message = data.user_failure_data, _step_message(event)
+    failure, source = data.user_failure_data, data.error_source
+    message = (failure and failure.description) or (data.error.message if data.error else "")
     metadata = {name: value.value for name, value in failure.metadata.items()} if failure else {}
     end = end_of_training(message, metadata)
-    source = data.error_source
     if source is not None and source.value == "INTERRUPT":
         end = "crash"
-    return RunEnd(end, _first_line(message))
+    below = message.strip().splitlines()[1:] if failure else []
+    details = (line.strip() for line in takewhile(lambda line: "last lines:" not in line, below))
+    return RunEnd(end, _first_line(message), tuple(details))
 
 
 def _first_line(text: str) -> str:

@@ -1,6 +1,7 @@
 """``gr00t-assets status`` of a project without a daemon; with one it is in ``test_sweep_run``."""
 
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -8,11 +9,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
+from typer.testing import CliRunner
 
-from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.cli.main import app
+from gr00t_assets.core.errors import PageError, TrainingError
+from gr00t_assets.core.project import Store
 from gr00t_assets.defs.failures import ExplainedFailureError
+from gr00t_assets.defs.status import project_status
+from gr00t_assets.gpu.slots import machine_status
 from gr00t_assets.runs.manifest import save_manifest
 from gr00t_assets.runs.run_directory import place_spec
+from gr00t_assets_tests.defs.dagster_dev import free_port
 from gr00t_assets_tests.defs.died import failed, made
 from gr00t_assets_tests.defs.noop_project import noop_project, noop_sweep
 from gr00t_assets_tests.defs.project import Project
@@ -83,3 +90,36 @@ def test_an_engine_that_does_not_answer_or_is_wrong_is_said_so(project: Project)
     assert everything["local"]["problem"] is None
     assert "answer" in everything["away"]["problem"] and everything["away"]["waiting"] == 1
     assert "time_limit" in everything["odd"]["problem"]
+
+
+@pytest.mark.parametrize("fault", ["damaged", "no YAML", "not installed", "nowhere"])
+def test_a_dagster_that_cannot_be_opened_is_told_by_every_command(
+    project: Project, monkeypatch: pytest.MonkeyPatch, fault: str
+):
+    monkeypatch.setenv("GR00T_ASSETS_ROOT", str(project.root))
+    monkeypatch.setenv("GR00T_ASSETS_STORE", str(project.store.root))
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    history = project.root / "data" / "dagster" / "history"
+    if fault == "damaged":
+        history.mkdir(parents=True)
+        (history / "runs.db").write_bytes(bytes(range(256)) * 32)
+    elif fault == "no YAML":
+        (project.root / "dagster.yaml").write_text("storage: [")
+    elif fault == "not installed":
+        storage = {"custom": {"module": "nowhere", "class": "Storage"}}
+        (project.root / "dagster.yaml").write_text(yaml.safe_dump({"storage": storage}))
+    else:
+        monkeypatch.setenv("DAGSTER_HOME", str(project.root / "nowhere"))
+    port = str(free_port())
+    for command in ("status", "sweep run demo", "store rematerialize", f"dev --port {port}"):
+        result = CliRunner().invoke(app, command.split())
+        assert isinstance(result.exception, PageError), (command, result.exception)
+        assert "Dagster's database cannot be opened" in str(result.exception)
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="another disk than that of /")
+def test_the_disk_is_that_of_a_store_that_is_yet_to_be_made(project: Project):
+    store = Store(Path("/dev/shm/not/there"))
+    with project.instance() as instance:
+        told = project_status(instance, machine_status(store), store)
+    assert told.total_bytes == shutil.disk_usage("/dev/shm").total

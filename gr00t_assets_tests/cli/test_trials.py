@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +63,8 @@ def test_from_checkpoints_to_a_served_letter(run: Path, tmp_path: Path) -> None:
     measured = CliRunner().invoke(app, ["serve", reference, "--measure", "2", "--device", "cpu"])
     assert measured.exit_code == 0, measured.output
     assert reference in measured.output and "small-run" not in measured.output
+    shutil.rmtree(store.root / "trials" / "trials-1")
+    assert trials(*asked).output.startswith("trials-3: ")
 
 
 def test_changed_weights_are_not_served_under_a_letter(run: Path) -> None:

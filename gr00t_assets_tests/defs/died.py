@@ -69,7 +69,7 @@ def trainer_ended(store: Store, program: str, experiment: str = "first") -> Expl
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     code = result.returncode if result.returncode >= 0 else 128 - result.returncode
     spec = a_spec(store.root, name=experiment)
-    return training_failure(spec, code, None, result.stderr.splitlines(), store)
+    return training_failure(spec, code, None, result.stderr.splitlines())
 
 
 def killed_by(number: int = signal.SIGKILL) -> str:

@@ -40,7 +40,7 @@ def test_an_image_is_in_the_page_itself():
 
 def test_paths_are_those_of_the_store():
     store = Store(Path("/mnt/store"))
-    assert in_store(store.run_directory("a", "b"), store) == "runs/a/b"
+    assert in_store(store.run_directory("a", "b"), store.root) == "runs/a/b"
 
 
 def logged(losses: list[float], every: int) -> MetricTable:

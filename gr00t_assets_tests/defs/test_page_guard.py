@@ -18,6 +18,7 @@ from gr00t_assets.core.errors import PageError
 from gr00t_assets.defs.page import serve
 from gr00t_assets.defs.page_guard import LOOPBACK, PageGuard, only_reads, page_hosts, refuse
 from gr00t_assets_tests.defs.dagster_dev import free_port
+from gr00t_assets_tests.defs.project import make_project
 
 QUERY, MUTATION = "query A { version }", "mutation B { launchRun { x } }"
 JSON = {"content-type": "application/json"}
@@ -88,7 +89,7 @@ def test_two_hosts_in_one_request_are_none() -> None:
     raw = [(b"host", b"127.0.0.1"), (b"host", b"evil.example")]
     scope = {"type": "http", "method": "GET", "path": "/", "headers": raw}
     refusal = refuse(scope, LOOPBACK)
-    assert refusal is not None and refusal.status == 421
+    assert refusal is not None and refusal.status_code == 421
 
 
 @pytest.mark.parametrize(
@@ -216,6 +217,19 @@ def test_without_a_project_it_says_where_to_start(
         serve(free_port())
 
 
+def test_the_workspace_is_the_projects_whatever_folder_it_is_started_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make_project(tmp_path / "project")
+    monkeypatch.setenv("GR00T_ASSETS_ROOT", str(project.root))
+    monkeypatch.setenv("DAGSTER_HOME", str(project.root))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PageError, match=f"workspace.yaml: is not in {project.root}"):
+        serve(free_port())
+    with pytest.raises(PageError, match=f"workspace.yaml: is not in {project.root}/deploy"):
+        serve(free_port(), workspace="deploy/workspace.yaml")
+
+
 def test_no_other_origin_shows_an_answer_in_a_frame() -> None:
     headers = client().get("/").headers
     assert headers["x-frame-options"] == "SAMEORIGIN"
@@ -241,7 +255,7 @@ def test_whatever_else_it_says_another_origin_is_refused(
     raw = [(key.encode(), value.encode()) for key, value in given.items()]
     scope = {"type": kind, "method": method, "path": path, "headers": raw, "query_string": b""}
     refusal = refuse(scope, LOOPBACK)
-    assert refusal is not None and refusal.status == 403
+    assert refusal is not None and refusal.status_code == 403
 
 
 @given(st.text(max_size=60))

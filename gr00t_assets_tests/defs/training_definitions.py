@@ -34,9 +34,9 @@ def checkpoint(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Ma
     spec = a_spec(store.root)
     place_spec(spec)
     command = [sys.executable, "-c", os.environ["TRAINER"], str(spec.run_directory)]
-    code, lines = run_training(context, command, spec, store)
+    code, lines = run_training(context, command, spec)
     if code:
-        raise training_failure(spec, code, None, lines, store)
+        raise training_failure(spec, code, None, lines)
     return dg.MaterializeResult()
 
 

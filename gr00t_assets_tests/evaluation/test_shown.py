@@ -65,7 +65,10 @@ def test_the_command_prints_json_and_does_nothing_twice(
 
 
 def test_a_name_that_nobody_knows_ends_with_one_message(tmp_path: Path) -> None:
-    for name, words in ((str(tmp_path), "no run directory"), ("nobody", "no sweep has")):
+    for name, words in (
+        (str(tmp_path), "no weights that can be opened"),
+        ("nobody", "no sweep has"),
+    ):
         outcome = subprocess.run(command(name), env=environment(), capture_output=True, text=True)
         assert outcome.returncode == 1
         assert words in outcome.stderr and "Traceback" not in outcome.stderr

@@ -94,7 +94,7 @@ def loss_comparison(
             "experiments": len({run.name for summary in report.sweeps for run in summary.runs}),
             "runs_finished": counts["finished"],
             "report": dg.MetadataValue.url(f"{show.REPORTS}/{report.path.name}"),
-            "report_file": show.stored_path(report.path, store),
+            "report_file": show.stored_path(report.path, store.root),
         },
     )
 
@@ -179,7 +179,7 @@ def research_journal(
             "changed": journal.changed,
             "notes": len(journal.notes),
             "notes_without_place": "; ".join(unplaced) or None,
-            "file": show.stored_path(journal.path, store),
+            "file": show.stored_path(journal.path, store.root),
         },
     )
 
@@ -230,7 +230,7 @@ def promotion_result(record: Promotion, store: Store) -> dg.MaterializeResult:
             "promoted_at": record.promoted_at,
             "commit": record.commit or "none",
             "pushed": show.table(["repository", "commit"], hubs.items()) if hubs else "not pushed",
-            "folder": show.stored_path(folder, store),
+            "folder": show.stored_path(folder, store.root),
             "config_hash": record.config_hash,
             "weights": show.table(["file", "sha256"], record.weights.items()),
         },

@@ -160,7 +160,7 @@ def dataset_result(
             **dataset_metadata(record),
             **lineage_metadata(record, store),
             **quality_metadata(quality),
-            "directory": show.stored_path(record.directory(store), store),
+            "directory": show.stored_path(record.directory(store), store.root),
         },
     )
 
@@ -280,6 +280,7 @@ def frame_cache_result(
 ) -> dg.MaterializeResult:
     """Of a frame cache; ``quality`` is measured with its frames."""
     rows = [[name, frames, f"{w} x {h}"] for name, (frames, h, w) in info.cameras.items()]
+    directory = store.frame_cache(record.name, record.version)
     return show.result(
         record.version,
         {
@@ -292,6 +293,6 @@ def frame_cache_result(
             **quality_metadata(quality),
             "videos_decoded": info.decoded,
             "videos_reused": info.reused,
-            "directory": show.stored_path(store.frame_cache(record.name, record.version), store),
+            "directory": show.stored_path(directory, store.root),
         },
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 
 from gr00t_assets.core.errors import EvaluationError
-from gr00t_assets.core.project import Store, materialize_command
+from gr00t_assets.core.project import materialize_command
 from gr00t_assets.core.text import counted, markdown
 from gr00t_assets.defs import metadata as show
 from gr00t_assets.defs.assets.training import checkpoint
@@ -44,10 +44,10 @@ def open_loop_evaluation(
     spec = make_spec(EXPERIMENTS[context.partition_key], store)
     _require_trained(spec, "evaluate")
     command = evaluation_command(spec.run_directory, EvaluationSettings())
-    run_worker(context, command, "evaluation.log", "evaluation", spec, store)
-    evaluation = load_evaluation(spec.run_directory)
-    assert evaluation is not None
-    return evaluation_result(evaluation, spec, store)
+    run_worker(context, command, "evaluation.log", "evaluation", spec)
+    result = evaluation_result(spec)
+    assert result is not None
+    return result
 
 
 @explained_asset("analysis", {"gymnasium"}, partitions_def=experiment_partitions, deps=[checkpoint])
@@ -70,9 +70,9 @@ def rollouts(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Mate
     _require_trained(spec, "roll out")
     settings = rolled_out.settings_for(environment, spec)
     command = evaluation_command(spec.run_directory, settings, environment.name)
-    run_worker(context, command, "rollouts.log", "rolling out", spec, store)
+    run_worker(context, command, "rollouts.log", "rolling out", spec)
     found = rolled_out.read_rollouts(rolled_out.rollouts_file(spec.run_directory, environment.name))
-    return rollouts_result(found, spec, store)
+    return rollouts_result(found, spec)
 
 
 def _require_trained(spec: TrainingSpec, what: str) -> None:
@@ -83,12 +83,15 @@ def _require_trained(spec: TrainingSpec, what: str) -> None:
         raise EvaluationError(name, problem, [f"run: {command}"])
 
 
-def evaluation_result(
-    evaluation: Evaluation, spec: TrainingSpec, store: Store
-) -> dg.MaterializeResult:
-    """Of an open-loop evaluation: the verdict, plots, errors and baselines, then numbers."""
+def evaluation_result(spec: TrainingSpec) -> dg.MaterializeResult | None:
+    """Of a run's evaluation: the verdict, plots, errors and baselines, then numbers.
+
+    None of a run that was not evaluated.
+    """
     from gr00t_assets.reporting.images import horizon_png, horizon_svg, trajectories_png
 
+    if (evaluation := load_evaluation(spec.run_directory)) is None:
+        return None
     parts, main, drawn = evaluation.parts, evaluation.main, evaluation.settings
     caption, joints = "error at each step of the horizon", evaluated.joint_rows(main)
     small = f"![{caption}](<data:image/svg+xml,{horizon_svg(evaluation)}>)"
@@ -130,7 +133,7 @@ def evaluation_result(
             "model_hash": evaluation.model_hash,
             "dataset": f"{evaluation.dataset}, version {evaluation.dataset_version}",
             "device": evaluation.device,
-            "evaluation": show.stored_path(spec.run_directory / EVALUATION, store),
+            "evaluation": show.stored_path(spec.run_directory / EVALUATION, spec.store),
         },
     )
 
@@ -161,9 +164,7 @@ def _key(part: PartEvaluation) -> str:
     return "held_out" if part.part == "held out" else "seen"
 
 
-def rollouts_result(
-    rollouts: rolled_out.Rollouts, spec: TrainingSpec, store: Store
-) -> dg.MaterializeResult:
+def rollouts_result(rollouts: rolled_out.Rollouts, spec: TrainingSpec) -> dg.MaterializeResult:
     """Of rollouts in one environment: success and intervals, videos, outcomes, then numbers."""
     asked, best = rollouts.settings, rollouts.best_baseline
     file = rolled_out.rollouts_file(spec.run_directory, rollouts.environment, rollouts.step)
@@ -191,6 +192,6 @@ def rollouts_result(
             "environment": f"{rollouts.environment}, {rollouts.environment_hash}",
             "seconds": rolled_out.seconds_sentence(rollouts),
             **show.fields(rollouts, "wall_seconds", "device", "model_hash"),
-            "rollouts": show.stored_path(file, store),
+            "rollouts": show.stored_path(file, spec.store),
         },
     )

@@ -102,7 +102,7 @@ def checkpoint(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Ma
     manifest = load_manifest(spec.run_directory)
     text = ALREADY_FINISHED
     if manifest is None or not is_complete(manifest, spec.experiment):
-        manifest, text = _train(context, spec, store), "trained"
+        manifest, text = _train(context, spec), "trained"
         if manifest.status == "finished":
             begin_weights_check(spec.run_directory)
     else:
@@ -111,10 +111,10 @@ def checkpoint(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Ma
         context.log.warning(
             f"{manifest.experiment} ({manifest.config_hash}): {manifest.failure or 'pruned'}"
         )
-    return checkpoint_result(manifest, spec, store, text)
+    return checkpoint_result(manifest, spec, text)
 
 
-def _train(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) -> Manifest:
+def _train(context: dg.AssetExecutionContext, spec: TrainingSpec) -> Manifest:
     """Run the trainer to its end, or to where it is given up as hopeless.
 
     Raises:
@@ -123,18 +123,18 @@ def _train(context: dg.AssetExecutionContext, spec: TrainingSpec, store: Store) 
     command = trainer_named(spec.experiment.trainer).command(spec)
     place_spec(spec)
     before = load_manifest(spec.run_directory)
-    code, last_lines = run_training(context, command, spec, store)
+    code, last_lines = run_training(context, command, spec)
     # The queue may start another run in place of this one, which has trained and goes on.
     context.instance.add_run_tags(context.run_id, {SLOT: RELEASED})
     manifest = load_manifest(spec.run_directory)
     fresh = manifest if manifest != before else None
     if code == 0 and manifest is not None and is_complete(manifest, spec.experiment):
         return manifest
-    raise training_failure(spec, code, fresh, last_lines, store)
+    raise training_failure(spec, code, fresh, last_lines)
 
 
 def checkpoint_result(
-    manifest: Manifest, spec: TrainingSpec, store: Store, text: str = ALREADY_FINISHED
+    manifest: Manifest, spec: TrainingSpec, text: str = ALREADY_FINISHED
 ) -> dg.MaterializeResult:
     """Of a run that is finished or pruned; ``text`` says whether it was trained now.
 
@@ -147,7 +147,7 @@ def checkpoint_result(
     changed = hyperparameters.changed()
     defaults = hyperparameters.model_dump(exclude=set(changed))
     parts = {name: f"{count:,}" for name, count in manifest.trainable_parameters.items() if count}
-    mixture = mixture_rows(manifest)
+    mixture, first, final = mixture_rows(manifest), manifest.first_loss, manifest.final_loss
     return show.result(
         version,
         {
@@ -156,7 +156,14 @@ def checkpoint_result(
             **_losses(manifest, spec),
             "hyperparameters": show.settings(changed),
             "result": text,
-            **_checkpoint_numbers(manifest, spec),
+            "first_loss": show.readable(first.mean if first else None),
+            "final_loss": show.readable(final.mean if final else None),
+            "final_loss_se": show.readable(final.standard_error if final else None),
+            "learning_rate": hyperparameters.learning_rate,
+            **show.fields(manifest, "steps", "samples_seen", "epochs", "samples_per_second"),
+            **show.fields(manifest, "wall_seconds", "gpu_seconds"),
+            "peak_memory_megabytes": show.readable(manifest.peak_memory_bytes / 1e6),
+            "attempts": manifest.attempts,
             "trainable_parameters": show.table(["part", "parameters"], parts.items()),
             "trainer": f"{manifest.trainer}, revision {manifest.trainer_revision}",
             "base_model": manifest.base_model,
@@ -164,7 +171,7 @@ def checkpoint_result(
             "mixture": show.table(MIXTURE_HEAD, mixture) if mixture else None,
             "device": manifest.device,
             "weights_and_biases": _wandb(spec),
-            "run_directory": show.stored_path(spec.run_directory, store),
+            "run_directory": show.stored_path(spec.run_directory, spec.store),
             "config_hash": manifest.config_hash,
             "default_hyperparameters": show.settings(defaults),
         },
@@ -191,21 +198,6 @@ def _losses(manifest: Manifest, spec: TrainingSpec) -> show.Metadata:
         shown["held_out_losses"] = show.folded_table(["step", "loss on held-out episodes"], rows)
         shown["held_out_loss"] = show.readable(list(held_out.values())[-1])
     return shown
-
-
-def _checkpoint_numbers(manifest: Manifest, spec: TrainingSpec) -> show.Metadata:
-    """What the page plots by partition and by time."""
-    first, final = manifest.first_loss, manifest.final_loss
-    return {
-        "first_loss": show.readable(first.mean if first else None),
-        "final_loss": show.readable(final.mean if final else None),
-        "final_loss_se": show.readable(final.standard_error if final else None),
-        "learning_rate": spec.experiment.hyperparameters.learning_rate,
-        **show.fields(manifest, "steps", "samples_seen", "epochs", "samples_per_second"),
-        **show.fields(manifest, "wall_seconds", "gpu_seconds"),
-        "peak_memory_megabytes": show.readable(manifest.peak_memory_bytes / 1e6),
-        "attempts": manifest.attempts,
-    }
 
 
 def _wandb(spec: TrainingSpec) -> dg.MetadataValue | str | None:

@@ -189,9 +189,17 @@ def test_the_command_rolls_out_prints_and_does_not_do_it_twice(
     again = CliRunner().invoke(app, [*command, "--json"])
     assert json.loads(again.stdout) == json.loads(found.model_dump_json())
     assert "nothing computed" in again.stderr
+    listed = CliRunner().invoke(app, [*command, "--checkpoints", "last", "--json"])
+    assert json.loads(listed.stdout) == [json.loads(found.model_dump_json())], "one document"
     unknown = CliRunner().invoke(app, ["rollout", str(run), "--environment", "mein"])
     assert isinstance(unknown.exception, SimulationError)
     assert "did you mean 'mine'" in str(unknown.exception)
+    checkpoints = ["--checkpoints", "all"]
+    both = CliRunner().invoke(app, ["rollout", f"{run}@1", *checkpoints])
+    assert "this names a checkpoint already" in str(both.exception)
+    (run / "manifest.json").unlink()  # as while it trains
+    training = CliRunner().invoke(app, ["rollout", str(run), *checkpoints])
+    assert "no environment is declared for dataset small" in str(training.exception)
 
 
 def test_a_video_gives_quality_up_for_its_size() -> None:

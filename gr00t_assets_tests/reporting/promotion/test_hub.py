@@ -1,13 +1,20 @@
 """Pushing to a local server that speaks the Hub's API."""
 
 import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
+import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
 from gr00t_assets.cli.main import app
 from gr00t_assets.core.errors import PromotionError
 from gr00t_assets.reporting.promotion.record import PUSHES, push, pushes
+from gr00t_assets_tests.defs.project import CHECKOUT, Project
 from gr00t_assets_tests.reporting.promotion.conftest import BECAUSE
 
 REASON = ("--because", BECAUSE)
@@ -82,3 +89,21 @@ def test_the_command_promotes_and_pushes(trained, hub):
     assert f"pushed: {hub.endpoint}/me/small, commit" in done.output
     assert hub.token not in done.output
     assert not hub.private["me/small"]
+
+
+def test_the_page_knows_of_a_push_of_what_was_promoted_before(trained, hub, monkeypatch):
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    root = Path(os.environ["GR00T_ASSETS_ROOT"])
+    shutil.copy(CHECKOUT / "dagster.yaml", root)
+    command = [sys.executable, "-m", "gr00t_assets.cli.main", "model", "promote", "small-run"]
+    for more in ((), ("--push", "me/small")):
+        done = subprocess.run(
+            [*command, *REASON, *more], text=True, capture_output=True, check=True
+        )
+        assert "warning" not in done.stderr
+    with Project(root).instance() as instance:
+        told = instance.get_latest_materialization_event(dg.AssetKey("promoted_model"))
+    assert told is not None and told.asset_materialization is not None
+    shown = told.asset_materialization.metadata["pushed"].value
+    assert f"{hub.endpoint}/me/small" in str(shown)

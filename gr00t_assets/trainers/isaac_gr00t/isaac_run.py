@@ -29,11 +29,10 @@ from gr00t_assets.trainers.base_model_files import hub_commit, locate
 from gr00t_assets.trainers.failures.explain import MAX_LOG_LINES, explain
 from gr00t_assets.trainers.failures.failure_pattern import clean_lines
 from gr00t_assets.trainers.isaac_gr00t import isaac_checkpoints as checkpoints
-from gr00t_assets.trainers.isaac_gr00t.environment import LAUNCHER_REVISION, N17, IsaacEnvironment
+from gr00t_assets.trainers.isaac_gr00t.environment import LAUNCHER_REVISION, IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.launch_file import FACTS, FOLDER, LAUNCH, make_launch
-from gr00t_assets.trainers.isaac_gr00t.limits import refuse, refuse_other_shape
-from gr00t_assets.trainers.isaac_gr00t.n17_launch import refuse_other_processor
+from gr00t_assets.trainers.isaac_gr00t.limits import refuse
 from gr00t_assets.trainers.n15.instructions import refuse_special_tokens
 from gr00t_assets.trainers.reporter import Reporter
 
@@ -96,10 +95,6 @@ class IsaacRun(Attempt):
         # Isaac-GR00T would resume from the highest checkpoint, complete or not.
         run_files.remove_partial(directory, checkpoints.LAYOUT, weights_only=True)
         base_model = locate(experiment.base_model, experiment.base_model_revision)
-        if environment.generation is N17:
-            refuse_other_processor(spec, base_model)
-        else:
-            refuse_other_shape(spec, environment, base_model)
         launch = make_launch(spec, environment, base_model.absolute(), latest)
         self._update(
             base_model_revision=hub_commit(base_model),

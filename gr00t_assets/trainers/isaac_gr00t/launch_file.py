@@ -25,6 +25,7 @@ from gr00t_assets.trainers.isaac_gr00t import n17_launch
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, write_module
 from gr00t_assets.trainers.isaac_gr00t.environment import BACKBONE, IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
+from gr00t_assets.trainers.isaac_gr00t.limits import refuse_other_shape
 from gr00t_assets.trainers.isaac_gr00t.script_interface import RELEASE, TRANSFORMERS_DEFAULTS
 from gr00t_assets.trainers.model_config import load_config
 from gr00t_assets.trainers.n15 import architecture as n15
@@ -104,6 +105,7 @@ def make_launch(
 def _n15_parts(
     spec: TrainingSpec, environment: IsaacEnvironment, base_model: Path, folder: Path
 ) -> dict[str, Any]:
+    refuse_other_shape(spec, environment, base_model)
     config = spec.modality_config
     own = None if is_built_in(config.data_config) else write_module(config, folder)
     backbone = backbone_folder(base_model, environment.checkout, folder / "backbone")
@@ -195,8 +197,7 @@ def backbone_folder(base_model_directory: Path, checkout: Path, target: Path) ->
         raise BaseModelError(str(base_model_directory), problem, [remedy])
     if towers == _towers_of(config, source):
         return None
-    shutil.rmtree(target, ignore_errors=True)
-    with published_directory(target) as partial:
+    with published_directory(target, replace=True) as partial:
         shutil.copytree(source, partial, dirs_exist_ok=True)
         for name, content in _resized_files(source, config, towers).items():
             (partial / name).write_text(json.dumps(content, indent=2), encoding="utf-8")

@@ -107,11 +107,28 @@ def launch_parts(
 
     Raises:
         BaseModelError: The base model is no N1.7, or tokenizer and processor cannot be had.
-        TrainingError: As ``script_arguments``.
+        CheckpointError: The base model has no processor.
+        TrainingError: The base model's processor would not carry out the data config; or as
+            ``script_arguments``.
     """
     config, tag = spec.modality_config, spec.modality_config.embodiment_tag
-    model = _n17_config(base_model)
+    model = load_config(base_model / "config.json")
+    if not isinstance(model, N17Config):
+        problem = "isaac-gr00t trains this model with N1.5's script, and the data is of N1.7."
+        remedy = "take nvidia/GR00T-N1.7-3B, or a data config of generation n1.5"
+        raise BaseModelError(str(base_model), problem, [remedy])
     files = files_of([dataset.config for dataset in spec.datasets], model)
+    # The script takes these from the base model's processor, whatever it is told.
+    asked, own = files.settings, ProcessorFiles.read(base_model).settings
+    wrong = [
+        f"{name}: {getattr(asked, name)} is asked for, the processor has {getattr(own, name)}"
+        for name in _OF_BASE
+        if getattr(asked, name) != getattr(own, name)
+    ]
+    if wrong:
+        problem = f"the base model's processor does not fit data config {config.data_config}."
+        remedy = "change the data config, or train with native"
+        raise TrainingError(spec.experiment.name, problem, [*wrong, remedy])
     modalities = {
         name: settings.model_dump(mode="json")
         for name, settings in files.settings.modality_configs[tag].items()
@@ -121,67 +138,33 @@ def launch_parts(
     folders = [str(dataset.directory) for dataset in spec.datasets]
     shares = dict(zip(folders, spec.data.shares(spec.experiment), strict=True))
     arguments = script_arguments(spec, base_model, spec.run_directory / CHECKPOINTS, file)
+    arguments["state_dropout_prob"] = model.state_dropout_prob
     return {
-        "arguments": {**arguments, "state_dropout_prob": model.state_dropout_prob},
+        "arguments": arguments,
+        "flags": [word for name, value in arguments.items() for word in flag(name, value)],
         "tag": tag,
         "embodiment_id": config.embodiment_id,
-        "backbone": str(backbone_folder(base_model, folder / BACKBONE)),
+        "backbone": str(_make_backbone(model, base_model, folder / BACKBONE)),
         "statistics": files.statistics[tag],
         "shares": shares,
     }
 
 
-def backbone_folder(base_model: Path, target: Path) -> Path:
+def _make_backbone(config: N17Config, base_model: Path, target: Path) -> Path:
     """Make the folder that towers, tokenizer and processor are made from.
 
     The sizes are the base model's, with as many layers of the text tower as it keeps. The rest are
     the files of the folder ``backbone`` in the base model, or those that NVIDIA's code takes from
     the Hub.
-
-    Raises:
-        BaseModelError: The base model is no N1.7, or the Hub does not give the files.
     """
-    config, own = _n17_config(base_model), base_model / BACKBONE
+    own = base_model / BACKBONE
     source = own if own.is_dir() else download(COSMOS, None, _PROCESSOR_FILES)
     towers = config.qwen3_vl_config.model_dump(mode="json", exclude={"tokenizer"})
     towers["text_config"]["num_hidden_layers"] = config.select_layer
-    shutil.rmtree(target, ignore_errors=True)
-    with published_directory(target) as partial:
+    with published_directory(target, replace=True) as partial:
         for pattern in _PROCESSOR_FILES:
             for path in source.glob(pattern):
                 shutil.copyfile(path, partial / path.name)
         content = {"model_type": "qwen3_vl", "tie_word_embeddings": True, **towers}
         write_json(partial / "config.json", content)
     return target
-
-
-def refuse_other_processor(spec: TrainingSpec, base_model: Path) -> None:
-    """Refuse a data config that the base model's own processor would not carry out.
-
-    The script takes image sizes and the kind of statistics from there, whatever it is told.
-
-    Raises:
-        CheckpointError: The base model has no processor.
-        TrainingError: With every difference.
-    """
-    configs = [dataset.config for dataset in spec.datasets]
-    asked = files_of(configs, _n17_config(base_model)).settings
-    own = ProcessorFiles.read(base_model).settings
-    wrong = [
-        f"{name}: {getattr(asked, name)} is asked for, the processor has {getattr(own, name)}"
-        for name in _OF_BASE
-        if getattr(asked, name) != getattr(own, name)
-    ]
-    if wrong:
-        name, remedy = configs[0].data_config, "change the data config, or train with native"
-        problem = f"the base model's processor does not fit data config {name}."
-        raise TrainingError(spec.experiment.name, problem, [*wrong, remedy])
-
-
-def _n17_config(base_model: Path) -> N17Config:
-    config = load_config(base_model / "config.json")
-    if not isinstance(config, N17Config):
-        problem = "isaac-gr00t trains this model with N1.5's script, and the data is of N1.7."
-        remedy = "take nvidia/GR00T-N1.7-3B, or a data config of generation n1.5"
-        raise BaseModelError(str(base_model), problem, [remedy])
-    return config

@@ -95,7 +95,7 @@ class IsaacRun(Attempt):
         # Isaac-GR00T would resume from the highest checkpoint, complete or not.
         run_files.remove_partial(directory, checkpoints.LAYOUT, weights_only=True)
         base_model = locate(experiment.base_model, experiment.base_model_revision)
-        launch = make_launch(spec, environment, base_model.absolute(), latest)
+        launch = make_launch(spec, environment, base_model, latest)
         self._update(
             base_model_revision=hub_commit(base_model),
             dataset_frames=launch["dataset_frames"],

@@ -56,7 +56,7 @@ def make_launch(
     base_model: Path,
     latest: CheckpointRecord | None,
 ) -> dict[str, Any]:
-    """What the launcher needs to train from ``latest`` on, or from an absolute ``base_model``.
+    """What the launcher needs to train from ``latest`` on, or from a base model's folder.
 
     Paths are absolute, and no secret is in it.
 
@@ -69,7 +69,7 @@ def make_launch(
     folder.mkdir(parents=True, exist_ok=True)
     from_cache = settings.frame_source == "cache"
     parts = n17_launch.launch_parts if facts.name == "n1.7" else _n15_parts
-    own = parts(spec, environment, base_model, folder)
+    own = parts(spec, environment, base_model.absolute(), folder)
     return {
         "format": 1,
         "checkout": str(environment.checkout),

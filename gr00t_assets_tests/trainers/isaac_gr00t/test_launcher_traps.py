@@ -116,7 +116,8 @@ def test_a_relative_path_of_the_base_model(
     assert bare.code == 1
     assert "huggingface.co" in bare.output or "Hub" in bare.output
 
-    done = run.train(arguments={"base_model_path": "out/base"})
+    run.base = Path("out/base")
+    done = run.train()
     assert done.code == 0, done.output
 
 

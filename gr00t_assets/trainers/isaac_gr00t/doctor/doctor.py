@@ -22,7 +22,7 @@ from gr00t_assets.core.text import format_bytes
 from gr00t_assets.gpu.devices import CPU, GPUS, Gpu, read_driver, read_gpus, slots_by_device
 from gr00t_assets.trainers.base import EnvironmentReport
 from gr00t_assets.trainers.base_model_files import looks_like_path
-from gr00t_assets.trainers.isaac_gr00t.commits import Revision, revision_of
+from gr00t_assets.trainers.isaac_gr00t.commits import revision_of
 from gr00t_assets.trainers.isaac_gr00t.doctor.diagnosis import Diagnosis
 from gr00t_assets.trainers.isaac_gr00t.doctor.packages import PackageChecks, Probe, probe
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment, IsaacGeneration
@@ -61,10 +61,7 @@ def examine(
         base_model: Hub id or folder of the weights to start from; NVIDIA's own where left out.
     """
     diagnosis, fixes = Diagnosis(environment), environment.generation.fixes
-    answer = _ask(environment.python)
-    revision = Revision(None, "unknown", {fix.code: None for fix in fixes})
-    if environment.script.is_file():
-        revision = revision_of(environment.checkout)
+    answer, revision = _ask(environment.python), revision_of(environment.checkout)
     diagnosis.check_checkout(revision)
     PackageChecks(diagnosis, answer).run(gpu)
     if gpu:

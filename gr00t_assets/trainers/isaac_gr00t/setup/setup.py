@@ -92,14 +92,14 @@ class Setup:
         self.directory = directory.expanduser().absolute()
         self.environment = IsaacEnvironment.in_directory(self.directory, generation)
         self._commit = options.commit
-        self._done = load_record(self.directory).steps
-        made = self._done.get("environment")
+        made = load_record(self.directory).steps.get("environment")
         recorded = shlex.split(made.commands[-1]) if made else ()
         installer = choose_installer(options.python, recorded, generation is not N15)
         self.steps = all_steps(self.environment, options, installer)
         self.pending = self._pending()
 
     def _pending(self) -> list[Step]:
+        self._done = load_record(self.directory).steps
         checkout, cloned = self.environment.checkout, self._done.get("clone")
         if cloned is not None and checkout.exists() and cloned.commands != self.steps[0].lines():
             problem = "it was made by another command, or for another folder."
@@ -135,6 +135,8 @@ class Setup:
             if not try_lock(log.fileno()):
                 problem = "it is being set up already."
                 raise SetupError(str(self.directory), problem, ["wait for it, or stop it"])
+            # Another process may have done some since this one looked.
+            self.pending = self._pending()
             for step in self.pending:
                 self._done.pop(step.name, None)
             self._write_record()

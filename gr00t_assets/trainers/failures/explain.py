@@ -40,12 +40,9 @@ _OUTSIDE_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP
 
 def failure_patterns(trainer: str) -> tuple[FailurePattern, ...]:
     """Every pattern that is tried for a trainer; of several that match the first is reported."""
-
-    def shared(name: str) -> tuple[FailurePattern, ...]:
-        return load_patterns(_PATTERNS / f"{name}.yaml")
-
-    own = trainer_named(trainer).failure_patterns()
-    return (*shared("processes"), *shared("gpus"), *shared("machine"), *own, *shared("models"))
+    files = (_PATTERNS / f"{name}.yaml" for name in ("processes", "gpus", "machine", "models"))
+    processes, gpus, machine, models = map(load_patterns, files)
+    return (*processes, *gpus, *machine, *trainer_named(trainer).failure_patterns(), *models)
 
 
 def names_of(spec: TrainingSpec) -> dict[str, str]:

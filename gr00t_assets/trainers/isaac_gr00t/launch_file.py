@@ -21,13 +21,13 @@ from gr00t_assets.runs.metrics import METRICS
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
+from gr00t_assets.trainers.base_model_files import load_config
 from gr00t_assets.trainers.isaac_gr00t import n17_launch
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, write_module
 from gr00t_assets.trainers.isaac_gr00t.environment import BACKBONE, IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.limits import refuse_other_shape
 from gr00t_assets.trainers.isaac_gr00t.script_interface import RELEASE, TRANSFORMERS_DEFAULTS
-from gr00t_assets.trainers.model_config import load_config
 from gr00t_assets.trainers.n15 import architecture as n15
 from gr00t_assets.trainers.run_files import CheckpointRecord, isaac_metadata
 

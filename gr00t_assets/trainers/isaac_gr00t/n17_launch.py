@@ -12,12 +12,11 @@ from gr00t_assets.core.files import published_directory, write_bytes, write_json
 from gr00t_assets.modality.python_config import python_text
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.base_model_files import download
+from gr00t_assets.trainers.base_model_files import download, load_config
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import module_name
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.script_interface import TRANSFORMERS_DEFAULTS, flag
-from gr00t_assets.trainers.model_config import load_config
 from gr00t_assets.trainers.n17.architecture import N17Config
 from gr00t_assets.trainers.n17.processor_configs import files_of
 from gr00t_assets.trainers.n17.processor_files import ProcessorFiles

@@ -20,6 +20,7 @@ from gr00t_assets.trainers.base_model_files import (
     RELEASED_LICENSE,
     RELEASED_MODEL,
     RELEASED_N17,
+    known_generation,
 )
 from gr00t_assets.trainers.data_config_limits import data_config_limits, limit_findings
 from gr00t_assets.trainers.failures.failure_pattern import FailurePattern, load_patterns
@@ -33,7 +34,6 @@ from gr00t_assets.trainers.isaac_gr00t.environment import (
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT, export
 from gr00t_assets.trainers.isaac_gr00t.limits import generation_of, isaac_limits, refuse
-from gr00t_assets.trainers.model_config import known_generation
 from gr00t_assets.trainers.policy import Policy
 
 _LOADING = """\

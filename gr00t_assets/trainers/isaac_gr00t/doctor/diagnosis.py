@@ -9,7 +9,7 @@ from gr00t_assets.trainers.isaac_gr00t.commits import Revision
 from gr00t_assets.trainers.isaac_gr00t.environment import CHECKOUT_NAME, IsaacEnvironment
 
 _FAULTS = FaultCatalogue(Path(__file__).parents[1] / "doctor_faults.yaml")
-_MOST_CHANGED_FILES = 5
+_MOST_NAMES = 6
 
 
 class Diagnosis(Collector):
@@ -74,12 +74,12 @@ class Diagnosis(Collector):
             fault = "commit-unknown"
         self.judge("checkout", "commit", found, fault)
         if revision.changed:
-            names = listed([line.strip() for line in revision.changed], _MOST_CHANGED_FILES)
+            names = listed([line.strip() for line in revision.changed])
             found = f"files differ from the commit: {names}"
             self.judge("checkout", "changed-files", found, "changed-files")
 
 
-def listed(names: Sequence[str], most: int) -> str:
+def listed(names: Sequence[str]) -> str:
     """The first names of a list, and how many more there are."""
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

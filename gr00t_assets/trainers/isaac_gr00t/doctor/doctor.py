@@ -60,7 +60,7 @@ def examine(
         store: Where checkpoints go.
         base_model: Hub id or folder of the weights to start from; NVIDIA's own where left out.
     """
-    diagnosis, fixes = Diagnosis(environment), environment.generation.fixes
+    diagnosis = Diagnosis(environment)
     answer, revision = _ask(environment.python), revision_of(environment.checkout)
     diagnosis.check_checkout(revision)
     PackageChecks(diagnosis, answer).run(gpu)
@@ -78,7 +78,7 @@ def examine(
         versions={name: installed[name] for name in _PACKAGES if installed.get(name)},
         source={
             "commit": revision.commit or "",
-            **{fix.code: str(revision.fixed[fix.code]) for fix in fixes},
+            **{fix.code: str(revision.fixed[fix.code]) for fix in environment.generation.fixes},
         },
     )
 
@@ -136,13 +136,12 @@ def _check_host(diagnosis: Diagnosis, store: Store) -> None:
 
 
 def _check_accounts(diagnosis: Diagnosis) -> None:
-    wandb = "no key of Weights & Biases: runs are recorded offline"
-    hub = "no token of the Hugging Face Hub: private and gated models cannot be had"
-    for code, place, absent in (
-        ("wandb-key", _wandb_key(), wandb),
-        ("hub-token", _hub_token(), hub),
-    ):
-        diagnosis.judge("accounts", code, place or absent, "" if place else code)
+    absent = "no key of Weights & Biases: runs are recorded offline"
+    place = _wandb_key()
+    diagnosis.judge("accounts", "wandb-key", place or absent, "" if place else "wandb-key")
+    absent = "no token of the Hugging Face Hub: private and gated models cannot be had"
+    place = _hub_token()
+    diagnosis.judge("accounts", "hub-token", place or absent, "" if place else "hub-token")
 
 
 def _check_base_model(diagnosis: Diagnosis, base_model: str) -> None:

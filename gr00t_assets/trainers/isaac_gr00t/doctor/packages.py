@@ -24,14 +24,10 @@ from gr00t_assets.trainers.isaac_gr00t.environment import IsaacGeneration
 
 _QUESTION = "import json, platform, sys; print(json.dumps([platform.python_version(), sys.path]))"
 _ASSIGNED = r"^{}\b[^=\n]*=\s*['\"]([^'\"]*)['\"]"
-_PROBE_TIMEOUT = 120
-"""Seconds."""
-
-_OPTIONAL = ("torchcodec", "python-dotenv")
+_PROBE_TIMEOUT = 120  # seconds
 _CHECKED_BY_NAME = {
     "torch", "transformers", "flash-attn", "pipablepytorch3d", "decord", "eva-decord", "torchcodec",
 }  # fmt: skip
-_MOST_NAMES = 6
 
 
 @dataclass(frozen=True)
@@ -150,7 +146,7 @@ class PackageChecks:
         self._pytorch3d()
         if "decord" in self._pins:
             self._decord()
-        for package in _OPTIONAL:
+        for package in ("torchcodec", "python-dotenv"):
             self._package(package, any_version=True)
         if not self._answer.problem:
             self._other_packages()
@@ -229,16 +225,13 @@ class PackageChecks:
             if name in installed and pin and not satisfies(installed[name], pin)
         ]
         if needed := [name for name in missing if name not in self._facts.unused]:
-            names = listed(needed, _MOST_NAMES)
-            found = f"{len(needed)} that training imports are not installed: {names}"
+            found = f"{len(needed)} that training imports are not installed: {listed(needed)}"
             self._judge(code, found, code)
         elif missing:
-            names = listed(missing, _MOST_NAMES)
-            found = f"not installed, though training imports none of them: {names}"
+            found = f"not installed, though training imports none of them: {listed(missing)}"
             self._judge(code, found, "other-packages-unused")
         if different:
-            names = listed(different, _MOST_NAMES)
-            found = f"{len(different)} of {len(pins)} are of another version: {names}"
+            found = f"{len(different)} of {len(pins)} are of another version: {listed(different)}"
             self._judge(code, found, "other-versions")
         if pins and not (missing or different):
             self._judge(code, f"all {len(pins)} others that the checkout pins")

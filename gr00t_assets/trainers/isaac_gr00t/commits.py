@@ -52,17 +52,6 @@ class Revision:
     fixed: Mapping[str, bool | None]  # Of each of ``FIXES``; None where its file is not there
     changed: tuple[str, ...] = ()  # Files that differ from the commit, as ``git status`` has them
 
-    def sentence(self) -> str:
-        """The commit and its line in words.
-
-        Examples:
-            >>> Revision("a86e9159a7e6", "N1.5", {}).sentence()
-            'commit a86e9159a7e6, of the N1.5 line'
-        """
-        commit = f"commit {self.commit[:12]}" if self.commit else "no commit that git knows"
-        named = {"unknown": "of no line that is known"}.get(self.line, f"of the {self.line} line")
-        return f"{commit}, {named}"
-
 
 def revision_of(checkout: Path) -> Revision:
     """Look at a checkout's source and history; nothing is fetched and nothing written."""

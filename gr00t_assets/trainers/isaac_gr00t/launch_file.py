@@ -84,7 +84,8 @@ def make_launch(
         },
         "config_hash": spec.config_hash,
         "resume_step": latest.step if latest else 0,
-        # Training time of earlier attempts up to that step.
+        # Of earlier attempts, up to that step.
+        "samples_seen": latest.samples_seen if latest else 0,
         "wall_seconds": latest.wall_seconds if latest else 0.0,
         "dataset_frames": spec.data.epoch_samples(spec.experiment),
         "metrics": str(directory / METRICS),

@@ -47,7 +47,7 @@ _FIXED = {"lr_scheduler_type": "cosine", "logging_steps": 10}
 
 
 def script_arguments(
-    spec: TrainingSpec, base_model: Path | str, output: Path, modality_config: Path
+    spec: TrainingSpec, base_model: Path, output: Path, modality_config: Path
 ) -> dict[str, Any]:
     """Fields of the script's ``FinetuneConfig``; its batch is that of all GPUs together.
 
@@ -82,7 +82,8 @@ def n17_flags(
     """
     settings, config = IsaacHyperparameters.of(spec.experiment), spec.modality_config
     file = folder / f"{module_name(config.data_config)}.py"
-    arguments = script_arguments(spec, spec.experiment.base_model, Path(output), file)
+    base_model = Path(spec.experiment.base_model).expanduser()
+    arguments = script_arguments(spec, base_model, Path(output), file)
     arguments |= {"dataset_path": ":".join(datasets), "save_total_limit": settings.save_total_limit}
     notes = [
         "frames: the platform takes them from the frame cache; the script decodes whole shards.",
@@ -90,8 +91,6 @@ def n17_flags(
         f"tokenizer: the script needs a token of the Hub for {COSMOS}.",
         "resume: the script draws other samples after a resume; the platform goes on with its own.",
     ]
-    if any(dataset.config.held_out_episodes for dataset in spec.datasets):
-        notes.append("held_out: the platform keeps episodes from training; the script does not.")
     for name, usual in {**TRANSFORMERS_DEFAULTS, **_FIXED}.items():
         value = getattr(settings, name)
         if value != usual and name not in arguments:

@@ -95,12 +95,11 @@ def shell_command(
     where the script's default is another. ``torchvision_av_fixed`` says whether the script's commit
     has the fix of that video backend, ``None`` where it is not known.
     """
-    model, own = experiment.base_model, entries[0].data_config
+    own = entries[0].data_config
     values = {
         "dataset_path": datasets,
         "output_dir": output,
-        # The script takes a relative path for a Hub id.
-        "base_model_path": str(Path(model).expanduser()) if looks_like_path(model) else model,
+        "base_model_path": str(Path(experiment.base_model).expanduser()),
         # One of the project's own as the module and class that the platform writes.
         "data_config": own if is_built_in(own) else f"{module_name(own)}:{CLASS}",
         "embodiment_tag": embodiment_tag_of(entries[0]),
@@ -119,10 +118,14 @@ def shell_command(
         for name in _ORDER
         if name in _ALWAYS or (name in needed and interface.takes(name, values[name]))
     ]
-    notes = [
-        *_frame_notes(experiment, entries, interface, printed, torchvision_av_fixed),
-        *_data_notes(experiment, entries),
-    ]
+    notes = [*_frame_notes(experiment, entries, interface, printed, torchvision_av_fixed)]
+    if not is_built_in(own):
+        notes.append(
+            f"data_config {own}: the script of October 2025 takes it so with the folder `{FOLDER}` "
+            "of the run directory in PYTHONPATH, where the platform writes the module when it "
+            "trains; the script of June takes none of one's own."
+        )
+    notes += _data_notes(experiment, entries, "--resume")
     for name in needed:
         if name not in printed:
             notes += _setting_notes(name, values[name], interface)
@@ -155,15 +158,10 @@ def _frame_notes(
         yield f"frames: {decoded}."
 
 
-def _data_notes(experiment: Experiment, entries: Sequence[CatalogEntry]) -> Iterator[str]:
-    """Held-out episodes, continued runs and revisions, which the script does not know."""
-    own = entries[0].data_config
-    if not is_built_in(own):
-        yield (
-            f"data_config {own}: the script of October 2025 takes it so with the folder `{FOLDER}` "
-            "of the run directory in PYTHONPATH, where the platform writes the module when it "
-            "trains; the script of June takes none of one's own."
-        )
+def _data_notes(
+    experiment: Experiment, entries: Sequence[CatalogEntry], resume: str
+) -> Iterator[str]:
+    """Held-out episodes, continued runs and revisions, which no script knows."""
     for entry in entries:
         match entry.held_out:
             case None:
@@ -178,7 +176,7 @@ def _data_notes(experiment: Experiment, entries: Sequence[CatalogEntry]) -> Iter
         yield (
             f"continue_from {experiment.continue_from}: the platform goes on from its last "
             "checkpoint; the script begins anew, unless a copy of that checkpoint is in "
-            "--output-dir and --resume is given."
+            f"--output-dir and {resume} is given."
         )
     revision = experiment.base_model_revision
     if revision and not looks_like_path(experiment.base_model):
@@ -253,19 +251,24 @@ def command_of_experiment(
     # By hand, the Python of an activated environment, where the checkout's is not there.
     python = str(environment.python) if os.access(environment.python, os.X_OK) else "python"
     program = (python, script or str(environment.script))
+    entries = [find_entry(dataset.name, catalog) for dataset in experiment.datasets]
     if environment.generation is N17:
         spec = make_spec(experiment, Store.from_environment())
-        folder = spec.run_directory / FOLDER
-        return ShellCommand(program, *n17_flags(spec, folder, datasets, output))
-    chosen = Path(script).expanduser() if script else environment.script
-    source = next((path for path in (chosen, environment.script) if path.is_file()), None)
-    command = shell_command(
-        experiment,
-        [find_entry(dataset.name, catalog) for dataset in experiment.datasets],
-        read_interface(source) if source else RELEASE,
-        program,
-        datasets,
-        output,
-        revision_of(source.absolute().parents[1]).fixed[TORCHVISION_AV.code] if source else None,
-    )
+        flags, notes = n17_flags(spec, spec.run_directory / FOLDER, datasets, output)
+        notes += tuple(_data_notes(experiment, entries, "--resume-from-checkpoint"))
+        command = ShellCommand(program, flags, notes)
+    else:
+        chosen = Path(script).expanduser() if script else environment.script
+        source = next((path for path in (chosen, environment.script) if path.is_file()), None)
+        command = shell_command(
+            experiment,
+            entries,
+            read_interface(source) if source else RELEASE,
+            program,
+            datasets,
+            output,
+            revision_of(source.absolute().parents[1]).fixed[TORCHVISION_AV.code]
+            if source
+            else None,
+        )
     return replace(command, notes=(*command.notes, _OWN_FOLDER)) if output_dir is None else command

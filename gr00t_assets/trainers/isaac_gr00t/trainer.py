@@ -102,13 +102,12 @@ class IsaacGr00tTrainer(Trainer):
             TrainingError: The checkout or its Python is not there or not complete, or a video
                 backend would give wrong frames.
         """
-        from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
+        from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine
 
         experiment, store = spec.experiment, Store(Path(spec.store))
         environment = IsaacEnvironment.from_environment(spec.modality_config.generation)
         environment.require(experiment.name)
-        gpu, base_model = wants_gpu(), experiment.base_model
-        findings = examine(environment, gpu=gpu, store=store, base_model=base_model).findings
+        findings = examine(environment, store=store, base_model=experiment.base_model).findings
         if not findings.ok:
             errors = [f"{item.code}: {item.found}; {item.remedy}" for item in findings.errors]
             problem = "Isaac-GR00T on this machine is not complete enough to train it."
@@ -138,9 +137,9 @@ class IsaacGr00tTrainer(Trainer):
 
     def environment(self, store: Store) -> EnvironmentReport:
         """What the doctor finds of the checkout, its Python, and this machine."""
-        from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
+        from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine
 
-        return examine(_present_environment(), gpu=wants_gpu(), store=store)
+        return examine(_present_environment(), store=store)
 
     def video_backend(self, experiment: Experiment) -> str | None:
         """The script's own backend where the sweep file asks for videos."""

@@ -111,7 +111,9 @@ class SmallRun:
         launch = make_launch(self.spec, environment, self.base, None)
         arguments = {**launch["arguments"], "dataloader_num_workers": 0}
         arguments.update(changes.pop("arguments", {}))
-        return {**launch, "resume_step": resume_step, "arguments": arguments, **changes}
+        seen = self.record(resume_step)["samples_seen"] if resume_step else 0
+        resumed = {"resume_step": resume_step, "samples_seen": seen}
+        return {**launch, **resumed, "arguments": arguments, **changes}
 
     def start(self, launch: dict[str, Any], **more: str) -> Program:
         """Start the launcher."""

@@ -13,6 +13,7 @@ from gr00t_assets.trainers.isaac_gr00t.environment import N15, N17, IsaacEnviron
 from gr00t_assets.trainers.isaac_gr00t.n17_launch import n17_flags
 from gr00t_assets.trainers.isaac_gr00t.setup.setup import Setup
 from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import SetupError, SetupOptions
+from gr00t_assets.trainers.isaac_gr00t.shell_command import command_of_experiment
 from gr00t_assets_tests.trainers.isaac_gr00t.environments import commit_all, program
 from gr00t_assets_tests.trainers.isaac_gr00t.n17_place import make_place
 
@@ -67,3 +68,27 @@ def test_the_command_by_hand_has_nvidias_flags(
     assert "--no-use-wandb" in line and "--embodiment-tag new_embodiment" in line
     assert any(note.startswith("seed 7: the script cannot be told") for note in notes)
     assert any(note.startswith("adam_beta1 0.95") for note in notes)
+
+
+def test_the_command_by_hand_says_what_the_script_does_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "project" / "data"
+    monkeypatch.setenv("GR00T_ASSETS_ROOT", str(data.parent))
+    place = make_place(data.parent)
+    monkeypatch.setenv("GR00T_ASSETS_STORE", str(place.store.root))
+    (data / "datasets.yaml").write_text(
+        "small:\n  description: small\n  data_config: arms_n17\n  held_out: [1]\n"
+        "  source: {kind: folder, path: small}\n"
+    )
+    (data / "sweeps").mkdir()
+    (data / "sweeps" / "hand.yaml").write_text(
+        "description: by hand\ndefaults: {dataset: small, trainer: isaac-gr00t}\nexperiments:\n"
+        "  - {name: folder, hypothesis: x, base_model: ~/models/mine}\n"
+        "  - {name: hub, hypothesis: x, base_model: me/mine, base_model_revision: abc}\n"
+    )
+    folder = command_of_experiment("folder", script="launch_finetune.py", output_dir="/out")
+    assert ("--base-model-path", str(Path.home() / "models/mine")) in folder.flags
+    hub = command_of_experiment("hub", script="launch_finetune.py")
+    said = {note.split(":")[0] for note in hub.notes}
+    assert said >= {"held_out", "base_model_revision abc", "output_dir"}

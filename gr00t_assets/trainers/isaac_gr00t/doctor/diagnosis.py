@@ -62,7 +62,8 @@ class Diagnosis(Collector):
             self.judge("checkout", fix.code, found, fault, commit=fix.commit, date=fix.date)
 
     def _check_commit(self, revision: Revision) -> None:
-        found, fault = revision.sentence(), "commit-of-another-line"
+        line = {"unknown": "no line that is known"}.get(revision.line, f"the {revision.line} line")
+        found, fault = f"commit {str(revision.commit)[:12]}, of {line}", "commit-of-another-line"
         if revision.commit is None:
             has_git = (self.environment.checkout / ".git").exists()
             fault = "commit-unreadable" if has_git else "commit-missing"

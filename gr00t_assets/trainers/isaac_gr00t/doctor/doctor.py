@@ -45,7 +45,11 @@ _WANDB_SERVER = "https://api.wandb.ai"
 
 
 def examine(
-    environment: IsaacEnvironment, *, gpu: bool, store: Store, base_model: str | None = None
+    environment: IsaacEnvironment,
+    *,
+    store: Store,
+    gpu: bool | None = None,
+    base_model: str | None = None,
 ) -> EnvironmentReport:
     """Look at everything that a training with Isaac-GR00T needs; nothing is changed.
 
@@ -55,12 +59,13 @@ def examine(
 
     Args:
         environment: Checkout and Python; neither need exist.
-        gpu: Whether it is to train on a GPU. Without one a small model is trained: GPU, CUDA,
-            flash-attn, and the memory and disk of the released weights are not asked for.
         store: Where checkpoints go.
+        gpu: Whether it is to train on a GPU, as by ``wants_gpu`` where left out. Without one a
+            small model is trained: GPU, CUDA, flash-attn, and the memory and disk of the released
+            weights are not asked for.
         base_model: Hub id or folder of the weights to start from; NVIDIA's own where left out.
     """
-    diagnosis = Diagnosis(environment)
+    diagnosis, gpu = Diagnosis(environment), wants_gpu() if gpu is None else gpu
     answer, revision = _ask(environment.python), revision_of(environment.checkout)
     diagnosis.check_checkout(revision)
     PackageChecks(diagnosis, answer).run(gpu)

@@ -22,6 +22,7 @@ from gr00t_assets.modality.frame_check_result import frames_verified
 from gr00t_assets.runs.manifest import MANIFEST, Manifest, Outcome, dataset_samples
 from gr00t_assets.runs.metrics import Metric, MetricTail, read_metrics
 from gr00t_assets.runs.retention.removal import require_disk_space
+from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers import run_files
 from gr00t_assets.trainers.attempt import Attempt, StopRequest, attempt_run
@@ -129,8 +130,12 @@ class IsaacRun(Attempt):
             raise CheckpointError(experiment.name, problem, [expected])
         self._read_results()
         self._update_progress(latest)
+        source = checkpoints.LAYOUT.folder(directory, latest.step)
+        if settings.lora_rank:
+            source = directory / CHECKPOINTS / checkpoints.MERGED
         tokenizer = Path(launch["backbone"] or environment.backbone)
-        checkpoints.publish_model(spec, latest.step, tokenizer)
+        with run_files.published_model(spec) as model:
+            checkpoints.write_model(source, spec, tokenizer, model)
         return self.record("finished")
 
     def outcome(self) -> Outcome:

@@ -159,7 +159,7 @@ class IsaacGr00tTrainer(Trainer):
         source = "from gr00t.experiment.data_config import DATA_CONFIG_MAP"
         texts = {"source": source, "data_config": f'DATA_CONFIG_MAP["{config.data_config}"]'}
         if not is_built_in(config.data_config):
-            # ``publish_model`` puts the module beside the weights.
+            # ``write_model`` puts the module beside the weights.
             source = f"from {module_name(config.data_config)} import {CLASS}"
             texts = {"source": source, "data_config": f"{CLASS}()"}
         loading = _N17_LOADING if config.generation == "n1.7" else _LOADING

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from gr00t_assets.core.errors import CheckpointError, TrainingError
+from gr00t_assets.core.errors import CheckpointError
 from gr00t_assets.core.files import write_json
 from gr00t_assets.modality.data_config import is_built_in
 from gr00t_assets.runs.checkpoint_layout import CheckpointLayout
@@ -49,18 +49,9 @@ def latest_checkpoint(spec: TrainingSpec) -> CheckpointRecord | None:
 
     Raises:
         CheckpointError: It belongs to another run, or its files are not what was written.
-        TrainingError: It is beyond the steps that are asked for.
     """
     latest = latest_record(spec.run_directory, spec.config_hash, LAYOUT)
-    if latest is None:
-        return None
-    folder, record = latest
-    name, asked = spec.experiment.name, spec.experiment.hyperparameters.max_steps
-    if record.step > asked:
-        problem = f"its run directory has a checkpoint of step {record.step}, max_steps is {asked}."
-        remedy = f"delete {folder} to go on from the checkpoint before it"
-        raise TrainingError(name, problem, [remedy])
-    return record
+    return latest[1] if latest else None
 
 
 def sizes_on_disk(

@@ -5,7 +5,7 @@ from typing import NamedTuple, TypeAlias
 
 from pydantic import ValidationError
 
-from gr00t_assets.core.errors import BaseModelError, CheckpointError
+from gr00t_assets.core.errors import BaseModelError, Gr00tAssetsError
 from gr00t_assets.core.files import read_json
 from gr00t_assets.core.yaml_files import validation_problems
 from gr00t_assets.modality.generations import GenerationName
@@ -154,5 +154,5 @@ def known_generation(base_model: str) -> GenerationName | None:
     file = Path(base_model).expanduser() / "config.json"
     try:
         return load_config(file).generation if file.is_file() else None
-    except (BaseModelError, CheckpointError):  # Told where it is loaded.
+    except (Gr00tAssetsError, OSError):  # Told where it is loaded.
         return None

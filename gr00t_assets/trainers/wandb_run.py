@@ -22,6 +22,7 @@ from gr00t_assets.core.files import FrozenModel, read_limited, write_json
 from gr00t_assets.core.project import project_settings
 from gr00t_assets.runs.metrics import Metric, MetricTail
 from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.failures.failure_pattern import redacted
 from gr00t_assets.trainers.reporter import Reporter
 
 RECORD = "wandb.json"
@@ -205,7 +206,7 @@ class Sidecar:
         self._directory = run_directory
         self._say = lambda line: reporter.say(f"W&B: {line}")
         self._process = subprocess.Popen(
-            sidecar_command(run_directory),
+            [sys.executable, "-m", "gr00t_assets.trainers.wandb_sidecar", str(run_directory)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -244,14 +245,6 @@ class Sidecar:
             self._say(f"to upload this run: {sync}")
 
 
-def sidecar_command(run_directory: Path, *options: str) -> list[str]:
-    """The command line of the process beside a training."""
-    module = "gr00t_assets.trainers.wandb_sidecar"
-    return [sys.executable, "-m", module, str(run_directory), *options]
-
-
 def first_line(error: Exception) -> str:
-    """The first line of an error, without the key."""
-    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    key = os.environ.get("WANDB_API_KEY")
-    return text.replace(key, "***") if key else text
+    """The first line of an error, without secrets."""
+    return redacted((str(error).strip().splitlines() or [type(error).__name__])[0])

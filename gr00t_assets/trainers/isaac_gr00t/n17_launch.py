@@ -4,6 +4,7 @@ So is a person who trains by hand with NVIDIA's script of N1.7.
 """
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,25 +48,26 @@ _FIXED = {"lr_scheduler_type": "cosine", "logging_steps": 10}
 
 
 def script_arguments(
-    spec: TrainingSpec, base_model: Path, output: Path, modality_config: Path
+    spec: TrainingSpec, folder: Path, base_model: Path, datasets: Sequence[str], output: str
 ) -> dict[str, Any]:
     """Fields of the script's ``FinetuneConfig``; its batch is that of all GPUs together.
 
+    ``folder`` is where the platform writes the modality config when it trains.
+
     Raises:
-        TrainingError: A folder's name has a colon, which stands between folders.
+        TrainingError: A dataset's folder has a colon, which stands between folders.
     """
     settings, config = IsaacHyperparameters.of(spec.experiment), spec.modality_config
-    folders = [str(dataset.directory) for dataset in spec.datasets]
-    if with_colon := [folder for folder in folders if ":" in folder]:
+    if with_colon := [dataset for dataset in datasets if ":" in dataset]:
         problem = "launch_finetune.py takes a colon for the end of a folder's name."
         remedy = "move the store to a folder without one: GR00T_ASSETS_STORE"
         raise TrainingError(spec.experiment.name, problem, [*with_colon, remedy])
     return {
         "base_model_path": str(base_model),
-        "dataset_path": ":".join(folders),
+        "dataset_path": ":".join(datasets),
         "embodiment_tag": config.embodiment_tag,
-        "modality_config_path": str(modality_config),
-        "output_dir": str(output),
+        "modality_config_path": str(folder / f"{module_name(config.data_config)}.py"),
+        "output_dir": output,
         "global_batch_size": settings.batch_size * settings.num_gpus,
         "color_jitter_params": config.color_jitter.model_dump(),
         "use_wandb": False,
@@ -74,17 +76,18 @@ def script_arguments(
 
 
 def n17_flags(
-    spec: TrainingSpec, folder: Path, datasets: tuple[str, ...], output: str
+    spec: TrainingSpec, folder: Path, datasets: Sequence[str], output: str
 ) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
     """Flags of the command by hand, and in sentences what the script does otherwise.
 
-    ``folder`` is where the platform writes the modality config when it trains.
+    Raises:
+        TrainingError: As ``script_arguments``.
     """
-    settings, config = IsaacHyperparameters.of(spec.experiment), spec.modality_config
-    file = folder / f"{module_name(config.data_config)}.py"
+    settings = IsaacHyperparameters.of(spec.experiment)
     base_model = Path(spec.experiment.base_model).expanduser()
-    arguments = script_arguments(spec, base_model, Path(output), file)
-    arguments |= {"dataset_path": ":".join(datasets), "save_total_limit": settings.save_total_limit}
+    arguments = script_arguments(spec, folder, base_model, datasets, output)
+    arguments["save_total_limit"] = settings.save_total_limit
+    file = Path(arguments["modality_config_path"])
     notes = [
         "frames: the platform takes them from the frame cache; the script decodes whole shards.",
         f"modality_config_path: the platform writes {file.name} when it trains.",
@@ -131,11 +134,12 @@ def launch_parts(
         name: settings.model_dump(mode="json")
         for name, settings in files.settings.modality_configs[tag].items()
     }
-    file = folder / f"{module_name(config.data_config)}.py"
-    write_bytes(file, python_text(config.data_config, tag, modalities).encode())
     folders = [str(dataset.directory) for dataset in spec.datasets]
     shares = dict(zip(folders, spec.data.shares(spec.experiment), strict=True))
-    arguments = script_arguments(spec, base_model, spec.run_directory / CHECKPOINTS, file)
+    output = str(spec.run_directory / CHECKPOINTS)
+    arguments = script_arguments(spec, folder, base_model, folders, output)
+    module = python_text(config.data_config, tag, modalities)
+    write_bytes(Path(arguments["modality_config_path"]), module.encode())
     arguments["state_dropout_prob"] = model.state_dropout_prob
     return {
         "arguments": arguments,

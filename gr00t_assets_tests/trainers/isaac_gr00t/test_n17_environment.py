@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.core.project import Store
 from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine
 from gr00t_assets.trainers.isaac_gr00t.environment import N15, N17, IsaacEnvironment
@@ -68,6 +69,8 @@ def test_the_command_by_hand_has_nvidias_flags(
     assert "--no-use-wandb" in line and "--embodiment-tag new_embodiment" in line
     assert any(note.startswith("seed 7: the script cannot be told") for note in notes)
     assert any(note.startswith("adam_beta1 0.95") for note in notes)
+    with pytest.raises(TrainingError, match="a colon for the end of a folder's name"):
+        n17_flags(spec, tmp_path, ("/a:b",), "/out")
 
 
 def test_the_command_by_hand_says_what_the_script_does_otherwise(

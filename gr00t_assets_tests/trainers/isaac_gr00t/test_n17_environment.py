@@ -38,6 +38,9 @@ def test_its_setup_needs_uv_which_reads_where_packages_are(
     assert [step.name for step in steps] == ["clone", "commit", "environment", "packages"]
     assert f"--detach {N17.pinned}" in steps[1].lines()[0]
     assert steps[3].lines()[0].endswith(f"-e {tmp_path / 'isaac' / 'Isaac-GR00T'}")
+    (tmp_path / "isaac" / ".venv").mkdir(parents=True)
+    with pytest.raises(SetupError, match="GR00T_ASSETS_ISAAC_N17_CHECKOUT and GR00T_ASSETS_ISA"):
+        Setup(tmp_path / "isaac", options(), N17)
 
 
 def test_its_checkout_is_known_by_its_script_and_looked_at_with_its_pins(tmp_path: Path) -> None:

@@ -1,11 +1,8 @@
 """NVIDIA's ``launch_finetune.py`` of N1.7, prepared by the launcher. Runs under its Python.
 
-Of its data loading are replaced: statistics, which are those that this package validated, so that
-nothing is computed or written into a dataset's folder; held-out episodes, which are left out;
-frames, which come from the frame cache, one sample at a time, where the loader decodes whole shards
-into memory. Shards come in the order of NVIDIA's schedule, and go on after a resume where they
-stopped, in place of beginning anew with another seed. What is drawn for a sample, as its crop,
-follows from the run's seed and its place in the order.
+What is replaced of its data loading, and why, stands in docs/isaac-gr00t.md. What is drawn for a
+sample, as its crop, follows from the run's seed and its place in the order, so that a resumed run
+goes on as one that never stopped.
 """
 
 import functools

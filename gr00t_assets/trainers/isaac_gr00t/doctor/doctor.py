@@ -22,9 +22,8 @@ from gr00t_assets.core.text import format_bytes
 from gr00t_assets.gpu.devices import CPU, GPUS, Gpu, read_driver, read_gpus, slots_by_device
 from gr00t_assets.trainers.base import EnvironmentReport
 from gr00t_assets.trainers.base_model_files import looks_like_path
-from gr00t_assets.trainers.isaac_gr00t.commits import revision_of
-from gr00t_assets.trainers.isaac_gr00t.doctor.diagnosis import Diagnosis
-from gr00t_assets.trainers.isaac_gr00t.doctor.packages import PackageChecks, Probe, probe
+from gr00t_assets.trainers.isaac_gr00t.commits import Revision, revision_of
+from gr00t_assets.trainers.isaac_gr00t.doctor.diagnosis import Diagnosis, Probe, listed, probe
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment, IsaacGeneration
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 
@@ -65,10 +64,11 @@ def examine(
             weights are not asked for.
         base_model: Hub id or folder of the weights to start from; NVIDIA's own where left out.
     """
-    diagnosis, gpu = Diagnosis(environment), wants_gpu() if gpu is None else gpu
+    gpu = wants_gpu() if gpu is None else gpu
     answer, revision = _ask(environment.python), revision_of(environment.checkout)
-    diagnosis.check_checkout(revision)
-    PackageChecks(diagnosis, answer).run(gpu)
+    diagnosis = Diagnosis(environment, answer)
+    _check_checkout(diagnosis, revision)
+    diagnosis.check_packages(gpu)
     if gpu:
         _check_gpus(diagnosis, answer.cuda)
         _check_host(diagnosis, store)
@@ -102,6 +102,40 @@ def _ask(python: Path) -> Probe:
     if not answer.problem:
         _PROBES[stamp] = answer
     return answer
+
+
+def _check_checkout(diagnosis: Diagnosis, revision: Revision) -> None:
+    environment, facts = diagnosis.environment, diagnosis.environment.generation
+    checkout = environment.checkout
+    if not environment.script.is_file():
+        missing = f"no {facts.script} in" if checkout.is_dir() else "no folder"
+        diagnosis.judge("checkout", "checkout", f"{missing} {checkout}", "checkout")
+        return
+    diagnosis.judge("checkout", "checkout", str(checkout))
+    line = {"unknown": "no line that is known"}.get(revision.line, f"the {revision.line} line")
+    found, fault = f"commit {str(revision.commit)[:12]}, of {line}", "commit-of-another-line"
+    if revision.commit is None:
+        has_git = (checkout / ".git").exists()
+        fault = "commit-unreadable" if has_git else "commit-missing"
+        found = "git cannot read the checkout" if has_git else "the folder is no clone"
+        found += ", so runs do not record their commit"
+    elif revision.line == facts.line:
+        fault = ""
+    elif revision.line == "unknown":
+        fault = "commit-unknown"
+    diagnosis.judge("checkout", "commit", found, fault)
+    if revision.changed:
+        names = listed([name.strip() for name in revision.changed])
+        found = f"files differ from the commit: {names}"
+        diagnosis.judge("checkout", "changed-files", found, "changed-files")
+    for fix in facts.fixes:
+        if fixed := revision.fixed[fix.code]:
+            found = f"fixed in this source, as by {fix.commit[:7]} ({fix.date})"
+        else:
+            unknown = "" if fixed is False else "whether it is fixed is not known: "
+            found = f"{unknown}{fix.fault}"
+        fault = "" if fixed else fix.code
+        diagnosis.judge("checkout", fix.code, found, fault, commit=fix.commit, date=fix.date)
 
 
 def _check_gpus(diagnosis: Diagnosis, torch_cuda: str | None) -> None:

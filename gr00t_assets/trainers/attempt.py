@@ -116,12 +116,13 @@ class Attempt(ABC):
         return manifest
 
     def record_stop(self, stop: StopRequest, step: int) -> Manifest:
-        """Write the manifest of an attempt that stopped on request, after a checkpoint."""
+        """Write the manifest of an attempt that stopped on request, after the step's checkpoint."""
         failure = f"stopped by {stop.signal_name or 'a signal'} at step {step}"
         if stop.hopeless is not None:
             failure = f"pruned, stopped at step {step}: {stop.hopeless}"
         manifest = self.record("pruned" if stop.hopeless else "interrupted", failure)
-        self.reporter.say(f"{failure}; a checkpoint is written, the next start goes on from it")
+        written = "a checkpoint is written, the next start goes on from it"
+        self.reporter.say(f"{failure}; {written if step else 'the next start begins anew'}")
         return manifest
 
 

@@ -22,6 +22,7 @@ from gr00t_assets.core.files import FrozenModel, read_limited, write_json
 from gr00t_assets.core.project import project_settings
 from gr00t_assets.runs.metrics import Metric, MetricTail
 from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.base_model_files import looks_like_path
 from gr00t_assets.trainers.failures.failure_pattern import redacted
 from gr00t_assets.trainers.reporter import Reporter
 
@@ -108,13 +109,12 @@ def run_tags(spec: TrainingSpec) -> tuple[str, ...]:
 
 def run_config(spec: TrainingSpec) -> dict[str, Any]:
     """The hyperparameters by their names, and what they were used on; no path of this machine."""
-    experiment, data = spec.experiment, spec.data
-    base_model = Path(experiment.base_model)
+    experiment, data, base_model = spec.experiment, spec.data, spec.experiment.base_model
     return {
         **experiment.hyperparameters.model_dump(mode="json"),
         "samples_per_step": experiment.hyperparameters.samples_per_step,
         **experiment.model_dump(mode="json", include={"trainer", "base_model_revision"}),
-        "base_model": base_model.name if base_model.is_absolute() else experiment.base_model,
+        "base_model": Path(base_model).name if looks_like_path(base_model) else base_model,
         "dataset": data.name,
         "dataset_version": data.version,
         "data_config": data.data_config,

@@ -22,7 +22,7 @@ from gr00t_assets.modality.data_config import is_built_in
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import make_spec
 from gr00t_assets.trainers.base_model_files import looks_like_path
-from gr00t_assets.trainers.isaac_gr00t.commits import TORCHVISION_AV, revision_of
+from gr00t_assets.trainers.isaac_gr00t.commits import TORCHVISION_AV
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, module_name
 from gr00t_assets.trainers.isaac_gr00t.environment import N17, TRAINER_NAME, IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
@@ -86,14 +86,12 @@ def shell_command(
     program: tuple[str, str],
     datasets: tuple[str, ...],
     output: str,
-    torchvision_av_fixed: bool | None = None,
 ) -> ShellCommand:
     """The command that trains an experiment as the platform does, as far as the script can.
 
     It has the flags that the sweep file states, and those for which the script has another default.
     The embodiment tag is the catalog's, as in the platform's own training, and is printed
-    where the script's default is another. ``torchvision_av_fixed`` says whether the script's commit
-    has the fix of that video backend, ``None`` where it is not known.
+    where the script's default is another.
     """
     own = entries[0].data_config
     values = {
@@ -118,7 +116,7 @@ def shell_command(
         for name in _ORDER
         if name in _ALWAYS or (name in needed and interface.takes(name, values[name]))
     ]
-    notes = [*_frame_notes(experiment, entries, interface, printed, torchvision_av_fixed)]
+    notes = [*_frame_notes(experiment, entries, interface, printed)]
     if not is_built_in(own):
         notes.append(
             f"data_config {own}: the script of October 2025 takes it so with the folder `{FOLDER}` "
@@ -137,17 +135,17 @@ def _frame_notes(
     entries: Sequence[CatalogEntry],
     interface: ScriptInterface,
     printed: Collection[str],
-    torchvision_av_fixed: bool | None,
 ) -> Iterator[str]:
     """Which frames the script trains on."""
     settings, backend = IsaacHyperparameters.of(experiment), interface.defaults.get("video_backend")
     if "video_backend" in printed:
         backend = settings.video_backend
     decoded = f"the script decodes the videos with {backend}"
-    is_faulty = backend == "torchvision_av" and not torchvision_av_fixed
+    is_faulty = backend == "torchvision_av" and not interface.torchvision_av_fixed
     if is_faulty:
         since = f"before {TORCHVISION_AV.commit[:7]} of {TORCHVISION_AV.date}"
-        where = "at this commit" if torchvision_av_fixed is False else f"in Isaac-GR00T {since}"
+        known = interface.torchvision_av_fixed is False
+        where = "at this commit" if known else f"in Isaac-GR00T {since}"
         decoded += f", which {where} returns the key frame before the asked time"
     if settings.frame_source == "cache":
         size = entries[0].frame_size
@@ -260,15 +258,6 @@ def command_of_experiment(
     else:
         chosen = Path(script).expanduser() if script else environment.script
         source = next((path for path in (chosen, environment.script) if path.is_file()), None)
-        command = shell_command(
-            experiment,
-            entries,
-            read_interface(source) if source else RELEASE,
-            program,
-            datasets,
-            output,
-            revision_of(source.absolute().parents[1]).fixed[TORCHVISION_AV.code]
-            if source
-            else None,
-        )
+        interface = read_interface(source) if source else RELEASE
+        command = shell_command(experiment, entries, interface, program, datasets, output)
     return replace(command, notes=(*command.notes, _OWN_FOLDER)) if output_dir is None else command

@@ -1,6 +1,7 @@
 """The command that a person runs by hand, and what it says that it cannot say."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,8 @@ def make(
         hyperparameters=combined_hyperparameters().model_validate(hyperparameters),
         **(fields or {}),
     )
-    return shell_command(experiment, [entry], interface, *paths, mended)
+    interface = replace(interface, torchvision_av_fixed=mended)
+    return shell_command(experiment, [entry], interface, *paths)
 
 
 @pytest.fixture

@@ -167,7 +167,7 @@ def _data_notes(
             case tuple() as numbers:
                 episodes = f"episode(s) {', '.join(map(str, numbers))}"
             case share:
-                episodes = f"the last {share:.0%} of the episodes"
+                episodes = f"the last {share * 100:g}% of the episodes"
         episodes += f" of {entry.name}" if len(entries) > 1 else ""
         yield f"held_out: the platform keeps {episodes} from training; the script trains on all."
     if experiment.continue_from is not None:

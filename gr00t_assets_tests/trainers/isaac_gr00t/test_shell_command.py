@@ -157,7 +157,12 @@ def test_wrong_frames_are_said(mended: bool | None, source: str, said: str | Non
 
 @pytest.mark.parametrize(
     ("held_out", "said"),
-    [([3, 7], "keeps episode(s) 3, 7"), (0.1, "keeps the last 10% of the episodes"), (None, None)],
+    [
+        ([3, 7], "keeps episode(s) 3, 7"),
+        (0.1, "keeps the last 10% of the episodes"),
+        (0.125, "keeps the last 12.5% of the episodes"),
+        (None, None),
+    ],
 )
 def test_held_out_episodes_are_said(held_out: Any, said: str | None) -> None:
     notes = " ".join(make({"held_out": held_out}).notes)

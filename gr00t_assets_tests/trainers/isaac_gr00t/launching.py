@@ -111,7 +111,8 @@ class SmallRun:
         launch = make_launch(self.spec, environment, self.base, None)
         arguments = {**launch["arguments"], "dataloader_num_workers": 0}
         arguments.update(changes.pop("arguments", {}))
-        seen = self.record(resume_step)["samples_seen"] if resume_step else 0
+        is_there = (self.output / f"checkpoint-{resume_step}" / "complete.json").is_file()
+        seen = self.record(resume_step)["samples_seen"] if is_there else 0
         resumed = {"resume_step": resume_step, "samples_seen": seen}
         return {**launch, **resumed, "arguments": arguments, **changes}
 

@@ -108,7 +108,7 @@ def _loop(
             parameter.uniform_(-0.03, 0.03)
     model.backbone.rebuild_buffers()
     set_up_training(model, settings, spec.embodiments)
-    batches = BatchSource(spec, BaseModel(model, byte_tokenizer(), config, None), device.device)
+    batches = BatchSource(spec, BaseModel(model, byte_tokenizer(), None), device.device)
     reporter = Reporter(spec.run_directory, settings.max_steps)
     return TrainingLoop(model, settings, batches, device, reporter, lambda state: None)
 

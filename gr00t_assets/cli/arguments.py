@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gr00t_assets.core.project import VISIBLE_YAML, data_files
+from gr00t_assets.core.project import data_files
+from gr00t_assets.core.yaml_files import VISIBLE_YAML
 from gr00t_assets.datasets.catalog import project_catalog
 from gr00t_assets.environments.environment_file import load_environments
 from gr00t_assets.experiments.project_files import read_project

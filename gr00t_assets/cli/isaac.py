@@ -16,7 +16,7 @@ from gr00t_assets.core.files import free_bytes
 from gr00t_assets.core.project import Store
 from gr00t_assets.core.text import format_bytes, printable
 from gr00t_assets.trainers.isaac_gr00t.commits import REPOSITORY, head
-from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
+from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine
 from gr00t_assets.trainers.isaac_gr00t.environment import GENERATIONS, IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.setup.setup import Setup, ShowLog
 from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import SetupOptions
@@ -87,8 +87,7 @@ def isaac_doctor(
     environment = IsaacEnvironment.from_environment(generation)
     if directory is not None:
         environment = IsaacEnvironment.in_directory(directory)
-    asked = wants_gpu() if gpu is None else gpu
-    findings = examine(environment, gpu=asked, store=Store.from_environment()).findings
+    findings = examine(environment, store=Store.from_environment(), gpu=gpu).findings
     title = str(environment.checkout)
     if as_json:
         print_json({"environment": title, **findings.to_json()})

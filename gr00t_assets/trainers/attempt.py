@@ -52,12 +52,6 @@ class StopRequest:
         """Ask for an end because the run is hopeless."""
         self.hopeless = reason
 
-    def sentence(self, step: int) -> str:
-        """Why and where a run stopped, in a sentence."""
-        if self.hopeless is not None:
-            return f"pruned, stopped at step {step}: {self.hopeless}"
-        return f"stopped by {self.signal_name or 'a signal'} at step {step}"
-
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
@@ -123,10 +117,13 @@ class Attempt(ABC):
         return manifest
 
     def record_stop(self, stop: StopRequest, step: int) -> Manifest:
-        """Write the manifest of an attempt that stopped on request, after a checkpoint."""
-        failure = stop.sentence(step)
+        """Write the manifest of an attempt that stopped on request, after the step's checkpoint."""
+        failure = f"stopped by {stop.signal_name or 'a signal'} at step {step}"
+        if stop.hopeless is not None:
+            failure = f"pruned, stopped at step {step}: {stop.hopeless}"
         manifest = self.record("pruned" if stop.hopeless else "interrupted", failure)
-        self.reporter.say(f"{failure}; a checkpoint is written, the next start goes on from it")
+        written = "a checkpoint is written, the next start goes on from it"
+        self.reporter.say(f"{failure}; {written if step else 'the next start begins anew'}")
         return manifest
 
 

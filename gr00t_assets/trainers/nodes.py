@@ -38,8 +38,8 @@ class Rendezvous:
             problem = "the run takes several nodes, and nothing says where they meet."
             by_hand = "or start torchrun on each of them, as docs/native.md has it"
             raise TrainingError("num_nodes", problem, [_REMEDY, by_hand])
-        _, _, port = endpoint.rpartition(":")
-        if not (port.isdecimal() and run_id and node.isdecimal()):
+        host, _, port = endpoint.rpartition(":")
+        if not (host and port.isdecimal() and run_id and node.isdecimal()):
             values = f"{RENDEZVOUS}={endpoint} {RENDEZVOUS_ID}={run_id} {NODE_RANK}={node}"
             expected = f"expected {RENDEZVOUS}=HOST:PORT {RENDEZVOUS_ID}=WORD {NODE_RANK}=0"
             raise TrainingError("num_nodes", f"found {values}.", [expected])

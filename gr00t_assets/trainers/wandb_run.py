@@ -22,6 +22,8 @@ from gr00t_assets.core.files import FrozenModel, read_limited, write_json
 from gr00t_assets.core.project import project_settings
 from gr00t_assets.runs.metrics import Metric, MetricTail
 from gr00t_assets.runs.spec import TrainingSpec
+from gr00t_assets.trainers.base_model_files import looks_like_path
+from gr00t_assets.trainers.failures.failure_pattern import redacted
 from gr00t_assets.trainers.reporter import Reporter
 
 RECORD = "wandb.json"
@@ -107,13 +109,12 @@ def run_tags(spec: TrainingSpec) -> tuple[str, ...]:
 
 def run_config(spec: TrainingSpec) -> dict[str, Any]:
     """The hyperparameters by their names, and what they were used on; no path of this machine."""
-    experiment, data = spec.experiment, spec.data
-    base_model = Path(experiment.base_model)
+    experiment, data, base_model = spec.experiment, spec.data, spec.experiment.base_model
     return {
         **experiment.hyperparameters.model_dump(mode="json"),
         "samples_per_step": experiment.hyperparameters.samples_per_step,
         **experiment.model_dump(mode="json", include={"trainer", "base_model_revision"}),
-        "base_model": base_model.name if base_model.is_absolute() else experiment.base_model,
+        "base_model": Path(base_model).name if looks_like_path(base_model) else base_model,
         "dataset": data.name,
         "dataset_version": data.version,
         "data_config": data.data_config,
@@ -205,7 +206,7 @@ class Sidecar:
         self._directory = run_directory
         self._say = lambda line: reporter.say(f"W&B: {line}")
         self._process = subprocess.Popen(
-            sidecar_command(run_directory),
+            [sys.executable, "-m", "gr00t_assets.trainers.wandb_sidecar", str(run_directory)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -244,14 +245,6 @@ class Sidecar:
             self._say(f"to upload this run: {sync}")
 
 
-def sidecar_command(run_directory: Path, *options: str) -> list[str]:
-    """The command line of the process beside a training."""
-    module = "gr00t_assets.trainers.wandb_sidecar"
-    return [sys.executable, "-m", module, str(run_directory), *options]
-
-
 def first_line(error: Exception) -> str:
-    """The first line of an error, without the key."""
-    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    key = os.environ.get("WANDB_API_KEY")
-    return text.replace(key, "***") if key else text
+    """The first line of an error, without secrets."""
+    return redacted((str(error).strip().splitlines() or [type(error).__name__])[0])

@@ -56,13 +56,13 @@ class TrainerPipe:
         self.word += content.decode(errors="replace")
         return not content
 
-    def begin_anew(self, run_directory: Path, offline: str) -> None:
+    def begin_anew(self, offline: str) -> None:
         """Take over this process with a new one that is offline, and end what it has started."""
-        command = wandb_run.sidecar_command(run_directory, offline)
         for child in psutil.Process().children(recursive=True):
             child.kill()
         os.dup2(self._output, 1)
-        os.execve(command[0], command, self._environment)
+        command = [sys.executable, *sys.orig_argv[1:], offline]
+        os.execve(sys.executable, command, self._environment)
 
 
 def main(arguments: list[str]) -> int:
@@ -111,7 +111,7 @@ def _begin(
         if mode != "offline":
             for refused in set(folder.glob("*run-*")) - before:
                 shutil.rmtree(refused, ignore_errors=True)
-            trainer.begin_anew(spec.run_directory, wandb_run.first_line(error))
+            trainer.begin_anew(wandb_run.first_line(error))
         raise
     run.define_metric("train/global_step")
     run.define_metric("train/samples_seen")

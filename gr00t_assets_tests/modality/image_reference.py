@@ -47,7 +47,7 @@ def augment_image(
     """
     frames, leading = _stacked(frame)
     height, width = crop_size(frames.shape[1], frames.shape[2], crop_scale)
-    drawn = draw_augmentation(*frames.shape[1:3], crop_scale, jitter, generator)
+    drawn = draw_augmentation(frames.shape[1], frames.shape[2], crop_scale, jitter, generator)
     top, left = drawn.top, drawn.left
     pixels = resize(frames[:, top : top + height, left : left + width], size)
     pixels = adjust_colors(pixels, drawn)

@@ -49,6 +49,7 @@ def test_the_config_has_the_hyperparameters_and_no_path(spec_of: SpecMaker, tmp_
     assert (config["dataset"], config["config_hash"]) == ("small", spec.config_hash)
     assert config["base_model"] == "mine"
     assert str(tmp_path) not in json.dumps(config)
+    assert run_config(spec_of(base_model="~/models/mine"))["base_model"] == "mine"
 
 
 def test_a_later_attempt_keeps_id_entity_and_project(

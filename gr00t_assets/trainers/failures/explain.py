@@ -40,12 +40,9 @@ _OUTSIDE_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP
 
 def failure_patterns(trainer: str) -> tuple[FailurePattern, ...]:
     """Every pattern that is tried for a trainer; of several that match the first is reported."""
-
-    def shared(name: str) -> tuple[FailurePattern, ...]:
-        return load_patterns(_PATTERNS / f"{name}.yaml")
-
-    own = trainer_named(trainer).failure_patterns()
-    return (*shared("processes"), *shared("gpus"), *shared("machine"), *own, *shared("models"))
+    files = (_PATTERNS / f"{name}.yaml" for name in ("processes", "gpus", "machine", "models"))
+    processes, gpus, machine, models = map(load_patterns, files)
+    return (*processes, *gpus, *machine, *trainer_named(trainer).failure_patterns(), *models)
 
 
 def names_of(spec: TrainingSpec) -> dict[str, str]:
@@ -76,7 +73,10 @@ def explain(lines: Sequence[str], code: int, spec: TrainingSpec) -> Explanation:
     """
     log = clean_lines(lines[-MAX_LOG_LINES:])
     patterns = failure_patterns(spec.experiment.trainer)
-    chains = _fatal_exceptions(find_exceptions(log))
+    printed = find_exceptions(log)
+    chains = [chain for chain in printed if not chain.is_wrapper]
+    if len(chains) == len(printed) and len({chain.rank for chain in chains}) == 1:
+        chains = chains[-1:]  # One process survived the exceptions before its last.
     consequences = [pattern for pattern in patterns if pattern.consequence]
     causes = [
         chain for chain in chains if all(item.match(chain.text) is None for item in consequences)
@@ -139,17 +139,6 @@ def _recognise(
                     found = pattern.explanation({**groups, **names_of(spec)})
                 return replace(found, name=pattern.name)
     return None
-
-
-def _fatal_exceptions(chains: list[ExceptionChain]) -> list[ExceptionChain]:
-    """The exceptions that can have ended the training.
-
-    Of one process that is its last chain, since it survived those before. Of several processes it
-    is every one, in the order of the log.
-    """
-    own = [chain for chain in chains if not chain.is_wrapper]
-    several = len(own) < len(chains) or len({chain.rank for chain in own}) > 1
-    return own if several else own[-1:]
 
 
 def _unrecognised(lines: list[str], code: int, chains: Sequence[ExceptionChain]) -> Explanation:

@@ -85,12 +85,12 @@ def estimate(settings: N15Hyperparameters, cameras: int = 1, batch_size: int | N
         >>> [round(estimate(N15Hyperparameters(batch_size=n)) / GIB) for n in (1, 32, 128)]
         [25, 56, 74]
     """
-    trained = trained_parameters(settings)
+    samples, trained = batch_size or settings.batch_size, trained_parameters(settings)
+    (below, low), (above, high) = PUBLISHED[:2] if samples <= PUBLISHED[1][0] else PUBLISHED[1:]
+    published = int(low + (high - low) * (samples - below) / (above - below))
     weights = BYTES_TRAINED * (trained - trained_parameters(N15Hyperparameters()))
     buckets = BYTES_BUCKETS * trained if settings.num_gpus * settings.nodes > 1 else 0
-    samples = batch_size or settings.batch_size
-    activations = samples * _tower_activations(settings, cameras)
-    return int(_published(samples)) + weights + buckets + activations
+    return published + weights + buckets + samples * _tower_activations(settings, cameras)
 
 
 def largest_batch(settings: Hyperparameters, total: float, needed: Callable[[int], float]) -> int:
@@ -111,11 +111,6 @@ def smaller_batch(settings: Hyperparameters, most: int) -> tuple[int, int] | Non
     return next(((size, samples // size) for size in sizes if samples % size == 0), None)
 
 
-def _published(batch_size: int) -> float:
-    (below, low), (above, high) = PUBLISHED[:2] if batch_size <= PUBLISHED[1][0] else PUBLISHED[1:]
-    return low + (high - low) * (batch_size - below) / (above - below)
-
-
 def _tower_activations(settings: N15Hyperparameters, cameras: int) -> int:
     if settings.lora_rank and not settings.lora_full_model:
         return 0
@@ -126,7 +121,7 @@ def _tower_activations(settings: N15Hyperparameters, cameras: int) -> int:
 
 
 def is_full_size(base_model: str) -> bool:
-    """Whether a base model is N1.5 in full size: any but ``tiny`` and folders of small weights."""
+    """Whether a base model is in full size: any but ``tiny`` and folders of small weights."""
     if base_model in BUILT_IN_NAMES:
         return False
     weights = [file.stat().st_size for file in model_path(base_model).glob("*.safetensors")]
@@ -142,7 +137,7 @@ def out_of_memory(
     """Why a GPU is out of memory, by torch's ``GPU 0 has a total capacity of 79.15 GiB of ...``.
 
     ``needed`` has the bytes for a batch size, and ``source`` says where they come from; those of
-    the published figures where left out.
+    the published figures of N1.5 where left out.
     """
     settings, total, lines = spec.experiment.hyperparameters, None, []
     capacity = re.search(r"total capacity of ([\d.]+) (\w+)", message)
@@ -156,8 +151,9 @@ def out_of_memory(
     if processes:
         usage = ", ".join(f"process {process} {amount}" for process, amount in processes)
         lines.append(f"others hold memory of the same device: {usage}; end them, or wait for them")
-    full = is_full_size(spec.experiment.base_model)
-    if needed is None and full and isinstance(settings, N15Hyperparameters):
+    is_n15 = spec.modality_config.generation == "n1.5"
+    published = is_n15 and needed is None and is_full_size(spec.experiment.base_model)
+    if published and isinstance(settings, N15Hyperparameters):
         needed = partial(estimate, settings, most_cameras(spec))
     if needed is not None:
         lines += [*remedy_lines(settings, needed, total), f"the estimates are {source}"]

@@ -1,13 +1,13 @@
 """Commits of Isaac-GR00T: the one that is checked out, and which faults it still has.
 
 Three faults of the N1.5 release were fixed later. Whether a checkout has a fix is read from the
-source that would run; where that does not say, from git's history; last from the table of
-``commits.yaml`` of the commits between the release and N1.6.
+source that would run.
 """
 
 import os
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -36,12 +36,11 @@ RELEASE: str = _FACTS["release"]
 N17_PINNED: str = _FACTS["n17_pinned"]
 N17_RELEASE: str = _FACTS["n17_release"]
 SUCCESSOR: str = _FACTS["successor"]
-FIXES = FUTURE_TOKENS, RESUME, TORCHVISION_AV = tuple(Fix(**fix) for fix in _FACTS["fixes"])
+FIXES = tuple(Fix(**fix) for fix in _FACTS["fixes"])
+TORCHVISION_AV = FIXES[-1]
 
-FIXES_BY_COMMIT: dict[str, int] = {
-    commit: count for count, commits in _FACTS["n15_line"].items() for commit in commits.split()
-}
-"""How many of ``FIXES`` each commit of the N1.5 line has, by the first 12 digits of its hash."""
+N15_LINE = frozenset(_FACTS["n15_line"].split())
+"""First 12 digits of every commit of the N1.5 line, for clones without its history."""
 
 
 @dataclass(frozen=True)
@@ -50,35 +49,20 @@ class Revision:
 
     commit: str | None  # Full hash; None where git does not say
     line: Line  # Which model's line it is on
-    fixed: Mapping[str, bool | None]  # Whether each of ``FIXES`` is in; None where nothing says
+    fixed: Mapping[str, bool | None]  # Of each of ``FIXES``; None where its file is not there
     changed: tuple[str, ...] = ()  # Files that differ from the commit, as ``git status`` has them
-
-    def sentence(self) -> str:
-        """The commit and its line in words.
-
-        Examples:
-            >>> Revision("a86e9159a7e6", "N1.5", {}).sentence()
-            'commit a86e9159a7e6, of the N1.5 line'
-        """
-        commit = f"commit {self.commit[:12]}" if self.commit else "no commit that git knows"
-        named = {"unknown": "of no line that is known"}.get(self.line, f"of the {self.line} line")
-        return f"{commit}, {named}"
 
 
 def revision_of(checkout: Path) -> Revision:
     """Look at a checkout's source and history; nothing is fetched and nothing written."""
     commit = head(checkout)
-    count = FIXES_BY_COMMIT.get((commit or "")[:12])
-    fixed: dict[str, bool | None] = {}
-    for position, fix in enumerate(FIXES):
-        try:
-            has_fix = fix.text.encode() in (checkout / fix.file).read_bytes()
-        except OSError:
-            has_fix = _contains(checkout, fix.commit, commit)
-        if has_fix is None and count is not None:
-            has_fix = position < count
-        fixed[fix.code] = has_fix
-    return Revision(commit, _line(checkout, commit), fixed, changed_files(checkout))
+    fixed: dict[str, bool | None] = dict.fromkeys(fix.code for fix in FIXES)
+    for fix in FIXES:
+        with suppress(OSError):
+            fixed[fix.code] = fix.text.encode() in (checkout / fix.file).read_bytes()
+    # A folder that is no clone may lie in another repository, whose changes are not its own.
+    changed = changed_files(checkout) if commit else ()
+    return Revision(commit, _line(checkout, commit), fixed, changed)
 
 
 def head(checkout: Path) -> str | None:
@@ -102,7 +86,7 @@ def has_commit(checkout: Path, commit: str) -> bool:
 def _line(checkout: Path, commit: str | None) -> Line:
     if commit is None:
         return "unknown"
-    if commit[:12] in FIXES_BY_COMMIT:
+    if commit[:12] in N15_LINE:
         return "N1.5"
     if commit == N17_PINNED:
         return "N1.7 or later"
@@ -113,29 +97,20 @@ def _line(checkout: Path, commit: str | None) -> Line:
     return "N1" if _contains(checkout, commit, RELEASE) else "unknown"
 
 
-def _contains(checkout: Path, ancestor: str, commit: str | None) -> bool | None:
-    """Whether a commit is an ancestor of another; ``None`` where the clone does not have both."""
-    if commit is None:
-        return None
-    finished = _run_git(checkout, "merge-base", "--is-ancestor", ancestor, commit)
-    code = finished.returncode if finished else None
-    if code == 1 and _git(checkout, "rev-parse", "--is-shallow-repository") == "true":
-        return None
-    return code == 0 if code in (0, 1) else None
+def _contains(checkout: Path, ancestor: str, commit: str) -> bool:
+    """Whether a clone knows that a commit is an ancestor of another, or the same."""
+    return _git(checkout, "merge-base", "--is-ancestor", ancestor, commit) is not None
 
 
 def _git(checkout: Path, *arguments: str) -> str | None:
-    """What git prints; ``None`` where it fails."""
-    finished = _run_git(checkout, *arguments)
-    return finished.stdout.strip() if finished and finished.returncode == 0 else None
+    """What git prints; ``None`` where it fails.
 
-
-def _run_git(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str] | None:
-    """Run git; a clone without blobs does not fetch them, and git asks for no password."""
+    A clone without blobs does not fetch them, and git asks for no password.
+    """
     command = ["git", "-C", str(checkout), *arguments]
     offline = {**os.environ, "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
     try:
-        return subprocess.run(
+        finished = subprocess.run(
             command,
             capture_output=True,
             timeout=60,
@@ -143,5 +118,6 @@ def _run_git(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str
             encoding="utf-8",
             errors="replace",
         )
+        return finished.stdout.strip() if finished.returncode == 0 else None
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -82,15 +82,8 @@ def module_name(data_config: str) -> str:
 
 def write_module(config: ModalityConfig, folder: Path) -> Path:
     """Write the module of a data config into a folder; it is the same text every time."""
-    path = folder / f"{module_name(config.data_config)}.py"
-    write_bytes(path, module_text(config).encode())
-    return path
-
-
-def module_text(config: ModalityConfig) -> str:
-    """The module's source."""
     language = config.language_key or config.language
-    return _TEMPLATE.format(
+    text = _TEMPLATE.format(
         name=config.data_config,
         class_name=CLASS,
         video=[f"video.{key.key}" for key in config.video],
@@ -104,6 +97,9 @@ def module_text(config: ModalityConfig) -> str:
         max_action_dim=config.max_action_dim,
         mapping={config.embodiment_tag: config.embodiment_id},
     )
+    path = folder / f"{module_name(config.data_config)}.py"
+    write_bytes(path, text.encode())
+    return path
 
 
 def _transforms(config: ModalityConfig) -> Iterator[str]:

@@ -13,17 +13,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from gr00t_assets.core.errors import CheckpointError, TrainingError
+from gr00t_assets.core.errors import CheckpointError
 from gr00t_assets.core.files import write_json
 from gr00t_assets.modality.data_config import is_built_in
 from gr00t_assets.runs.checkpoint_layout import CheckpointLayout
-from gr00t_assets.runs.run_directory import CHECKPOINTS, MODEL
+from gr00t_assets.runs.run_directory import MODEL
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import write_module
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.n17.processor_files import EMBODIMENTS, SETTINGS, STATISTICS
-from gr00t_assets.trainers.run_files import CheckpointRecord, latest_record, published_model
+from gr00t_assets.trainers.run_files import CheckpointRecord, latest_record
 
 LAYOUT = CheckpointLayout(
     prefix="checkpoint",
@@ -49,18 +49,9 @@ def latest_checkpoint(spec: TrainingSpec) -> CheckpointRecord | None:
 
     Raises:
         CheckpointError: It belongs to another run, or its files are not what was written.
-        TrainingError: It is beyond the steps that are asked for.
     """
     latest = latest_record(spec.run_directory, spec.config_hash, LAYOUT)
-    if latest is None:
-        return None
-    folder, record = latest
-    name, asked = spec.experiment.name, spec.experiment.hyperparameters.max_steps
-    if record.step > asked:
-        problem = f"its run directory has a checkpoint of step {record.step}, max_steps is {asked}."
-        remedy = f"delete {folder} to go on from the checkpoint before it"
-        raise TrainingError(name, problem, [remedy])
-    return record
+    return latest[1] if latest else None
 
 
 def sizes_on_disk(
@@ -97,26 +88,11 @@ def _tensor_sizes(folder: Path) -> dict[str, int]:
     return sizes
 
 
-def publish_model(spec: TrainingSpec, step: int, tokenizer: Path) -> None:
-    """Publish ``model/`` of a finished run: its last checkpoint without what only training needs.
-
-    ``tokenizer`` is the folder of the one that made the prompts.
-
-    Raises:
-        CheckpointError: As ``write_model``.
-        StoreError: The disk is full.
-    """
-    source = LAYOUT.folder(spec.run_directory, step)
-    if IsaacHyperparameters.of(spec.experiment).lora_rank:
-        source = spec.run_directory / CHECKPOINTS / MERGED
-    with published_model(spec) as partial:
-        write_model(source, spec, tokenizer, partial)
-
-
 def write_model(source: Path, spec: TrainingSpec, tokenizer: Path, model: Path) -> None:
-    """Write what a policy reads of a checkpoint into a folder.
+    """Write what a policy reads of a checkpoint into a folder, without what only training needs.
 
     Weights are hard-linked where the file system can, so that they outlive their checkpoint.
+    ``tokenizer`` is the folder of the one that made the prompts.
 
     Raises:
         CheckpointError: It has no weights of a whole model.
@@ -149,7 +125,7 @@ def write_model(source: Path, spec: TrainingSpec, tokenizer: Path, model: Path) 
 
 
 def export(checkpoint: Path, spec: TrainingSpec, model: Path) -> None:
-    """Write a checkpoint into a folder as ``publish_model`` does the last one.
+    """Write a checkpoint into a folder, as ``model`` of a finished run has the last one.
 
     The tokenizer is that of the finished run, or else of the launch.
 

@@ -22,6 +22,7 @@ from gr00t_assets.modality.frame_check_result import frames_verified
 from gr00t_assets.runs.manifest import MANIFEST, Manifest, Outcome, dataset_samples
 from gr00t_assets.runs.metrics import Metric, MetricTail, read_metrics
 from gr00t_assets.runs.retention.removal import require_disk_space
+from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers import run_files
 from gr00t_assets.trainers.attempt import Attempt, StopRequest, attempt_run
@@ -29,11 +30,10 @@ from gr00t_assets.trainers.base_model_files import hub_commit, locate
 from gr00t_assets.trainers.failures.explain import MAX_LOG_LINES, explain
 from gr00t_assets.trainers.failures.failure_pattern import clean_lines
 from gr00t_assets.trainers.isaac_gr00t import isaac_checkpoints as checkpoints
-from gr00t_assets.trainers.isaac_gr00t.environment import LAUNCHER_REVISION, N17, IsaacEnvironment
+from gr00t_assets.trainers.isaac_gr00t.environment import LAUNCHER_REVISION, IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.launch_file import FACTS, FOLDER, LAUNCH, make_launch
-from gr00t_assets.trainers.isaac_gr00t.limits import refuse, refuse_other_shape
-from gr00t_assets.trainers.isaac_gr00t.n17_launch import refuse_other_processor
+from gr00t_assets.trainers.isaac_gr00t.limits import refuse
 from gr00t_assets.trainers.n15.instructions import refuse_special_tokens
 from gr00t_assets.trainers.reporter import Reporter
 
@@ -96,11 +96,7 @@ class IsaacRun(Attempt):
         # Isaac-GR00T would resume from the highest checkpoint, complete or not.
         run_files.remove_partial(directory, checkpoints.LAYOUT, weights_only=True)
         base_model = locate(experiment.base_model, experiment.base_model_revision)
-        if environment.generation is N17:
-            refuse_other_processor(spec, base_model)
-        else:
-            refuse_other_shape(spec, environment, base_model)
-        launch = make_launch(spec, environment, base_model.absolute(), latest)
+        launch = make_launch(spec, environment, base_model, latest)
         self._update(
             base_model_revision=hub_commit(base_model),
             dataset_frames=launch["dataset_frames"],
@@ -134,8 +130,12 @@ class IsaacRun(Attempt):
             raise CheckpointError(experiment.name, problem, [expected])
         self._read_results()
         self._update_progress(latest)
+        source = checkpoints.LAYOUT.folder(directory, latest.step)
+        if settings.lora_rank:
+            source = directory / CHECKPOINTS / checkpoints.MERGED
         tokenizer = Path(launch["backbone"] or environment.backbone)
-        checkpoints.publish_model(spec, latest.step, tokenizer)
+        with run_files.published_model(spec) as model:
+            checkpoints.write_model(source, spec, tokenizer, model)
         return self.record("finished")
 
     def outcome(self) -> Outcome:

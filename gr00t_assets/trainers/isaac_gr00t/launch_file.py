@@ -21,12 +21,13 @@ from gr00t_assets.runs.metrics import METRICS
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.runs.training_data import RunDataset
+from gr00t_assets.trainers.base_model_files import load_config
 from gr00t_assets.trainers.isaac_gr00t import n17_launch
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, write_module
 from gr00t_assets.trainers.isaac_gr00t.environment import BACKBONE, IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
+from gr00t_assets.trainers.isaac_gr00t.limits import refuse_other_shape
 from gr00t_assets.trainers.isaac_gr00t.script_interface import RELEASE, TRANSFORMERS_DEFAULTS
-from gr00t_assets.trainers.model_config import load_config
 from gr00t_assets.trainers.n15 import architecture as n15
 from gr00t_assets.trainers.run_files import CheckpointRecord, isaac_metadata
 
@@ -55,7 +56,7 @@ def make_launch(
     base_model: Path,
     latest: CheckpointRecord | None,
 ) -> dict[str, Any]:
-    """What the launcher needs to train from ``latest`` on, or from an absolute ``base_model``.
+    """What the launcher needs to train from ``latest`` on, or from a base model's folder.
 
     Paths are absolute, and no secret is in it.
 
@@ -68,7 +69,7 @@ def make_launch(
     folder.mkdir(parents=True, exist_ok=True)
     from_cache = settings.frame_source == "cache"
     parts = n17_launch.launch_parts if facts.name == "n1.7" else _n15_parts
-    own = parts(spec, environment, base_model, folder)
+    own = parts(spec, environment, base_model.absolute(), folder)
     return {
         "format": 1,
         "checkout": str(environment.checkout),
@@ -83,7 +84,8 @@ def make_launch(
         },
         "config_hash": spec.config_hash,
         "resume_step": latest.step if latest else 0,
-        # Training time of earlier attempts up to that step.
+        # Of earlier attempts, up to that step.
+        "samples_seen": latest.samples_seen if latest else 0,
         "wall_seconds": latest.wall_seconds if latest else 0.0,
         "dataset_frames": spec.data.epoch_samples(spec.experiment),
         "metrics": str(directory / METRICS),
@@ -104,6 +106,7 @@ def make_launch(
 def _n15_parts(
     spec: TrainingSpec, environment: IsaacEnvironment, base_model: Path, folder: Path
 ) -> dict[str, Any]:
+    refuse_other_shape(spec, environment, base_model)
     config = spec.modality_config
     own = None if is_built_in(config.data_config) else write_module(config, folder)
     backbone = backbone_folder(base_model, environment.checkout, folder / "backbone")
@@ -195,8 +198,7 @@ def backbone_folder(base_model_directory: Path, checkout: Path, target: Path) ->
         raise BaseModelError(str(base_model_directory), problem, [remedy])
     if towers == _towers_of(config, source):
         return None
-    shutil.rmtree(target, ignore_errors=True)
-    with published_directory(target) as partial:
+    with published_directory(target, replace=True) as partial:
         shutil.copytree(source, partial, dirs_exist_ok=True)
         for name, content in _resized_files(source, config, towers).items():
             (partial / name).write_text(json.dumps(content, indent=2), encoding="utf-8")

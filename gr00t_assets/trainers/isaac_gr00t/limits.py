@@ -160,8 +160,7 @@ def _n15_problems(spec: TrainingSpec, checkout: Path) -> Iterator[list[str]]:
         if fault := known_backend_fault(settings.video_backend, head(checkout), checkout):
             found = f"video_backend {settings.video_backend} would train it on wrong images."
             yield [found, fault, f"{_FROM_CACHE}the right frames, and is faster"]
-        rows = [name for dataset in spec.datasets for name in _cameras_in_rows(dataset)]
-        if rows:
+        if rows := [name for dataset in spec.datasets for name in _cameras_in_rows(dataset)]:
             found = "frame_source video reads videos, and these cameras are images in the rows."
             yield [found, *rows, f"{_FROM_CACHE}the images"]
     config = spec.modality_config

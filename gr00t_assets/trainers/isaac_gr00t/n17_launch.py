@@ -4,6 +4,7 @@ So is a person who trains by hand with NVIDIA's script of N1.7.
 """
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,11 @@ from gr00t_assets.core.files import published_directory, write_bytes, write_json
 from gr00t_assets.modality.python_config import python_text
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import TrainingSpec
-from gr00t_assets.trainers.base_model_files import download
+from gr00t_assets.trainers.base_model_files import download, load_config
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import module_name
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.script_interface import TRANSFORMERS_DEFAULTS, flag
-from gr00t_assets.trainers.model_config import load_config
 from gr00t_assets.trainers.n17.architecture import N17Config
 from gr00t_assets.trainers.n17.processor_configs import files_of
 from gr00t_assets.trainers.n17.processor_files import ProcessorFiles
@@ -48,25 +48,26 @@ _FIXED = {"lr_scheduler_type": "cosine", "logging_steps": 10}
 
 
 def script_arguments(
-    spec: TrainingSpec, base_model: Path | str, output: Path, modality_config: Path
+    spec: TrainingSpec, folder: Path, base_model: Path, datasets: Sequence[str], output: str
 ) -> dict[str, Any]:
     """Fields of the script's ``FinetuneConfig``; its batch is that of all GPUs together.
 
+    ``folder`` is where the platform writes the modality config when it trains.
+
     Raises:
-        TrainingError: A folder's name has a colon, which stands between folders.
+        TrainingError: A dataset's folder has a colon, which stands between folders.
     """
     settings, config = IsaacHyperparameters.of(spec.experiment), spec.modality_config
-    folders = [str(dataset.directory) for dataset in spec.datasets]
-    if with_colon := [folder for folder in folders if ":" in folder]:
+    if with_colon := [dataset for dataset in datasets if ":" in dataset]:
         problem = "launch_finetune.py takes a colon for the end of a folder's name."
         remedy = "move the store to a folder without one: GR00T_ASSETS_STORE"
         raise TrainingError(spec.experiment.name, problem, [*with_colon, remedy])
     return {
         "base_model_path": str(base_model),
-        "dataset_path": ":".join(folders),
+        "dataset_path": ":".join(datasets),
         "embodiment_tag": config.embodiment_tag,
-        "modality_config_path": str(modality_config),
-        "output_dir": str(output),
+        "modality_config_path": str(folder / f"{module_name(config.data_config)}.py"),
+        "output_dir": output,
         "global_batch_size": settings.batch_size * settings.num_gpus,
         "color_jitter_params": config.color_jitter.model_dump(),
         "use_wandb": False,
@@ -75,24 +76,24 @@ def script_arguments(
 
 
 def n17_flags(
-    spec: TrainingSpec, folder: Path, datasets: tuple[str, ...], output: str
+    spec: TrainingSpec, folder: Path, datasets: Sequence[str], output: str
 ) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
     """Flags of the command by hand, and in sentences what the script does otherwise.
 
-    ``folder`` is where the platform writes the modality config when it trains.
+    Raises:
+        TrainingError: As ``script_arguments``.
     """
-    settings, config = IsaacHyperparameters.of(spec.experiment), spec.modality_config
-    file = folder / f"{module_name(config.data_config)}.py"
-    arguments = script_arguments(spec, spec.experiment.base_model, Path(output), file)
-    arguments |= {"dataset_path": ":".join(datasets), "save_total_limit": settings.save_total_limit}
+    settings = IsaacHyperparameters.of(spec.experiment)
+    base_model = Path(spec.experiment.base_model).expanduser()
+    arguments = script_arguments(spec, folder, base_model, datasets, output)
+    arguments["save_total_limit"] = settings.save_total_limit
+    file = Path(arguments["modality_config_path"])
     notes = [
         "frames: the platform takes them from the frame cache; the script decodes whole shards.",
         f"modality_config_path: the platform writes {file.name} when it trains.",
         f"tokenizer: the script needs a token of the Hub for {COSMOS}.",
         "resume: the script draws other samples after a resume; the platform goes on with its own.",
     ]
-    if any(dataset.config.held_out_episodes for dataset in spec.datasets):
-        notes.append("held_out: the platform keeps episodes from training; the script does not.")
     for name, usual in {**TRANSFORMERS_DEFAULTS, **_FIXED}.items():
         value = getattr(settings, name)
         if value != usual and name not in arguments:
@@ -107,81 +108,65 @@ def launch_parts(
 
     Raises:
         BaseModelError: The base model is no N1.7, or tokenizer and processor cannot be had.
-        TrainingError: As ``script_arguments``.
+        CheckpointError: The base model has no processor.
+        TrainingError: The base model's processor would not carry out the data config; or as
+            ``script_arguments``.
     """
     config, tag = spec.modality_config, spec.modality_config.embodiment_tag
-    model = _n17_config(base_model)
+    model = load_config(base_model / "config.json")
+    if not isinstance(model, N17Config):
+        problem = "isaac-gr00t trains this model with N1.5's script, and the data is of N1.7."
+        remedy = "take nvidia/GR00T-N1.7-3B, or a data config of generation n1.5"
+        raise BaseModelError(str(base_model), problem, [remedy])
     files = files_of([dataset.config for dataset in spec.datasets], model)
-    modalities = {
-        name: settings.model_dump(mode="json")
-        for name, settings in files.settings.modality_configs[tag].items()
-    }
-    file = folder / f"{module_name(config.data_config)}.py"
-    write_bytes(file, python_text(config.data_config, tag, modalities).encode())
-    folders = [str(dataset.directory) for dataset in spec.datasets]
-    shares = dict(zip(folders, spec.data.shares(spec.experiment), strict=True))
-    arguments = script_arguments(spec, base_model, spec.run_directory / CHECKPOINTS, file)
-    return {
-        "arguments": {**arguments, "state_dropout_prob": model.state_dropout_prob},
-        "tag": tag,
-        "embodiment_id": config.embodiment_id,
-        "backbone": str(backbone_folder(base_model, folder / BACKBONE)),
-        "statistics": files.statistics[tag],
-        "shares": shares,
-    }
-
-
-def backbone_folder(base_model: Path, target: Path) -> Path:
-    """Make the folder that towers, tokenizer and processor are made from.
-
-    The sizes are the base model's, with as many layers of the text tower as it keeps. The rest are
-    the files of the folder ``backbone`` in the base model, or those that NVIDIA's code takes from
-    the Hub.
-
-    Raises:
-        BaseModelError: The base model is no N1.7, or the Hub does not give the files.
-    """
-    config, own = _n17_config(base_model), base_model / BACKBONE
-    source = own if own.is_dir() else download(COSMOS, None, _PROCESSOR_FILES)
-    towers = config.qwen3_vl_config.model_dump(mode="json", exclude={"tokenizer"})
-    towers["text_config"]["num_hidden_layers"] = config.select_layer
-    shutil.rmtree(target, ignore_errors=True)
-    with published_directory(target) as partial:
-        for pattern in _PROCESSOR_FILES:
-            for path in source.glob(pattern):
-                shutil.copyfile(path, partial / path.name)
-        content = {"model_type": "qwen3_vl", "tie_word_embeddings": True, **towers}
-        write_json(partial / "config.json", content)
-    return target
-
-
-def refuse_other_processor(spec: TrainingSpec, base_model: Path) -> None:
-    """Refuse a data config that the base model's own processor would not carry out.
-
-    The script takes image sizes and the kind of statistics from there, whatever it is told.
-
-    Raises:
-        CheckpointError: The base model has no processor.
-        TrainingError: With every difference.
-    """
-    configs = [dataset.config for dataset in spec.datasets]
-    asked = files_of(configs, _n17_config(base_model)).settings
-    own = ProcessorFiles.read(base_model).settings
+    # The script takes these from the base model's processor, whatever it is told.
+    asked, own = files.settings, ProcessorFiles.read(base_model).settings
     wrong = [
         f"{name}: {getattr(asked, name)} is asked for, the processor has {getattr(own, name)}"
         for name in _OF_BASE
         if getattr(asked, name) != getattr(own, name)
     ]
     if wrong:
-        name, remedy = configs[0].data_config, "change the data config, or train with native"
-        problem = f"the base model's processor does not fit data config {name}."
+        problem = f"the base model's processor does not fit data config {config.data_config}."
+        remedy = "change the data config, or train with native"
         raise TrainingError(spec.experiment.name, problem, [*wrong, remedy])
+    modalities = {
+        name: settings.model_dump(mode="json")
+        for name, settings in files.settings.modality_configs[tag].items()
+    }
+    folders = [str(dataset.directory) for dataset in spec.datasets]
+    shares = dict(zip(folders, spec.data.shares(spec.experiment), strict=True))
+    output = str(spec.run_directory / CHECKPOINTS)
+    arguments = script_arguments(spec, folder, base_model, folders, output)
+    module = python_text(config.data_config, tag, modalities)
+    write_bytes(Path(arguments["modality_config_path"]), module.encode())
+    arguments["state_dropout_prob"] = model.state_dropout_prob
+    return {
+        "arguments": arguments,
+        "flags": [word for name, value in arguments.items() for word in flag(name, value)],
+        "tag": tag,
+        "embodiment_id": config.embodiment_id,
+        "backbone": str(_make_backbone(model, base_model, folder / BACKBONE)),
+        "statistics": files.statistics[tag],
+        "shares": shares,
+    }
 
 
-def _n17_config(base_model: Path) -> N17Config:
-    config = load_config(base_model / "config.json")
-    if not isinstance(config, N17Config):
-        problem = "isaac-gr00t trains this model with N1.5's script, and the data is of N1.7."
-        remedy = "take nvidia/GR00T-N1.7-3B, or a data config of generation n1.5"
-        raise BaseModelError(str(base_model), problem, [remedy])
-    return config
+def _make_backbone(config: N17Config, base_model: Path, target: Path) -> Path:
+    """Make the folder that towers, tokenizer and processor are made from.
+
+    The sizes are the base model's, with as many layers of the text tower as it keeps. The rest are
+    the files of the folder ``backbone`` in the base model, or those that NVIDIA's code takes from
+    the Hub.
+    """
+    own = base_model / BACKBONE
+    source = own if own.is_dir() else download(COSMOS, None, _PROCESSOR_FILES)
+    towers = config.qwen3_vl_config.model_dump(mode="json", exclude={"tokenizer"})
+    towers["text_config"]["num_hidden_layers"] = config.select_layer
+    with published_directory(target, replace=True) as partial:
+        for pattern in _PROCESSOR_FILES:
+            for path in source.glob(pattern):
+                shutil.copyfile(path, partial / path.name)
+        content = {"model_type": "qwen3_vl", "tie_word_embeddings": True, **towers}
+        write_json(partial / "config.json", content)
+    return target

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from gr00t_assets.core.errors import TrainingError
+from gr00t_assets.trainers.isaac_gr00t.commits import TORCHVISION_AV, revision_of
 
 _RELEASE = yaml.safe_load(Path(__file__).with_name("release_script.yaml").read_bytes())
 
@@ -29,6 +30,7 @@ class ScriptInterface:
     choices: Mapping[str, tuple[Any, ...]]  # The values of an argument that takes no others
     # What the script hard-codes of transformers' ``TrainingArguments``
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    torchvision_av_fixed: bool | None = None  # Whether its commit has the fix; None: not known
 
     def takes(self, name: str, value: Any) -> bool:
         """Whether the command line has an argument, and the argument a value."""
@@ -70,6 +72,7 @@ def read_interface(script: Path) -> ScriptInterface:
         for name, annotation, _ in fields
         if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value) == "Literal"
     ).items()
+    fixed = revision_of(script.absolute().parents[1]).fixed
     return ScriptInterface(
         defaults=_constants((name, value) for name, _, value in fields),
         choices={name: value if isinstance(value, tuple) else (value,) for name, value in literals},
@@ -80,6 +83,7 @@ def read_interface(script: Path) -> ScriptInterface:
             for keyword in node.keywords
             if keyword.arg in TRANSFORMERS_DEFAULTS
         ),
+        torchvision_av_fixed=fixed[TORCHVISION_AV.code],
     )
 
 

@@ -21,7 +21,7 @@ from gr00t_assets.modality.data_config import is_built_in
 from gr00t_assets.runs.run_directory import CHECKPOINTS
 from gr00t_assets.runs.spec import make_spec
 from gr00t_assets.trainers.base_model_files import looks_like_path, model_path
-from gr00t_assets.trainers.isaac_gr00t.commits import TORCHVISION_AV, revision_of
+from gr00t_assets.trainers.isaac_gr00t.commits import TORCHVISION_AV
 from gr00t_assets.trainers.isaac_gr00t.data_config_module import CLASS, module_name
 from gr00t_assets.trainers.isaac_gr00t.environment import N17, TRAINER_NAME, IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
@@ -85,21 +85,18 @@ def shell_command(
     program: tuple[str, str],
     datasets: tuple[str, ...],
     output: str,
-    torchvision_av_fixed: bool | None = None,
 ) -> ShellCommand:
     """The command that trains an experiment as the platform does, as far as the script can.
 
     It has the flags that the sweep file states, and those for which the script has another default.
     The embodiment tag is the catalog's, as in the platform's own training, and is printed
-    where the script's default is another. ``torchvision_av_fixed`` says whether the script's commit
-    has the fix of that video backend, ``None`` where it is not known.
+    where the script's default is another.
     """
-    model, own = experiment.base_model, entries[0].data_config
+    own = entries[0].data_config
     values = {
         "dataset_path": datasets,
         "output_dir": output,
-        # The script takes a relative path for a Hub id.
-        "base_model_path": str(model_path(model)) if looks_like_path(model) else model,
+        "base_model_path": str(model_path(experiment.base_model)),
         # One of the project's own as the module and class that the platform writes.
         "data_config": own if is_built_in(own) else f"{module_name(own)}:{CLASS}",
         "embodiment_tag": embodiment_tag_of(entries[0]),
@@ -118,10 +115,14 @@ def shell_command(
         for name in _ORDER
         if name in _ALWAYS or (name in needed and interface.takes(name, values[name]))
     ]
-    notes = [
-        *_frame_notes(experiment, entries, interface, printed, torchvision_av_fixed),
-        *_data_notes(experiment, entries),
-    ]
+    notes = [*_frame_notes(experiment, entries, interface, printed)]
+    if not is_built_in(own):
+        notes.append(
+            f"data_config {own}: the script of October 2025 takes it so with the folder `{FOLDER}` "
+            "of the run directory in PYTHONPATH, where the platform writes the module when it "
+            "trains; the script of June takes none of one's own."
+        )
+    notes += _data_notes(experiment, entries, "--resume")
     for name in needed:
         if name not in printed:
             notes += _setting_notes(name, values[name], interface)
@@ -133,17 +134,17 @@ def _frame_notes(
     entries: Sequence[CatalogEntry],
     interface: ScriptInterface,
     printed: Collection[str],
-    torchvision_av_fixed: bool | None,
 ) -> Iterator[str]:
     """Which frames the script trains on."""
     settings, backend = IsaacHyperparameters.of(experiment), interface.defaults.get("video_backend")
     if "video_backend" in printed:
         backend = settings.video_backend
     decoded = f"the script decodes the videos with {backend}"
-    is_faulty = backend == "torchvision_av" and not torchvision_av_fixed
+    is_faulty = backend == "torchvision_av" and not interface.torchvision_av_fixed
     if is_faulty:
         since = f"before {TORCHVISION_AV.commit[:7]} of {TORCHVISION_AV.date}"
-        where = "at this commit" if torchvision_av_fixed is False else f"in Isaac-GR00T {since}"
+        known = interface.torchvision_av_fixed is False
+        where = "at this commit" if known else f"in Isaac-GR00T {since}"
         decoded += f", which {where} returns the key frame before the asked time"
     if settings.frame_source == "cache":
         size = entries[0].frame_size
@@ -154,15 +155,10 @@ def _frame_notes(
         yield f"frames: {decoded}."
 
 
-def _data_notes(experiment: Experiment, entries: Sequence[CatalogEntry]) -> Iterator[str]:
-    """Held-out episodes, continued runs and revisions, which the script does not know."""
-    own = entries[0].data_config
-    if not is_built_in(own):
-        yield (
-            f"data_config {own}: the script of October 2025 takes it so with the folder `{FOLDER}` "
-            "of the run directory in PYTHONPATH, where the platform writes the module when it "
-            "trains; the script of June takes none of one's own."
-        )
+def _data_notes(
+    experiment: Experiment, entries: Sequence[CatalogEntry], resume: str
+) -> Iterator[str]:
+    """Held-out episodes, continued runs and revisions, which no script knows."""
     for entry in entries:
         match entry.held_out:
             case None:
@@ -170,14 +166,14 @@ def _data_notes(experiment: Experiment, entries: Sequence[CatalogEntry]) -> Iter
             case tuple() as numbers:
                 episodes = f"episode(s) {', '.join(map(str, numbers))}"
             case share:
-                episodes = f"the last {share:.0%} of the episodes"
+                episodes = f"the last {share * 100:g}% of the episodes"
         episodes += f" of {entry.name}" if len(entries) > 1 else ""
         yield f"held_out: the platform keeps {episodes} from training; the script trains on all."
     if experiment.continue_from is not None:
         yield (
             f"continue_from {experiment.continue_from}: the platform goes on from its last "
             "checkpoint; the script begins anew, unless a copy of that checkpoint is in "
-            "--output-dir and --resume is given."
+            f"--output-dir and {resume} is given."
         )
     revision = experiment.base_model_revision
     if revision and not looks_like_path(experiment.base_model):
@@ -252,19 +248,15 @@ def command_of_experiment(
     # By hand, the Python of an activated environment, where the checkout's is not there.
     python = str(environment.python) if os.access(environment.python, os.X_OK) else "python"
     program = (python, script or str(environment.script))
+    entries = [catalog[dataset.name] for dataset in experiment.datasets]
     if environment.generation is N17:
         spec = make_spec(experiment, Store.from_environment())
-        folder = spec.run_directory / FOLDER
-        return ShellCommand(program, *n17_flags(spec, folder, datasets, output))
-    chosen = Path(script).expanduser() if script else environment.script
-    source = next((path for path in (chosen, environment.script) if path.is_file()), None)
-    command = shell_command(
-        experiment,
-        [catalog[dataset.name] for dataset in experiment.datasets],
-        read_interface(source) if source else RELEASE,
-        program,
-        datasets,
-        output,
-        revision_of(source.absolute().parents[1]).fixed[TORCHVISION_AV.code] if source else None,
-    )
+        flags, notes = n17_flags(spec, spec.run_directory / FOLDER, datasets, output)
+        notes += tuple(_data_notes(experiment, entries, "--resume-from-checkpoint"))
+        command = ShellCommand(program, flags, notes)
+    else:
+        chosen = Path(script).expanduser() if script else environment.script
+        source = next((path for path in (chosen, environment.script) if path.is_file()), None)
+        interface = read_interface(source) if source else RELEASE
+        command = shell_command(experiment, entries, interface, program, datasets, output)
     return replace(command, notes=(*command.notes, _OWN_FOLDER)) if output_dir is None else command

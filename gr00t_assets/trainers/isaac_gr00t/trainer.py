@@ -20,6 +20,7 @@ from gr00t_assets.trainers.base_model_files import (
     RELEASED_LICENSE,
     RELEASED_MODEL,
     RELEASED_N17,
+    known_generation,
 )
 from gr00t_assets.trainers.data_config_limits import data_config_limits, limit_findings
 from gr00t_assets.trainers.failures.failure_pattern import FailurePattern, load_patterns
@@ -33,7 +34,6 @@ from gr00t_assets.trainers.isaac_gr00t.environment import (
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 from gr00t_assets.trainers.isaac_gr00t.isaac_checkpoints import LAYOUT, export
 from gr00t_assets.trainers.isaac_gr00t.limits import generation_of, isaac_limits, refuse
-from gr00t_assets.trainers.model_config import known_generation
 from gr00t_assets.trainers.policy import Policy
 
 _LOADING = """\
@@ -102,13 +102,12 @@ class IsaacGr00tTrainer(Trainer):
             TrainingError: The checkout or its Python is not there or not complete, or a video
                 backend would give wrong frames.
         """
-        from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
+        from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine
 
         experiment, store = spec.experiment, Store(Path(spec.store))
         environment = IsaacEnvironment.from_environment(spec.modality_config.generation)
         environment.require(experiment.name)
-        gpu, base_model = wants_gpu(), experiment.base_model
-        findings = examine(environment, gpu=gpu, store=store, base_model=base_model).findings
+        findings = examine(environment, store=store, base_model=experiment.base_model).findings
         if not findings.ok:
             errors = [f"{item.code}: {item.found}; {item.remedy}" for item in findings.errors]
             problem = "Isaac-GR00T on this machine is not complete enough to train it."
@@ -138,9 +137,9 @@ class IsaacGr00tTrainer(Trainer):
 
     def environment(self, store: Store) -> EnvironmentReport:
         """What the doctor finds of the checkout, its Python, and this machine."""
-        from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, wants_gpu
+        from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine
 
-        return examine(_present_environment(), gpu=wants_gpu(), store=store)
+        return examine(_present_environment(), store=store)
 
     def video_backend(self, experiment: Experiment) -> str | None:
         """The script's own backend where the sweep file asks for videos."""
@@ -160,7 +159,7 @@ class IsaacGr00tTrainer(Trainer):
         source = "from gr00t.experiment.data_config import DATA_CONFIG_MAP"
         texts = {"source": source, "data_config": f'DATA_CONFIG_MAP["{config.data_config}"]'}
         if not is_built_in(config.data_config):
-            # ``publish_model`` puts the module beside the weights.
+            # ``write_model`` puts the module beside the weights.
             source = f"from {module_name(config.data_config)} import {CLASS}"
             texts = {"source": source, "data_config": f"{CLASS}()"}
         loading = _N17_LOADING if config.generation == "n1.7" else _LOADING

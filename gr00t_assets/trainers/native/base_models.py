@@ -14,8 +14,14 @@ from gr00t_assets.core.errors import BaseModelError, TrainingError
 from gr00t_assets.core.files import write_json
 from gr00t_assets.modality.camera_images import image_shape
 from gr00t_assets.modality.config import ModalityConfig
-from gr00t_assets.trainers.base_model_files import download, hub_commit, locate
-from gr00t_assets.trainers.model_config import BUILT_IN, AnyConfig, load_config
+from gr00t_assets.trainers.base_model_files import (
+    BUILT_IN,
+    AnyConfig,
+    download,
+    hub_commit,
+    load_config,
+    locate,
+)
 from gr00t_assets.trainers.n15.architecture import ModelConfig
 from gr00t_assets.trainers.n17.architecture import N17Config
 from gr00t_assets.trainers.n17.processor_configs import files_of, inexpressible

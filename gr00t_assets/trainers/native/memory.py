@@ -17,13 +17,15 @@ from huggingface_hub.errors import HFValidationError
 from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers.base_model_files import (
+    BUILT_IN,
     BUILT_IN_NAMES,
     RELEASED_MODEL,
+    AnyConfig,
+    load_config,
     looks_like_path,
     model_path,
 )
 from gr00t_assets.trainers.failures.gpu_memory import GIB, PROMPT_TOKENS, most_cameras, remedy_lines
-from gr00t_assets.trainers.model_config import BUILT_IN, AnyConfig, load_config
 from gr00t_assets.trainers.n15 import architecture as n15
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.native.optimizer import moment_bytes

@@ -18,7 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from gr00t_assets.trainers.model_config import AnyConfig
+from gr00t_assets.trainers.base_model_files import AnyConfig
 from gr00t_assets.trainers.native.base_models import new_model
 from gr00t_assets.trainers.native.batches import ON_CPU
 from gr00t_assets.trainers.native.gr00t_model import Gr00tModel

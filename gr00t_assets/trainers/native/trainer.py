@@ -15,12 +15,12 @@ from gr00t_assets.runs.run_directory import SPEC
 from gr00t_assets.runs.spec import TrainingSpec
 from gr00t_assets.trainers import base_model_files
 from gr00t_assets.trainers.base import EnvironmentReport, ModelLicense, Trainer
+from gr00t_assets.trainers.base_model_files import known_generation
 from gr00t_assets.trainers.data_config_limits import (
     data_config_limits,
     data_configs_of,
     limit_findings,
 )
-from gr00t_assets.trainers.model_config import known_generation
 from gr00t_assets.trainers.native.hyperparameters import NativeHyperparameters
 from gr00t_assets.trainers.nodes import node_limit
 from gr00t_assets.trainers.policy import Policy

@@ -138,6 +138,14 @@ def test_a_tiny_model_gets_no_estimate(tmp_path: Path) -> None:
     assert is_full_size("nvidia/GR00T-N1.5-3B")
 
 
+def test_n17_gets_no_estimate_of_n15() -> None:
+    spec = a_spec(Path("/store"), base_model="nvidia/GR00T-N1.7-3B", trainer="isaac-gr00t")
+    config = spec.modality_config.model_copy(update={"generation": "n1.7"})
+    of_n17 = spec.model_copy(update={"modality_config": config})
+    details = out_of_memory("GPU 0 has a total capacity of 79.15 GiB", of_n17).details
+    assert details == ("batch_size 16 with gradient_accumulation_steps 2 keeps 32 samples a step",)
+
+
 def test_the_native_trainer_counts_instead(tmp_path: Path) -> None:
     import torch
 

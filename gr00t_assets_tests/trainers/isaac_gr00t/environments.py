@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment
-from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import candidates, version_of
+from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import find_python
 
 PINS = """
 [project]
@@ -54,8 +54,7 @@ MENDED_SOURCES = {
 
 def python310() -> Path:
     """A Python 3.10 where there is one, else the one that runs the tests."""
-    pythons = (path for path in candidates() if version_of(path) == "3.10")
-    return next(pythons, Path(sys.executable))
+    return find_python() or Path(sys.executable)
 
 
 def make_checkout(folder: Path, sources: Mapping[str, str] = MENDED_SOURCES) -> Path:

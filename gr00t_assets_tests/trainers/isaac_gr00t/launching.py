@@ -111,7 +111,10 @@ class SmallRun:
         launch = make_launch(self.spec, environment, self.base, None)
         arguments = {**launch["arguments"], "dataloader_num_workers": 0}
         arguments.update(changes.pop("arguments", {}))
-        return {**launch, "resume_step": resume_step, "arguments": arguments, **changes}
+        is_there = (self.output / f"checkpoint-{resume_step}" / "complete.json").is_file()
+        seen = self.record(resume_step)["samples_seen"] if is_there else 0
+        resumed = {"resume_step": resume_step, "samples_seen": seen}
+        return {**launch, **resumed, "arguments": arguments, **changes}
 
     def start(self, launch: dict[str, Any], **more: str) -> Program:
         """Start the launcher."""

@@ -1,6 +1,5 @@
-"""What is known of a checkout's commit: by its source, its history, the table."""
+"""What is known of a checkout's commit: by its source, its history, the list of the N1.5 line."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,12 +8,11 @@ from gr00t_assets.datasets.frames.video_backends import FIX_COMMIT
 from gr00t_assets.trainers.isaac_gr00t import commits
 from gr00t_assets.trainers.isaac_gr00t.commits import (
     FIXES,
-    FIXES_BY_COMMIT,
-    FUTURE_TOKENS,
+    N15_LINE,
     PINNED,
     RELEASE,
-    RESUME,
     SUCCESSOR,
+    TORCHVISION_AV,
     head,
     revision_of,
 )
@@ -30,13 +28,12 @@ NONE = dict.fromkeys(ALL, False)
 UNKNOWN = dict.fromkeys(ALL)
 
 
-def test_every_mend_is_the_first_of_its_kind_in_the_table():
-    assert len(FIXES_BY_COMMIT) == 46
-    assert FIXES[-1].commit == FIX_COMMIT
-    counts = [FIXES_BY_COMMIT[commit[:12]] for commit in (RELEASE, *(fix.commit for fix in FIXES))]
-    assert counts == [0, 1, 2, 3] == [*range(len(FIXES) + 1)]
-    assert FIXES_BY_COMMIT[PINNED[:12]] == 3
-    assert SUCCESSOR[:12] not in FIXES_BY_COMMIT
+def test_every_mend_is_on_the_line_from_the_release_to_the_pinned_commit():
+    assert len(N15_LINE) == 46
+    assert TORCHVISION_AV.commit == FIX_COMMIT
+    mends = (fix.commit for fix in FIXES)
+    assert {commit[:12] for commit in (RELEASE, *mends, PINNED)} < N15_LINE
+    assert SUCCESSOR[:12] not in N15_LINE
 
 
 def test_source_says_what_a_folder_without_history_has(tmp_path: Path):
@@ -51,9 +48,13 @@ def test_source_says_what_a_folder_without_history_has(tmp_path: Path):
 
 def test_a_folder_inside_another_work_tree_has_no_commit_of_its_own(tmp_path: Path):
     checkout = make_checkout(tmp_path / "data" / "Isaac-GR00T", {})
+    project = tmp_path / "project.txt"
+    project.write_text("as committed")
     commit_all(tmp_path, "the project around it")
+    project.write_text("changed")
     assert head(checkout) is None
-    assert revision_of(checkout).commit is None
+    revision = revision_of(checkout)
+    assert (revision.commit, revision.changed) == (None, ())
 
 
 def test_a_changed_file_is_named_and_an_untracked_one_is_not(tmp_path: Path):
@@ -69,37 +70,25 @@ def test_a_changed_file_is_named_and_an_untracked_one_is_not(tmp_path: Path):
 
 @pytest.fixture
 def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone with a release, two mends and a successor, whose hashes stand in for NVIDIA's."""
+    """A clone with a release and a successor, whose hashes stand in for NVIDIA's."""
     origin = make_checkout(tmp_path / "origin", {})
-    names = ["before", "release", "mend 1", "mend 2", "after", "successor"]
-    commit_of = {name: commit_all(origin, name) for name in names}
+    commit_of = {
+        name: commit_all(origin, name) for name in ("before", "release", "after", "successor")
+    }
     for name, commit in commit_of.items():
-        git(origin, "tag", name.replace(" ", "-"), commit)
+        git(origin, "tag", name, commit)
     monkeypatch.setattr(commits, "RELEASE", commit_of["release"])
     monkeypatch.setattr(commits, "SUCCESSOR", commit_of["successor"])
-    first = replace(FUTURE_TOKENS, commit=commit_of["mend 1"])
-    second = replace(RESUME, commit=commit_of["mend 2"])
-    monkeypatch.setattr(commits, "FIXES", (first, second))
     return origin
 
 
 @pytest.mark.parametrize(
-    ("tag", "line", "mended"),
-    [
-        ("before", "N1", (False, False)),
-        ("release", "N1.5", (False, False)),
-        ("mend-1", "N1.5", (True, False)),
-        ("after", "N1.5", (True, True)),
-        ("successor", "N1.6", (True, True)),
-    ],
+    ("tag", "line"),
+    [("before", "N1"), ("release", "N1.5"), ("after", "N1.5"), ("successor", "N1.6")],
 )
-def test_history_says_what_the_source_does_not(
-    history: Path, tag: str, line: str, mended: tuple[bool, bool]
-):
+def test_history_says_which_line_a_commit_is_on(history: Path, tag: str, line: str):
     git(history, "checkout", "-q", "--detach", tag)
-    revision = revision_of(history)
-    assert revision.line == line
-    assert tuple(revision.fixed.values()) == mended
+    assert revision_of(history).line == line
 
 
 def test_a_shallow_clone_does_not_say_what_it_cannot_know(history: Path, tmp_path: Path):
@@ -108,4 +97,3 @@ def test_a_shallow_clone_does_not_say_what_it_cannot_know(history: Path, tmp_pat
     revision = revision_of(shallow)
     assert revision.commit == git(history, "rev-parse", "after")
     assert revision.line == "unknown"
-    assert set(revision.fixed.values()) == {None}

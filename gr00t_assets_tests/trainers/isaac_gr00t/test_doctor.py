@@ -13,8 +13,8 @@ import pytest
 from gr00t_assets.core.finding import Finding, Findings
 from gr00t_assets.core.project import Store
 from gr00t_assets.trainers.isaac_gr00t.doctor import doctor
+from gr00t_assets.trainers.isaac_gr00t.doctor.diagnosis import Probe, probe
 from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine, file_bytes, wants_gpu
-from gr00t_assets.trainers.isaac_gr00t.doctor.packages import Probe, probe
 from gr00t_assets.trainers.isaac_gr00t.environment import N15, IsaacEnvironment
 from gr00t_assets_tests.gpu.fake_driver import FakeDriver
 from gr00t_assets_tests.trainers.isaac_gr00t.environments import (

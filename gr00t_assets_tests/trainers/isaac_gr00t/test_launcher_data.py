@@ -168,20 +168,6 @@ def test_nothing_is_written_into_the_dataset(small_run: Trainer, opened: Opener)
     assert fed.metadata.statistics.action["left_arm"].max == expected
 
 
-def test_a_frame_cache_without_a_camera_or_an_episode_is_refused_at_once(
-    small_run: Trainer, opened: Opener
-) -> None:
-    run = small_run()
-    launch = run.launch()
-    (dataset,) = launch["datasets"].values()
-    camera = dataset["frames"]["ego_view"]
-    with pytest.raises(Exception, match=r"missing: ego_view$"):
-        opened(run, with_dataset(launch, frames={}))
-    part = {**camera, "spans": {0: camera["spans"][0]}}
-    with pytest.raises(Exception, match=r"missing: ego_view, episode 1$"):
-        opened(run, with_dataset(launch, frames={"ego_view": part}))
-
-
 def test_of_two_equally_near_frames_the_first_is_taken(tmp_path: Path, opened: Opener) -> None:
     from gr00t_assets.datasets.videos import nearest_rows
 

@@ -99,11 +99,9 @@ def test_embodiment_tag(small_run: Trainer) -> None:
     assert run.script("--embodiment-tag", "new_embodiment").ended().code == 0
     metadata = json.loads((run.output / "experiment_cfg" / "metadata.json").read_text())
     assert list(metadata) == ["new_embodiment"]
-    shutil.rmtree(run.output)
 
-    refused = run.train(arguments={"embodiment_tag": "new_embodiment"})
-    assert refused.code == 1
-    assert "validated for embodiment tag gr1, training asks for new_embodiment" in refused.output
+    launch = run.launch()
+    assert [launch["arguments"]["embodiment_tag"]] == list(launch["metadata"]) == ["gr1"]
 
 
 def test_a_relative_path_of_the_base_model(
@@ -116,7 +114,8 @@ def test_a_relative_path_of_the_base_model(
     assert bare.code == 1
     assert "huggingface.co" in bare.output or "Hub" in bare.output
 
-    done = run.train(arguments={"base_model_path": "out/base"})
+    run.base = Path("out/base")
+    done = run.train()
     assert done.code == 0, done.output
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from gr00t_assets.core.errors import TrainingError
 from gr00t_assets.core.project import Store
 from gr00t_assets.trainers.isaac_gr00t.doctor.doctor import examine
 from gr00t_assets.trainers.isaac_gr00t.environment import N15, N17, IsaacEnvironment
 from gr00t_assets.trainers.isaac_gr00t.n17_launch import n17_flags
 from gr00t_assets.trainers.isaac_gr00t.setup.setup import Setup
 from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import SetupError, SetupOptions
+from gr00t_assets.trainers.isaac_gr00t.shell_command import command_of_experiment
 from gr00t_assets_tests.trainers.isaac_gr00t.environments import commit_all, program
 from gr00t_assets_tests.trainers.isaac_gr00t.n17_place import make_place
 
@@ -36,6 +38,9 @@ def test_its_setup_needs_uv_which_reads_where_packages_are(
     assert [step.name for step in steps] == ["clone", "commit", "environment", "packages"]
     assert f"--detach {N17.pinned}" in steps[1].lines()[0]
     assert steps[3].lines()[0].endswith(f"-e {tmp_path / 'isaac' / 'Isaac-GR00T'}")
+    (tmp_path / "isaac" / ".venv").mkdir(parents=True)
+    with pytest.raises(SetupError, match="GR00T_ASSETS_ISAAC_N17_CHECKOUT and GR00T_ASSETS_ISA"):
+        Setup(tmp_path / "isaac", options(), N17)
 
 
 def test_its_checkout_is_known_by_its_script_and_looked_at_with_its_pins(tmp_path: Path) -> None:
@@ -67,3 +72,29 @@ def test_the_command_by_hand_has_nvidias_flags(
     assert "--no-use-wandb" in line and "--embodiment-tag new_embodiment" in line
     assert any(note.startswith("seed 7: the script cannot be told") for note in notes)
     assert any(note.startswith("adam_beta1 0.95") for note in notes)
+    with pytest.raises(TrainingError, match="a colon for the end of a folder's name"):
+        n17_flags(spec, tmp_path, ("/a:b",), "/out")
+
+
+def test_the_command_by_hand_says_what_the_script_does_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "project" / "data"
+    monkeypatch.setenv("GR00T_ASSETS_ROOT", str(data.parent))
+    place = make_place(data.parent)
+    monkeypatch.setenv("GR00T_ASSETS_STORE", str(place.store.root))
+    (data / "datasets.yaml").write_text(
+        "small:\n  description: small\n  data_config: arms_n17\n  held_out: [1]\n"
+        "  source: {kind: folder, path: small}\n"
+    )
+    (data / "sweeps").mkdir()
+    (data / "sweeps" / "hand.yaml").write_text(
+        "description: by hand\ndefaults: {dataset: small, trainer: isaac-gr00t}\nexperiments:\n"
+        "  - {name: folder, hypothesis: x, base_model: ~/models/mine}\n"
+        "  - {name: hub, hypothesis: x, base_model: me/mine, base_model_revision: abc}\n"
+    )
+    folder = command_of_experiment("folder", script="launch_finetune.py", output_dir="/out")
+    assert ("--base-model-path", str(Path.home() / "models/mine")) in folder.flags
+    hub = command_of_experiment("hub", script="launch_finetune.py")
+    said = {note.split(":")[0] for note in hub.notes}
+    assert said >= {"held_out", "base_model_revision abc", "output_dir"}

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from gr00t_assets.trainers.isaac_gr00t.commits import PINNED, head
-from gr00t_assets.trainers.isaac_gr00t.setup.setup import explain_failure
+from gr00t_assets.trainers.isaac_gr00t.setup.setup import Setup, explain_failure
 from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import (
     Installer,
     SetupError,
+    SetupOptions,
     choose_installer,
 )
 from gr00t_assets_tests.trainers.isaac_gr00t.environments import commit_all, program, python310
@@ -141,6 +142,20 @@ def test_only_one_sets_up_a_folder_at_a_time(place: Place):
     assert "it is being set up already" in result.stderr
 
 
+def test_what_another_process_did_meanwhile_is_not_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    place = make_place(tmp_path)
+    for name, value in place.variables().items():
+        monkeypatch.setenv(name, value)
+    options = SetupOptions(place.first, place.origin.as_uri(), python310(), flash_attention=False)
+    setup = Setup(place.directory, options)
+    assert place.run("--commit", place.first, "--skip-flash-attn").returncode == 0
+    lines: list[str] = []
+    setup.run(lines.append)
+    assert all(line.endswith("(done before)") for line in lines), lines
+
+
 def test_another_repository_does_not_go_into_the_same_folder(place: Place):
     result = place.run("--commit", place.first, "--repository", "https://example.org/other")
     assert result.returncode == 1
@@ -236,11 +251,15 @@ def test_an_environment_keeps_the_installer_that_made_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     folder, python = tmp_path / ".venv", str(python310())
-    with_pip, with_uv = Installer(python), Installer(python, "/opt/uv")
     program(tmp_path / "programs", "uv", "exit 0")
     monkeypatch.setenv("PATH", str(tmp_path / "programs"))
-    for installer in (with_pip, with_uv):
-        recorded = installer.make_environment(folder)
+    for installer, recorded in (
+        (Installer(python), [python, "-m", "venv", str(folder)]),
+        (
+            Installer(python, "/opt/uv"),
+            ["/opt/uv", "venv", "--seed", "--python", python, str(folder)],
+        ),
+    ):
         assert choose_installer(None, recorded) == installer
         assert choose_installer(Path(python), recorded) == installer
 

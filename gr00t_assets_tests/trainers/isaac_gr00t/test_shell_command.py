@@ -1,6 +1,7 @@
 """The command that a person runs by hand, and what it says that it cannot say."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,8 @@ def make(
         hyperparameters=combined_hyperparameters().model_validate(hyperparameters),
         **(fields or {}),
     )
-    return shell_command(experiment, [entry], interface, *paths, mended)
+    interface = replace(interface, torchvision_av_fixed=mended)
+    return shell_command(experiment, [entry], interface, *paths)
 
 
 @pytest.fixture
@@ -155,7 +157,12 @@ def test_wrong_frames_are_said(mended: bool | None, source: str, said: str | Non
 
 @pytest.mark.parametrize(
     ("held_out", "said"),
-    [([3, 7], "keeps episode(s) 3, 7"), (0.1, "keeps the last 10% of the episodes"), (None, None)],
+    [
+        ([3, 7], "keeps episode(s) 3, 7"),
+        (0.1, "keeps the last 10% of the episodes"),
+        (0.125, "keeps the last 12.5% of the episodes"),
+        (None, None),
+    ],
 )
 def test_held_out_episodes_are_said(held_out: Any, said: str | None) -> None:
     notes = " ".join(make({"held_out": held_out}).notes)

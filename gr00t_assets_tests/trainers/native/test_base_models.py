@@ -9,8 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gr00t_assets.core.errors import BaseModelError, TrainingError
-from gr00t_assets.trainers.base_model_files import locate
-from gr00t_assets.trainers.model_config import known_generation
+from gr00t_assets.trainers.base_model_files import known_generation, locate
 from gr00t_assets.trainers.n15.architecture import TINY, ModelConfig
 from gr00t_assets.trainers.native import weights
 from gr00t_assets.trainers.native.base_models import (

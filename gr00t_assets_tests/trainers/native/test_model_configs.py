@@ -3,7 +3,7 @@ import json
 import pytest
 
 from gr00t_assets.core.errors import BaseModelError
-from gr00t_assets.trainers.model_config import load_config
+from gr00t_assets.trainers.base_model_files import load_config
 from gr00t_assets.trainers.n15.architecture import TINY, ModelConfig, TowersConfig, parse_config
 from gr00t_assets_tests.trainers.n15_release import N1_5_FULL, isaac_config
 

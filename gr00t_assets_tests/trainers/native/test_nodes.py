@@ -101,6 +101,7 @@ def test_a_node_that_never_comes_is_told(spec_of: SpecMaker) -> None:
     [
         ({}, "take an engine of kind slurm"),
         ({RENDEZVOUS: "node1", NODE_RANK: "0", **MEETING}, f"expected {RENDEZVOUS}=HOST:PORT"),
+        ({RENDEZVOUS: ":29500", NODE_RANK: "0", **MEETING}, f"expected {RENDEZVOUS}=HOST:PORT"),
         ({RENDEZVOUS: "node1:29500", NODE_RANK: "one", **MEETING}, f"{NODE_RANK}=one"),
     ],
 )

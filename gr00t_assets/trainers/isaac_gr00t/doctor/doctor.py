@@ -23,8 +23,7 @@ from gr00t_assets.gpu.devices import CPU, GPUS, Gpu, read_driver, read_gpus, slo
 from gr00t_assets.trainers.base import EnvironmentReport
 from gr00t_assets.trainers.base_model_files import looks_like_path, model_path
 from gr00t_assets.trainers.isaac_gr00t.commits import Revision, revision_of
-from gr00t_assets.trainers.isaac_gr00t.doctor.diagnosis import Diagnosis
-from gr00t_assets.trainers.isaac_gr00t.doctor.packages import PackageChecks, Probe, probe
+from gr00t_assets.trainers.isaac_gr00t.doctor.diagnosis import Diagnosis, Probe, listed, probe
 from gr00t_assets.trainers.isaac_gr00t.environment import IsaacEnvironment, IsaacGeneration
 from gr00t_assets.trainers.isaac_gr00t.hyperparameters import IsaacHyperparameters
 
@@ -45,7 +44,11 @@ _WANDB_SERVER = "https://api.wandb.ai"
 
 
 def examine(
-    environment: IsaacEnvironment, *, gpu: bool, store: Store, base_model: str | None = None
+    environment: IsaacEnvironment,
+    *,
+    store: Store,
+    gpu: bool | None = None,
+    base_model: str | None = None,
 ) -> EnvironmentReport:
     """Look at everything that a training with Isaac-GR00T needs; nothing is changed.
 
@@ -55,18 +58,17 @@ def examine(
 
     Args:
         environment: Checkout and Python; neither need exist.
-        gpu: Whether it is to train on a GPU. Without one a small model is trained: GPU, CUDA,
-            flash-attn, and the memory and disk of the released weights are not asked for.
         store: Where checkpoints go.
+        gpu: Whether it is to train on a GPU, as by ``wants_gpu`` where left out. Without one a
+            small model is trained: GPU, CUDA, flash-attn, and the memory and disk of the released
+            weights are not asked for.
         base_model: Hub id or folder of the weights to start from; NVIDIA's own where left out.
     """
-    diagnosis, fixes = Diagnosis(environment), environment.generation.fixes
-    answer = _ask(environment.python)
-    revision = Revision(None, "unknown", {fix.code: None for fix in fixes})
-    if environment.script.is_file():
-        revision = revision_of(environment.checkout)
-    diagnosis.check_checkout(revision)
-    PackageChecks(diagnosis, answer).run(gpu)
+    gpu = wants_gpu() if gpu is None else gpu
+    answer, revision = _ask(environment.python), revision_of(environment.checkout)
+    diagnosis = Diagnosis(environment, answer)
+    _check_checkout(diagnosis, revision)
+    diagnosis.check_packages(gpu)
     if gpu:
         _check_gpus(diagnosis, answer.cuda)
         _check_host(diagnosis, store)
@@ -81,7 +83,7 @@ def examine(
         versions={name: installed[name] for name in _PACKAGES if installed.get(name)},
         source={
             "commit": revision.commit or "",
-            **{fix.code: str(revision.fixed[fix.code]) for fix in fixes},
+            **{fix.code: str(revision.fixed[fix.code]) for fix in environment.generation.fixes},
         },
     )
 
@@ -100,6 +102,40 @@ def _ask(python: Path) -> Probe:
     if not answer.problem:
         _PROBES[stamp] = answer
     return answer
+
+
+def _check_checkout(diagnosis: Diagnosis, revision: Revision) -> None:
+    environment, facts = diagnosis.environment, diagnosis.environment.generation
+    checkout = environment.checkout
+    if not environment.script.is_file():
+        missing = f"no {facts.script} in" if checkout.is_dir() else "no folder"
+        diagnosis.judge("checkout", "checkout", f"{missing} {checkout}", "checkout")
+        return
+    diagnosis.judge("checkout", "checkout", str(checkout))
+    line = {"unknown": "no line that is known"}.get(revision.line, f"the {revision.line} line")
+    found, fault = f"commit {str(revision.commit)[:12]}, of {line}", "commit-of-another-line"
+    if revision.commit is None:
+        has_git = (checkout / ".git").exists()
+        fault = "commit-unreadable" if has_git else "commit-missing"
+        found = "git cannot read the checkout" if has_git else "the folder is no clone"
+        found += ", so runs do not record their commit"
+    elif revision.line == facts.line:
+        fault = ""
+    elif revision.line == "unknown":
+        fault = "commit-unknown"
+    diagnosis.judge("checkout", "commit", found, fault)
+    if revision.changed:
+        names = listed([name.strip() for name in revision.changed])
+        found = f"files differ from the commit: {names}"
+        diagnosis.judge("checkout", "changed-files", found, "changed-files")
+    for fix in facts.fixes:
+        if fixed := revision.fixed[fix.code]:
+            found = f"fixed in this source, as by {fix.commit[:7]} ({fix.date})"
+        else:
+            unknown = "" if fixed is False else "whether it is fixed is not known: "
+            found = f"{unknown}{fix.fault}"
+        fault = "" if fixed else fix.code
+        diagnosis.judge("checkout", fix.code, found, fault, commit=fix.commit, date=fix.date)
 
 
 def _check_gpus(diagnosis: Diagnosis, torch_cuda: str | None) -> None:
@@ -139,13 +175,12 @@ def _check_host(diagnosis: Diagnosis, store: Store) -> None:
 
 
 def _check_accounts(diagnosis: Diagnosis) -> None:
-    wandb = "no key of Weights & Biases: runs are recorded offline"
-    hub = "no token of the Hugging Face Hub: private and gated models cannot be had"
-    for code, place, absent in (
-        ("wandb-key", _wandb_key(), wandb),
-        ("hub-token", _hub_token(), hub),
-    ):
-        diagnosis.judge("accounts", code, place or absent, "" if place else code)
+    absent = "no key of Weights & Biases: runs are recorded offline"
+    place = _wandb_key()
+    diagnosis.judge("accounts", "wandb-key", place or absent, "" if place else "wandb-key")
+    absent = "no token of the Hugging Face Hub: private and gated models cannot be had"
+    place = _hub_token()
+    diagnosis.judge("accounts", "hub-token", place or absent, "" if place else "hub-token")
 
 
 def _check_base_model(diagnosis: Diagnosis, base_model: str) -> None:

@@ -43,7 +43,7 @@ def train(launch: Launch, stop: StopRequest) -> bool:
     sys.path[0] = launch["checkout"]
     recorder, run_script = generation.prepare(launch, stop)
     # The script seeds only once the model is built, so that its new parts would differ.
-    importlib.import_module("transformers").set_seed(launch["training_arguments"].get("seed", 42))
+    importlib.import_module("transformers").set_seed(launch["training_arguments"]["seed"])
     try:
         run_script()
     except StoppedError:

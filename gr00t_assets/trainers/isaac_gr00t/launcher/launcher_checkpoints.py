@@ -59,13 +59,6 @@ def check_gpus(arguments: dict[str, Any]) -> None:
         )
 
 
-def samples_seen(launch: Launch) -> int:
-    """Samples of earlier attempts, up to the checkpoint that training goes on from."""
-    step, output = launch["resume_step"], Path(launch["arguments"]["output_dir"])
-    record = output / f"{PREFIX}{step}" / COMPLETE
-    return json.loads(record.read_text(encoding="utf-8"))["samples_seen"] if step else 0
-
-
 def refuse_nan(model: Any) -> None:
     """Refuse a model of which a weight is NaN or infinite, as it is before the first step."""
     import torch

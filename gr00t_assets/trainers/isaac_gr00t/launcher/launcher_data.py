@@ -30,8 +30,20 @@ ROWS = "_rows_by_episode"  # attribute of the dataset: ``EpisodeRows`` by episod
 def replace_reading(launch: Launch) -> None:
     """Replace the methods of the checkout's ``LeRobotSingleDataset``."""
     dataset = importlib.import_module("gr00t.data.dataset").LeRobotSingleDataset
-    _replace_metadata(dataset, launch["metadata"])
-    _leave_out_episodes(dataset, launch["datasets"])
+    schema = importlib.import_module("gr00t.data.schema")
+    all_trajectories = dataset._get_trajectories
+
+    def get_metadata(self: Any, embodiment_tag: Any) -> Any:
+        tag = getattr(embodiment_tag, "value", embodiment_tag)
+        return schema.DatasetMetadata.model_validate(launch["metadata"][tag])
+
+    def trained_trajectories(self: Any) -> tuple[np.ndarray, np.ndarray]:
+        ids, lengths = all_trajectories(self)
+        held_out = launch["datasets"][str(self.dataset_path)]["held_out_episodes"]
+        trained = ~np.isin(ids, held_out)
+        return ids[trained], lengths[trained]
+
+    dataset._get_metadata, dataset._get_trajectories = get_metadata, trained_trajectories
     _read_episodes_once(dataset, cached_cameras(launch))
 
 
@@ -151,32 +163,6 @@ def drawn_from(seeds: "list[int]") -> Iterator[None]:
             np.random.set_state(numpy_state)
 
 
-def _replace_metadata(dataset: Any, metadata: dict[str, Any]) -> None:
-    schema = importlib.import_module("gr00t.data.schema")
-
-    def _get_metadata(self: Any, embodiment_tag: Any) -> Any:
-        tag = getattr(embodiment_tag, "value", embodiment_tag)
-        if tag not in metadata:
-            raise RefusedError(
-                f"the dataset was validated for embodiment tag {', '.join(metadata)}, training "
-                f"asks for {tag}\n  set embodiment_tag in data/datasets.yaml"
-            )
-        return schema.DatasetMetadata.model_validate(metadata[tag])
-
-    dataset._get_metadata = _get_metadata
-
-
-def _leave_out_episodes(dataset: Any, datasets: dict[str, Any]) -> None:
-    all_trajectories = dataset._get_trajectories
-
-    def _get_trajectories(self: Any) -> tuple[np.ndarray, np.ndarray]:
-        ids, lengths = all_trajectories(self)
-        trained = ~np.isin(ids, datasets[str(self.dataset_path)]["held_out_episodes"])
-        return ids[trained], lengths[trained]
-
-    dataset._get_trajectories = _get_trajectories
-
-
 def _read_episodes_once(dataset: Any, cameras: dict[str, dict[str, Camera]]) -> None:
     """Read every episode when the dataset is opened, before loader processes share it.
 
@@ -187,8 +173,6 @@ def _read_episodes_once(dataset: Any, cameras: dict[str, dict[str, Camera]]) -> 
 
     def open_dataset(self: Any, *args: Any, **kwargs: Any) -> None:
         initialize(self, *args, **kwargs)
-        if cameras:
-            _check_cameras(self, cameras[str(self.dataset_path)])
         episodes = map(int, self.trajectory_ids)
         setattr(self, ROWS, {episode: _rows(self, read(self, episode)) for episode in episodes})
 
@@ -250,21 +234,6 @@ def _rows(dataset: Any, table: Any) -> EpisodeRows:
         texts[key] = [tasks[int(index)] for index in table[column]]
     single = table[[name for name in table.columns if table[name].dtype != object]].copy()
     return EpisodeRows(single, vectors, texts, table["timestamp"].to_numpy(np.float64))
-
-
-def _check_cameras(dataset: Any, cameras: dict[str, Camera]) -> None:
-    keys = [_name(key) for key in dataset.modality_keys["video"]]
-    missing = [key for key in keys if key not in cameras]
-    missing += [
-        f"{key}, episode {episode}"
-        for key in keys
-        if key in cameras
-        for episode in dataset.trajectory_ids
-        if int(episode) not in cameras[key].spans
-    ]
-    if missing:
-        listed = "\n".join(f"  missing: {key}" for key in missing[:8])
-        raise RefusedError(f"the frame cache does not hold what training reads\n{listed}")
 
 
 def _clipped(dataset: Any, episode: int, key: str, base_index: int) -> np.ndarray:

@@ -24,7 +24,7 @@ def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], o
     """
     if launch["backbone"]:
         point_to_backbone(launch["checkout"], launch["backbone"])
-    if launch.get("data_config_module"):
+    if launch["data_config_module"]:
         register_data_config(launch)
     script: Any = import_script(Path(launch["script"]))
     arguments = script_arguments(script.ArgsConfig, launch)
@@ -38,7 +38,7 @@ def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], o
     runner.CheckpointFormatCallback = lambda *args, **kwargs: callback()
     allow_random_states()
     replace_reading(launch)
-    make_draws_repeatable(launch["training_arguments"].get("seed", 42))
+    make_draws_repeatable(launch["training_arguments"]["seed"])
     return recorder, lambda: script.main(script.ArgsConfig(**arguments))
 
 
@@ -68,12 +68,7 @@ def script_arguments(config: type, launch: Launch) -> dict[str, Any]:
     if unknown := ", ".join(sorted(set(requested) - fields)):
         sys.stdout.write(f"arguments that this commit's script does not have: {unknown}\n")
         sys.stdout.flush()
-    arguments = {name: value for name, value in requested.items() if name in fields}
-    base = Path(arguments["base_model_path"])
-    if base.is_dir():
-        # The script takes a relative path for a Hub id.
-        arguments["base_model_path"] = str(base.absolute())
-    return arguments
+    return {name: value for name, value in requested.items() if name in fields}
 
 
 def allow_random_states() -> None:

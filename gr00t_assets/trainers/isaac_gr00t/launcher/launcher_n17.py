@@ -1,11 +1,8 @@
 """NVIDIA's ``launch_finetune.py`` of N1.7, prepared by the launcher. Runs under its Python.
 
-Of its data loading are replaced: statistics, which are those that this package validated, so that
-nothing is computed or written into a dataset's folder; held-out episodes, which are left out;
-frames, which come from the frame cache, one sample at a time, where the loader decodes whole shards
-into memory. Shards come in the order of NVIDIA's schedule, and go on after a resume where they
-stopped, in place of beginning anew with another seed. What is drawn for a sample, as its crop,
-follows from the run's seed and its place in the order.
+What is replaced of its data loading, and why, stands in docs/isaac-gr00t.md. What is drawn for a
+sample, as its crop, follows from the run's seed and its place in the order, so that a resumed run
+goes on as one that never stopped.
 """
 
 import functools
@@ -29,9 +26,10 @@ def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], o
 
     Everything of the script stands under its ``__main__``, so that it is run as such.
     """
-    arguments = {**launch["arguments"], "resume_from_checkpoint": launch["resume_step"] > 0}
+    arguments = launch["arguments"]
     config = importlib.import_module("gr00t.configs.finetune_config").FinetuneConfig
-    if missing := sorted(arguments.keys() - config.__dataclass_fields__.keys()):
+    known = config.__dataclass_fields__.keys()
+    if missing := sorted({*arguments, "resume_from_checkpoint"} - known):
         raise RefusedError(
             f"this commit's launch_finetune.py has no {', '.join(missing)}\n"
             "  check out the commit that gr00t-assets isaac setup takes"
@@ -39,8 +37,8 @@ def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], o
     check_gpus(arguments)
     point_to_backbone(launch["backbone"])
     # Room for the run's modality config where the checkout has one for the tag.
-    known: Any = importlib.import_module("gr00t.configs.data.embodiment_configs")
-    known.MODALITY_CONFIGS.pop(launch["tag"], None)
+    embodiments: Any = importlib.import_module("gr00t.configs.data.embodiment_configs")
+    embodiments.MODALITY_CONFIGS.pop(launch["tag"], None)
     experiment: Any = importlib.import_module("gr00t.experiment.experiment")
     transformers: Any = importlib.import_module("transformers")
     launch["training_arguments"]["ddp_find_unused_parameters"] = arguments["tune_llm"]
@@ -72,24 +70,9 @@ def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], o
 
     trainer.get_train_dataloader, experiment.run = seeded_loader, run_configured
     replace_reading(launch)
-    sys.argv = [launch["script"], *flags(arguments)]
+    resume = ["--resume-from-checkpoint"] if launch["resume_step"] else []
+    sys.argv = [launch["script"], *launch["flags"], *resume]
     return recorder, lambda: runpy.run_path(launch["script"], run_name="__main__")
-
-
-def flags(arguments: dict[str, Any]) -> Iterator[str]:
-    """Arguments as tyro takes them.
-
-    Examples:
-        >>> list(flags({"tune_llm": False, "color_jitter_params": {"hue": 0.1}}))
-        ['--no-tune-llm', '--color-jitter-params', 'hue', '0.1']
-    """
-    for name, value in arguments.items():
-        dashed = name.replace("_", "-")
-        if isinstance(value, bool):
-            yield f"--{dashed}" if value else f"--no-{dashed}"
-            continue
-        yield f"--{dashed}"
-        yield from map(str, sum(value.items(), ()) if isinstance(value, dict) else (value,))
 
 
 def point_to_backbone(folder: str) -> None:

@@ -70,7 +70,7 @@ class Recorder:
         self._facts: dict[str, Any] = {}
         self._batches: list[Any] = []
         self._losses: list[Any] = []
-        self._new_samples, self._samples_seen = 0, checkpoints.samples_seen(launch)
+        self._new_samples, self._samples_seen = 0, launch["samples_seen"]
         self._last_time, self._wall_seconds = 0.0, launch["wall_seconds"]
 
     def batch_done(self, loss: Any, samples: int) -> None:

@@ -20,13 +20,7 @@ from gr00t_assets.core.processes import ends_within, try_lock
 from gr00t_assets.gpu.guard import guarded
 from gr00t_assets.trainers.failures.failure_pattern import load_patterns
 from gr00t_assets.trainers.isaac_gr00t.commits import has_commit
-from gr00t_assets.trainers.isaac_gr00t.environment import (
-    CHECKOUT,
-    N15,
-    PYTHON,
-    IsaacEnvironment,
-    IsaacGeneration,
-)
+from gr00t_assets.trainers.isaac_gr00t.environment import N15, IsaacEnvironment, IsaacGeneration
 from gr00t_assets.trainers.isaac_gr00t.setup.setup_steps import (
     Command,
     SetupError,
@@ -83,7 +77,8 @@ class Setup:
     ``environment`` is what is there in the end, ``pending`` those of all ``steps`` that are left.
 
     Raises:
-        SetupError: The folder holds something else, or another repository's clone.
+        SetupError: The folder holds something that this did not make, or another repository's
+            clone, or its record cannot be read.
     """
 
     def __init__(
@@ -92,14 +87,30 @@ class Setup:
         self.directory = directory.expanduser().absolute()
         self.environment = IsaacEnvironment.in_directory(self.directory, generation)
         self._commit = options.commit
-        self._done = load_record(self.directory).steps
-        made = self._done.get("environment")
+        made = self._recorded().get("environment")
         recorded = shlex.split(made.commands[-1]) if made else ()
         installer = choose_installer(options.python, recorded, generation is not N15)
         self.steps = all_steps(self.environment, options, installer)
         self.pending = self._pending()
 
+    def _recorded(self) -> dict[str, DoneStep]:
+        path, environment = self.directory / RECORD, self.environment
+        if not path.exists():
+            for folder in (environment.checkout, environment.python.parents[1]):
+                if folder.exists():
+                    problem = "it is there already, and not by this command."
+                    named = environment.generation.variable
+                    keep = f"or use it as it is: {named}_CHECKOUT and {named}_PYTHON name it"
+                    raise SetupError(str(folder), problem, ["give another folder", keep])
+            return {}
+        try:
+            return SetupRecord.model_validate_json(path.read_text(encoding="utf-8")).steps
+        except (OSError, ValueError) as error:
+            problem, reason = "this is not the record of a set-up.", str(error).splitlines()[0]
+            raise SetupError(str(path), problem, [reason, "give another folder"]) from error
+
     def _pending(self) -> list[Step]:
+        self._done = self._recorded()
         checkout, cloned = self.environment.checkout, self._done.get("clone")
         if cloned is not None and checkout.exists() and cloned.commands != self.steps[0].lines():
             problem = "it was made by another command, or for another folder."
@@ -135,6 +146,8 @@ class Setup:
             if not try_lock(log.fileno()):
                 problem = "it is being set up already."
                 raise SetupError(str(self.directory), problem, ["wait for it, or stop it"])
+            # Another process may have done some since this one looked.
+            self.pending = self._pending()
             for step in self.pending:
                 self._done.pop(step.name, None)
             self._write_record()
@@ -157,28 +170,6 @@ class Setup:
     def _write_record(self) -> None:
         record = SetupRecord(steps=self._done)
         write_json(self.directory / RECORD, record.model_dump(mode="json"))
-
-
-def load_record(directory: Path) -> SetupRecord:
-    """What was done in a folder; nothing in one that is new or empty.
-
-    Raises:
-        SetupError: The folder has something that this command did not make, or cannot be read.
-    """
-    path = directory / RECORD
-    if not path.exists():
-        environment = IsaacEnvironment.in_directory(directory)
-        for folder in (environment.checkout, environment.python.parents[1]):
-            if folder.exists():
-                problem = "it is there already, and not by this command."
-                keep = f"or use it as it is: {CHECKOUT} and {PYTHON} name it"
-                raise SetupError(str(folder), problem, ["give another folder", keep])
-        return SetupRecord()
-    try:
-        return SetupRecord.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        problem, reason = "this is not the record of a set-up.", str(error).splitlines()[0]
-        raise SetupError(str(path), problem, [reason, "give another folder"]) from error
 
 
 def explain_failure(step: str, code: int, output: str, log: str) -> SetupError:

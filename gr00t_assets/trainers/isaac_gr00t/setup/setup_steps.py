@@ -7,11 +7,11 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import yaml
@@ -33,25 +33,11 @@ class SetupError(Gr00tAssetsError):
     """An environment for Isaac-GR00T cannot be made, or not further."""
 
 
-@dataclass(frozen=True)
-class Installer:
+class Installer(NamedTuple):
     """What makes a virtual environment and installs packages into it."""
 
     python: str  # Interpreter that the environment is made of; a version where uv brings it
     uv: str | None = None  # Path of uv; None for the modules venv and pip of the interpreter
-
-    def make_environment(self, folder: Path) -> list[str]:
-        """The command that makes the virtual environment ``folder``."""
-        if self.uv is None:
-            return [self.python, "-m", "venv", str(folder)]
-        # Seeded with pip, which the doctor's remedies and packages' own set-ups call.
-        return [self.uv, "venv", "--seed", "--python", self.python, str(folder)]
-
-    def install(self, python: Path) -> list[str]:
-        """The command that installs the packages named after it for the interpreter ``python``."""
-        if self.uv is None:
-            return [str(python), "-m", "pip", "install"]
-        return [self.uv, "pip", "install", "--python", str(python)]
 
 
 def choose_installer(
@@ -80,12 +66,19 @@ def choose_installer(
         return Installer(str(python.expanduser().absolute()), uv)
     if before is not None:
         return Installer(before, uv)
-    for candidate in candidates():
-        if version_of(candidate) == _PYTHON:
-            return Installer(str(candidate), uv)
+    if (found := find_python()) is not None:
+        return Installer(str(found), uv)
     if uv is None:
         raise SetupError(_NAME, "it is not on this machine, and no uv to bring it.", _REMEDIES)
     return Installer(_PYTHON, uv)
+
+
+def find_python() -> Path | None:
+    """A Python 3.10 that starts: on ``PATH``, else pyenv's newest."""
+    root = Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser()
+    of_pyenv = sorted(root.glob(f"versions/{_PYTHON}.*/bin/{_NAME}"), reverse=True)
+    candidates = map(Path, filter(None, (shutil.which(_NAME), *of_pyenv)))
+    return next((path for path in candidates if version_of(path) == _PYTHON), None)
 
 
 def version_of(python: Path) -> str | None:
@@ -102,14 +95,6 @@ def version_of(python: Path) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return finished.stdout.strip() if finished.returncode == 0 else None
-
-
-def candidates() -> Iterator[Path]:
-    """Where a Python 3.10 may be: on ``PATH``, then pyenv's, the newest first."""
-    if on_path := shutil.which(_NAME):
-        yield Path(on_path)
-    root = Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser()
-    yield from sorted(root.glob(f"versions/{_PYTHON}.*/bin/{_NAME}"), reverse=True)
 
 
 Command = list[str]
@@ -172,10 +157,13 @@ def all_steps(
         "flash_attention": facts.flash_attention,
         "package": facts.package(checkout),
     }
-    commands = {
-        "{install}": installer.install(environment.python),
-        "{make_environment}": installer.make_environment(virtual),
-    }
+    python, uv = str(environment.python), installer.uv
+    install, make = [python, "-m", "pip", "install"], [installer.python, "-m", "venv"]
+    if uv is not None:
+        install = [uv, "pip", "install", "--python", python]
+        # Seeded with pip, which the doctor's remedies and packages' own set-ups call.
+        make = [uv, "venv", "--seed", "--python", installer.python]
+    commands = {"{install}": install, "{make_environment}": [*make, str(virtual)]}
 
     def arguments(line: str) -> Command:
         words = (commands.get(word) or [word.format(**names)] for word in shlex.split(line))

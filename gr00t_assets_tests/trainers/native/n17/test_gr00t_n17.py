@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from gr00t_assets.core.errors import BaseModelError
 from gr00t_assets.modality.camera_images import edge_images
-from gr00t_assets.trainers.model_config import known_generation, load_config
+from gr00t_assets.trainers.base_model_files import known_generation, load_config
 from gr00t_assets.trainers.n17.architecture import TINY, parse_config
 from gr00t_assets.trainers.native.base_models import load_base_model, save_model
 from gr00t_assets.trainers.native.gr00t_n17 import IMAGE, Gr00tN17
@@ -139,6 +139,13 @@ def test_a_model_is_saved_and_opened(tmp_path: Path) -> None:
         assert torch.equal(again.model.state_dict()[name], value), name
     with pytest.raises(BaseModelError, match=r"41 actions at once\.\n.*it can predict 1 to 40"):
         load_base_model(str(tmp_path), action_horizon=41)
+
+
+def test_a_folder_with_broken_files_is_of_no_known_generation(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(TINY.to_json()))
+    assert known_generation(str(tmp_path)) == "n1.7"
+    (tmp_path / "processor_config.json").write_text('{"processor_kwargs')
+    assert known_generation(str(tmp_path)) is None, "every sweep file is read with it"
 
 
 @pytest.mark.parametrize(

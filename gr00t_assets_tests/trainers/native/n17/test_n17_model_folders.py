@@ -11,8 +11,7 @@ import torch
 
 from gr00t_assets.core.errors import BaseModelError, CheckpointError, ObservationError
 from gr00t_assets.modality.config import ModalityConfig
-from gr00t_assets.trainers.base_model_files import locate
-from gr00t_assets.trainers.model_config import load_config
+from gr00t_assets.trainers.base_model_files import load_config, locate
 from gr00t_assets.trainers.n17.architecture import TINY
 from gr00t_assets.trainers.n17.processor_files import FOLDER
 from gr00t_assets.trainers.native.base_models import load_base_model, save_model

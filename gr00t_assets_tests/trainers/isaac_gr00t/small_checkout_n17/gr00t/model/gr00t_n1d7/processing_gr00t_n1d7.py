@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from gr00t_assets.modality.camera_images import edge_images
-from gr00t_assets.trainers.model_config import load_config
+from gr00t_assets.trainers.base_model_files import load_config
 from gr00t_assets.trainers.native.gr00t_n17 import Gr00tN17
 from gr00t_assets.trainers.native.prompts import N17_PROMPT, load_tokenizer, padded_prompts
 

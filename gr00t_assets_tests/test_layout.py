@@ -14,10 +14,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "gr00t_assets"
 MOST_LINES_OF_A_MODULE = 300
-MOST_LINES = 61_800
+MOST_LINES = 60_800
 """The rebuild aims at 40,000 before new capabilities: lower it with every change that allows it."""
 
-MOST_MODULES = 315
+MOST_MODULES = 306
 HEAVY = (
     "torch",
     "transformers",

@@ -81,11 +81,11 @@ def compare(
             return
     out = console()
     if question is not None:
-        found = answer(compared, question)
+        answers = answer(compared, question)
         if as_json:
-            print_json(to_json(found))
+            print_json(to_json(answers))
         else:
-            print_answer(found, out, limits=True)
+            print_answer(answers, out, limits=True)
         return
     differences = None
     if baseline is not None:
@@ -145,11 +145,11 @@ def _report(sweep_names: Sequence[str], imported: bool, band: float, as_json: bo
         path = str(report.path) if written else None
         content = {"report": path} | comparisons[0].to_json()
         content |= {item.key: item.to_json() for item in comparisons[1:]}
-        told = {
+        counts = {
             item.sweep.name: {"statuses": dict(item.counts), "cautions": item.cautions}
             for item in summaries
         }
-        print_json(content | {"sweeps": told})
+        print_json(content | {"sweeps": counts})
         return
     out = console()
     if not summaries:

@@ -77,7 +77,7 @@ def evaluate(
         contents = [read_sealed(evaluation_file(directory, step)) for step in steps]
         print_json(contents if checkpoints else contents[0])
         return
-    evaluations = [found for step in steps if (found := load_evaluation(directory, step))]
+    evaluations = [evaluation for step in steps if (evaluation := load_evaluation(directory, step))]
     if checkpoints is None:
         _print_evaluation(evaluations[0])
     else:

@@ -111,22 +111,22 @@ def serve(
 ) -> None:
     """Answer observations as Isaac-GR00T's server does; see docs/robot.md."""
     token = _token(token_env)
-    found = model_to_serve(model, Store.from_environment())
-    policy = trainer_named(found.trainer).open_policy(found.directory, device, dataset)
+    reference = model_to_serve(model, Store.from_environment())
+    policy = trainer_named(reference.trainer).open_policy(reference.directory, device, dataset)
     policy.denoising_steps = denoising_steps or policy.denoising_steps
     where = (LOOPBACK, 0) if measure else (host, port)
     log = (lambda line: None) if measure else echo
     server = PolicyServer(policy, *where, token=token, seed=seed, time_limit=time_limit, log=log)
     if measure:
         latency = measured(server, measure)
-        if found.step is None:
-            save_latency(latency, found.directory)
-        echo(f"{found.name} on {latency.device}: {latency.text}")
+        if reference.step is None:
+            save_latency(latency, reference.directory)
+        echo(f"{reference.name} on {latency.device}: {latency.text}")
         return
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: server.stop())
     who = "this machine alone" if token is None else "whoever has the token"
-    echo(f"serving {found.name} on {policy.device} at {host}:{server.port}, for {who}")
+    echo(f"serving {reference.name} on {policy.device} at {host}:{server.port}, for {who}")
     server.serve()
 
 

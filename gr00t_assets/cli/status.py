@@ -35,29 +35,29 @@ def status(as_json: Json = False) -> None:
 
     store = Store.from_environment()
     with project_instance() as instance:
-        found = project_status(instance, machine_status(store), store)
+        report = project_status(instance, machine_status(store), store)
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(report.model_dump(mode="json"))
     else:
-        _print(found, console())
+        _print(report, console())
 
 
-def _print(found: "ProjectStatus", out: Console) -> None:
+def _print(report: "ProjectStatus", out: Console) -> None:
     from gr00t_assets.defs.queue import NO_DAEMON
     from gr00t_assets.defs.status import LATELY_DAYS
 
-    queue = found.queue
+    queue = report.queue
     if not queue.daemon_alive:
         out.print(Text(NO_DAEMON, style="bold red"))
     out.print(Text("engines", style="bold"))
     table = plain_table("engine", "kind", "training", "waiting", "")
-    for engine in found.engines:
+    for engine in report.engines:
         slots = f" of {queue.trainings_at_once}" if engine.kind == "local" else ""
         counts = (f"{engine.training}{slots}", str(engine.waiting))
         table.add_row(engine.name, engine.kind, *counts, engine.problem or "ok")
     out.print(table)
     rows = []
-    for item in found.training:
+    for item in report.training:
         *cells, _, node = progress_cells(item.progress)
         where = (item.engine, node if item.trains else "waits")
         rows.append((item.experiment, item.user or "", *cells, *where))
@@ -65,11 +65,11 @@ def _print(found: "ProjectStatus", out: Console) -> None:
     rows = [(run.partition or run.run_id[:8], str(run.priority), run.why) for run in queue.waiting]
     table = plain_table("experiment", "priority", "why it waits")
     _print_part(out, "waiting in the queue", table, rows)
-    for what, runs in (("failed", found.failed), ("finished", found.finished)):
+    for what, runs in (("failed", report.failed), ("finished", report.finished)):
         title = f"{what} in the last {counted(LATELY_DAYS, 'day')}"
         _print_part(out, title, plain_table("run", "when", ""), [_ended(run) for run in runs])
-    free, total = format_bytes(found.free_bytes), format_bytes(found.total_bytes)
-    out.print(f"\ndisk: {free} free of {total} ({found.store})", soft_wrap=True)
+    free, total = format_bytes(report.free_bytes), format_bytes(report.total_bytes)
+    out.print(f"\ndisk: {free} free of {total} ({report.store})", soft_wrap=True)
 
 
 def _print_part(out: Console, title: str, table: Table, rows: Sequence[Sequence[str]]) -> None:
@@ -169,8 +169,8 @@ def gpu_status(as_json: Json = False) -> None:
     except PageError as error:
         unknown = str(error)
     if as_json:
-        found = {"machine": machine, "queue": queue}
-        print_json({name: item and item.model_dump(mode="json") for name, item in found.items()})
+        report = {"machine": machine, "queue": queue}
+        print_json({name: item and item.model_dump(mode="json") for name, item in report.items()})
     else:
         _print_devices(machine, queue, unknown)
 

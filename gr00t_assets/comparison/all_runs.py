@@ -54,7 +54,7 @@ def from_stored_run(stored: StoredRun) -> Run:
     """One run of the store, also a missing one; its id is its config hash."""
     manifest, settings = stored.manifest, stored.hyperparameters
     of_manifest = ("dataset_frames", "started_at", "samples_per_second", "peak_memory_bytes")
-    told = {name: getattr(manifest, name) for name in of_manifest} if manifest else {}
+    fields = {name: getattr(manifest, name) for name in of_manifest} if manifest else {}
     experiment = stored.spec.experiment if stored.stale and stored.spec else stored.experiment
     curve, latest = loss_curve(stored.metrics), manifest or stored.metrics.last
     unranked = stored.status == "finished" and not stored.rankable
@@ -81,7 +81,7 @@ def from_stored_run(stored: StoredRun) -> Run:
         problems=stored.problems,
         continued_steps=experiment.continued_steps,
         stored=stored,
-        **told,
+        **fields,
     )
 
 
@@ -108,8 +108,8 @@ def imported_runs(store: Store, journal: Path | None = None) -> list[Run]:
     own = {record.id for record in records if record}
     imported = (run_of_wandb(run, frames) for run in read_wandb(store) if run.run_id not in own)
     by_id = {run.run_id: run for run in imported}
-    found = [(row, by_id.pop(row.run_id, None)) for row in rows]
-    merged = [_merged(row, run, frames) if run else row for row, run in found]
+    matched = [(row, by_id.pop(row.run_id, None)) for row in rows]
+    merged = [_merged(row, run, frames) if run else row for row, run in matched]
     return [*merged, *by_id.values()]
 
 

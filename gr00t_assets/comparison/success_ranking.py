@@ -110,7 +110,7 @@ class RolledConfiguration:
     @property
     def broken(self) -> int:
         """Episodes that ended with an error or at a limit of time; none of them is a success."""
-        ends = [item.end for one in self.rollouts for item in one.policy]
+        ends = [item.end for rollout in self.rollouts for item in rollout.policy]
         return sum(end in ("error", "time limit", "bad action") for end in ends)
 
 
@@ -216,7 +216,7 @@ def _ranking(
     for class_id, place in [(item.id, place) for item in classes for place in item.ranking]:
         # Two runs with one seed are one policy: the first with rollouts counts.
         if by_seed := tuple(known[0] for known in known_by_seed(place.runs, rollouts)):
-            outcomes = tuple({x.seed: x.success for x in one.policy} for one in by_seed)
+            outcomes = tuple({x.seed: x.success for x in rollout.policy} for rollout in by_seed)
             rolled.append((class_id, place, by_seed, outcomes))
     if not rolled:
         return None
@@ -233,8 +233,8 @@ def _ranking(
     agreements = []
     for class_id, measure in product([item.id for item in classes], get_args(Measure)):
         of_class = [row for row in rows if row.class_id == class_id]
-        found = (measured_success(row, measure, evaluations) for row in of_class)
-        if measured := [*filter(None, found)]:
+        successes = (measured_success(row, measure, evaluations) for row in of_class)
+        if measured := [*filter(None, successes)]:
             agreements.append(success_agreement(measure, class_id, measured))
     return SuccessRanking(*environment, tuple(rows), between, tuple(agreements))
 

@@ -189,17 +189,17 @@ def names_in_words(names: Sequence[str], most: int = 12) -> str:
     return ", ".join(names[:most]) + more
 
 
-def said_once(said: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+def said_once(remarks: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
     """Each sentence once, in order of first appearance; whose it is where not everyone's.
 
     Examples:
         >>> said_once([("a", ["One seed.", "No GPU."]), ("b", ["One seed."])])
         ['One seed.', 'a: No GPU.']
     """
-    pairs = [(name, sentence) for name, sentences in said for sentence in sentences]
+    pairs = [(name, sentence) for name, sentences in remarks for sentence in sentences]
     return [
         sentence
-        if len(of) == len(said)
+        if len(of) == len(remarks)
         else f"{names_in_words([name for name, _ in of], 4)}: {sentence}"
         for sentence, of in grouped(pairs, lambda pair: pair[1]).items()
     ]

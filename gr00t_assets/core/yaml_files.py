@@ -194,8 +194,8 @@ def raise_problems(
     located: LocatedYaml, problems: Iterable[Finding], error: type[Gr00tAssetsError]
 ) -> None:
     """Raise the error of ``problems_error``; none where there is no problem."""
-    if found := problems_error(located, problems, error):
-        raise found
+    if problem := problems_error(located, problems, error):
+        raise problem
 
 
 def problems_error(

@@ -215,10 +215,10 @@ def judge_baseline(rule: BaselineName, spec: TrainingSpec) -> Judgement:
     evaluation = load_evaluation(spec.run_directory)
     if evaluation is None:
         return _NOT_THERE
-    found = next((item for item in evaluation.main.baselines if item.name == rule), None)
-    if found is None:
+    baseline = next((item for item in evaluation.main.baselines if item.name == rule), None)
+    if baseline is None:
         return "cannot be told", f"it was evaluated without the rule {rule!r}"
-    return found.beaten, f"{evaluation.main.part}: {baseline_sentence(found)}"
+    return baseline.beaten, f"{evaluation.main.part}: {baseline_sentence(baseline)}"
 
 
 @_result_check(open_loop_evaluation)
@@ -262,10 +262,10 @@ def beats_rules(spec: TrainingSpec) -> Judgement:
     return beats_best_rule(rolled_out.read_rollouts(path))
 
 
-def beats_best_rule(found: rolled_out.Rollouts) -> Judgement:
+def beats_best_rule(rollouts: rolled_out.Rollouts) -> Judgement:
     """By Wilson's 95 percent intervals of both rates, which do not overlap where it is told."""
-    if found.best_baseline is None:
+    if rollouts.best_baseline is None:
         return "cannot be told", "no rule without a model was rolled out beside it"
-    own, rule = found.rate.wilson(), found.best_baseline[1].wilson()
+    own, rule = rollouts.rate.wilson(), rollouts.best_baseline[1].wilson()
     answer = "yes" if own[0] > rule[1] else "no" if own[1] < rule[0] else "cannot be told"
-    return answer, rolled_out.rollouts_sentence(found)
+    return answer, rolled_out.rollouts_sentence(rollouts)

@@ -85,7 +85,7 @@ class ProgressEvents:
                 drawn = inline_curve(read_metrics(self._directory), show.INLINE)
                 curve = dg.MetadataValue.md(drawn)
         log = None if self._made else dg.MetadataValue.path(str(self._directory / LOG))
-        found: show.Metadata = {
+        metadata: show.Metadata = {
             "training_step": metric.step,
             "training_steps": progress.steps,
             "training_percent": show.readable(100 * metric.step / max(1, progress.steps)),
@@ -100,7 +100,7 @@ class ProgressEvents:
             "training_loss_line": curve,
             "training_log": log,
         }
-        return show.known(found)
+        return show.known(metadata)
 
     def _made_before(self) -> int:
         attempts = read_objects(self._directory / ATTEMPTS)

@@ -75,11 +75,13 @@ def files_have_no_fault() -> dg.AssetCheckResult:
 )
 def project_files_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """One tick; the cursor is a hash of what was told last."""
-    found = dg.AssetCheckEvaluation(asset_key=project_files.key, check_name=CHECK, **_findings())
-    told = json_hash([found.description, str(found.metadata["problems"].value)], 16)
-    if told == context.cursor:
-        return dg.SkipReason(f"as before: {found.description}")
-    return dg.SensorResult(asset_events=[found], cursor=told)
+    evaluation = dg.AssetCheckEvaluation(
+        asset_key=project_files.key, check_name=CHECK, **_findings()
+    )
+    digest = json_hash([evaluation.description, str(evaluation.metadata["problems"].value)], 16)
+    if digest == context.cursor:
+        return dg.SkipReason(f"as before: {evaluation.description}")
+    return dg.SensorResult(asset_events=[evaluation], cursor=digest)
 
 
 def late_experiments(

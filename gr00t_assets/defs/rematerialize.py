@@ -52,7 +52,7 @@ def rematerialize(instance: dg.DagsterInstance, store: Store) -> Iterator[Report
     """
     for asset, (partitions, read) in _ASSETS.items():
         name = asset.key.to_user_string()
-        told = instance.event_log_storage.get_latest_tags_by_partition(
+        tags = instance.event_log_storage.get_latest_tags_by_partition(
             asset.key, dg.DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION_TAG]
         )
         for partition in partitions:
@@ -62,7 +62,7 @@ def rematerialize(instance: dg.DagsterInstance, store: Store) -> Iterator[Report
                 yield Reported(name, partition, False, str(error))
                 continue
             if result is not None:
-                known = dg.DataVersion(told.get(partition, {}).get(DATA_VERSION_TAG, ""))
+                known = dg.DataVersion(tags.get(partition, {}).get(DATA_VERSION_TAG, ""))
                 if new := result.data_version != known:
                     _report(asset, partition, result, store, instance)
                 yield Reported(name, partition, new)
@@ -96,8 +96,8 @@ def _report(
         CODE_VERSION_TAG: asset.code_versions_by_key[key] or "",
         **_made_from(asset, instance),
     }
-    told = dg.AssetMaterialization(key, partition=partition, metadata=result.metadata, tags=tags)
-    instance.report_runless_asset_event(told)
+    event = dg.AssetMaterialization(key, partition=partition, metadata=result.metadata, tags=tags)
+    instance.report_runless_asset_event(event)
 
 
 def _made_from(asset: dg.AssetsDefinition, instance: dg.DagsterInstance) -> dict[str, str]:
@@ -163,8 +163,8 @@ def _checkpoint(spec: TrainingSpec) -> Result:
 def _rollouts(spec: TrainingSpec) -> Result:
     environment = rolled_out.declared_environment(spec)
     path = environment and rolled_out.rollouts_file(spec.run_directory, environment.name)
-    found = rolled_out.read_rollouts(path) if path and path.is_file() else None
-    return evaluation.rollouts_result(found, spec) if found else None
+    rollouts = rolled_out.read_rollouts(path) if path and path.is_file() else None
+    return evaluation.rollouts_result(rollouts, spec) if rollouts else None
 
 
 def _promotion(spec: TrainingSpec) -> Result:

@@ -76,13 +76,13 @@ def experiment_versions(experiments: Mapping[str, Experiment], store: Store) -> 
 def changed_versions(versions: Mapping[str, str], instance: dg.DagsterInstance) -> dict[str, str]:
     """Those that are not what Dagster was told last."""
     names = None if len(versions) > 1 else list(versions)
-    told = instance.event_log_storage.get_latest_tags_by_partition(
+    tags = instance.event_log_storage.get_latest_tags_by_partition(
         EXPERIMENT, dg.DagsterEventType.ASSET_OBSERVATION, [DATA_VERSION_TAG], names
     )
     return {
         name: version
         for name, version in versions.items()
-        if told.get(name, {}).get(DATA_VERSION_TAG) != version
+        if tags.get(name, {}).get(DATA_VERSION_TAG) != version
     }
 
 

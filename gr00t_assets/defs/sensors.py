@@ -247,11 +247,11 @@ def observe_experiments(
         return dg.SkipReason("no experiment has changed")
     changed = list(changed_versions(versions, context.instance).items())
     experiments = read_project().experiments
-    told = [observation(experiments[name], version) for name, version in changed[:_MOST_AT_ONCE]]
+    events = [observation(experiments[name], version) for name, version in changed[:_MOST_AT_ONCE]]
     return dg.SensorResult(
-        asset_events=told,
-        skip_reason=f"{len(told)} of {len(changed)} changed experiments observed",
-        cursor=cursor if len(told) == len(changed) else None,
+        asset_events=events,
+        skip_reason=f"{len(events)} of {len(changed)} changed experiments observed",
+        cursor=cursor if len(events) == len(changed) else None,
     )
 
 

@@ -167,11 +167,11 @@ def _ended(
     seen: set[tuple[str, str]] = set()
     for record in instance.get_run_records(filters=filters, limit=_MOST_RUNS):
         run = record.dagster_run
-        made = _made(run)
-        name = run.tags.get(training_runs.PARTITION_TAG) or made
-        if (name, made) in seen:
+        target = _made(run)
+        name = run.tags.get(training_runs.PARTITION_TAG) or target
+        if (name, target) in seen:
             continue
-        seen.add((name, made))
+        seen.add((name, target))
         experiment = training_runs.experiment_of(run)
         is_failure = run.status == dg.DagsterRunStatus.FAILURE
         if is_failure and experiment in unfinished:
@@ -181,7 +181,7 @@ def _ended(
         ended = record.end_time or record.update_timestamp.timestamp()
         item = EndedRun(
             name=name,
-            made=made,
+            made=target,
             run_id=run.run_id,
             ended_at=datetime.fromtimestamp(ended, UTC).isoformat(timespec="seconds"),
             reason=training_runs.end_of_run(instance, run).reason if is_failure else None,

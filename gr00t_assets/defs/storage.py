@@ -77,13 +77,13 @@ def _require_sound(folder: Path) -> None:
             with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
                 whole = path.stat().st_size <= _READ_WHOLE
                 check = "PRAGMA quick_check(1)" if whole else "SELECT count(*) FROM sqlite_master"
-                (found,) = database.execute(check).fetchone()
+                (verdict,) = database.execute(check).fetchone()
         except sqlite3.OperationalError:
             continue
         except sqlite3.DatabaseError as error:
-            found = str(error)
-        if isinstance(found, str) and found != "ok":
+            verdict = str(error)
+        if isinstance(verdict, str) and verdict != "ok":
             aside = shlex.quote(f"{folder}.damaged")
             command = f"mv {shlex.quote(str(folder))} {aside} && gr00t-assets store rematerialize"
-            problem = f"Dagster's database is damaged: {found}. What was trained is not in it."
+            problem = f"Dagster's database is damaged: {verdict}. What was trained is not in it."
             raise StoreError(str(path), problem, [f"stop make dev, then run: {command}"])

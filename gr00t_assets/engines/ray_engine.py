@@ -111,11 +111,11 @@ class RayClient:
         self.interrupt(job)
 
     def _require_version(self) -> None:
-        found = str(self._content(self._ask("GET", "/api/version")).get("ray_version"))
+        version = str(self._content(self._ask("GET", "/api/version")).get("ray_version"))
         with suppress(InvalidVersion):
-            if Version(found) >= OLDEST:
+            if Version(version) >= OLDEST:
                 return
-        problem = f"Ray {found} runs there; {OLDEST} is the oldest that takes these jobs."
+        problem = f"Ray {version} runs there; {OLDEST} is the oldest that takes these jobs."
         raise self._error(problem, "start the cluster with a newer Ray")
 
     def _require_resources(self, needs: Mapping[str, float]) -> None:

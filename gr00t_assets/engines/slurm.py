@@ -150,24 +150,24 @@ class Slurm:
             raise self._refusal(done.stderr)
         jobs = []
         for line in done.stdout.splitlines():
-            job, found, state, node, reason = line.split("|", 4)
+            job, job_name, state, node, reason = line.split("|", 4)
             phase = "waiting" if state in _WAITING else "running" if state in _RUNNING else "ended"
             words = _words(reason if phase == "waiting" else state)
             _, _, index = job.partition("_")
-            if name == (f"{found}_{index}" if index else found):
+            if name == (f"{job_name}_{index}" if index else job_name):
                 jobs.append(JobState(job, phase, words, node or None))
         return jobs
 
     def _refusal(self, words: str) -> EngineError:
         lines = [line.split("error: ")[-1] for line in words.strip().splitlines()]
-        said = "; ".join(dict.fromkeys(lines)) or "it ended without a message"
-        refused = f"Slurm refuses the job: {said}"
+        message = "; ".join(dict.fromkeys(lines)) or "it ended without a message"
+        refused = f"Slurm refuses the job: {message}"
         for pattern, remedy, shown in _REMEDIES:
-            if re.search(pattern, said, re.IGNORECASE):
+            if re.search(pattern, message, re.IGNORECASE):
                 there = ""
                 if shown:
-                    found = self._run("sinfo", "--noheader", f"--format={shown}").stdout.split("\n")
-                    there = f"; the cluster has: {', '.join(sorted({*filter(None, found)}))}"
+                    names = self._run("sinfo", "--noheader", f"--format={shown}").stdout.split("\n")
+                    there = f"; the cluster has: {', '.join(sorted({*filter(None, names)}))}"
                 return EngineError(self.settings.name, f"{refused}.", [remedy + there])
         return EngineError(self.settings.name, f"{refused}.")
 
@@ -196,14 +196,14 @@ class Slurm:
             problem = f"{silent} within {_TIMEOUT:.0f} s."
             raise EngineSilentError(self.settings.name, problem) from error
         if done.returncode and _SILENT.search(done.stderr):
-            said = done.stderr.strip().splitlines()[-1].split("error: ")[-1]
-            raise EngineSilentError(self.settings.name, f"{silent}: {said}.")
+            message = done.stderr.strip().splitlines()[-1].split("error: ")[-1]
+            raise EngineSilentError(self.settings.name, f"{silent}: {message}.")
         return done
 
 
-def _words(said: str) -> str:
+def _words(message: str) -> str:
     """What Slurm said, and what it means where that is known."""
-    plain = said.strip("()")
+    plain = message.strip("()")
     meaning = _MEANINGS.get(plain.split(",")[0])
     return f"{plain} ({meaning})" if meaning else plain
 

@@ -83,8 +83,8 @@ class DeclaredEnv:
         native = self.env.action_space.sample() if action is None else self._native(action)
         self._show(images)
         observation, reward, terminated, truncated, info = self.env.step(native)
-        told = {"info": info, "reward": reward, "terminated": terminated}
-        return self._observed(observation, told, bool(terminated or truncated))
+        answer = {"info": info, "reward": reward, "terminated": terminated}
+        return self._observed(observation, answer, bool(terminated or truncated))
 
     def expert(self) -> Callable[[], np.ndarray] | None:
         """A function that answers the expert's next action; None where there is no expert."""
@@ -126,8 +126,8 @@ class DeclaredEnv:
             raise SimulationError(self.declared.name, problem, details) from error
         return np.clip(action.reshape(space.shape), space.low, space.high).astype(space.dtype)
 
-    def _observed(self, raw: Any, told: Mapping[str, Any], done: bool) -> Shown:
-        """What is shown, in the data config's keys; ``told`` has no reward after a reset."""
+    def _observed(self, raw: Any, answer: Mapping[str, Any], done: bool) -> Shown:
+        """What is shown, in the data config's keys; ``answer`` has no reward after a reset."""
         self._raw = raw if isinstance(raw, Mapping) else {"observation": raw}
         problems: list[str] = []
 
@@ -143,17 +143,17 @@ class DeclaredEnv:
             for key, place in self._places.items()
             if self._images or key.startswith("state.")
         }
-        observation["task"] = read("instruction", self._instruction, told)
+        observation["task"] = read("instruction", self._instruction, answer)
         success, score = False, None
-        if "reward" in told:
+        if "reward" in answer:
             holds = places.parse_reading(declared.success).holds
-            success = read(f"success, declared as {declared.success}", holds, told)
+            success = read(f"success, declared as {declared.success}", holds, answer)
             if declared.score is not None:
                 value = places.parse_reading(declared.score).value
-                score = read(f"score, declared as {declared.score}", value, told)
+                score = read(f"score, declared as {declared.score}", value, answer)
         if problems:
             details = [*problems, "its observation has:", *(f"  {line}" for line in self.offers())]
-            details.append(f"its info has: {', '.join(map(str, told['info'])) or 'nothing'}")
+            details.append(f"its info has: {', '.join(map(str, answer['info'])) or 'nothing'}")
             problem = "it does not show what is declared of it."
             raise SimulationError(declared.name, problem, details)
         return Shown(observation, success, score, done)
@@ -173,11 +173,11 @@ class DeclaredEnv:
             raise ValueError("render() returns nothing; give render_mode: rgb_array in kwargs")
         return places.checked_image(image)
 
-    def _instruction(self, told: Mapping[str, Any]) -> str:
+    def _instruction(self, answer: Mapping[str, Any]) -> str:
         instruction = self.declared.instruction
         if not isinstance(instruction, InstructionSource):
             return instruction
-        return str(places.item({**told, "observation": self._raw}, instruction.path.split(".")))
+        return str(places.item({**answer, "observation": self._raw}, instruction.path.split(".")))
 
 
 def open_environment(environment: Environment) -> DeclaredEnv:

@@ -112,8 +112,8 @@ class MujocoSo101Can(gymnasium.Env[dict[str, Any], np.ndarray]):
         tool, can, _ = self.seen()
         off = float(np.linalg.norm(tool - can))
         self._nearest, self._risen = min(self._nearest, off), float(can[2] - self._stood_at)
-        held = self._risen > LIFTED and off < NEAR
-        self._steps_held = self._steps_held + 1 if held else 0
+        is_placed = self._risen > LIFTED and off < NEAR
+        self._steps_held = self._steps_held + 1 if is_placed else 0
         info = self._info()
         return self._observation(), float(info["is_success"]), info["is_success"], False, info
 

@@ -133,11 +133,11 @@ def _zeros(space: Any) -> Any:
 
 def leaves(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """All values of nested dictionaries, by their paths."""
-    found: dict[str, Any] = {}
+    by_place: dict[str, Any] = {}
     for key, value in content.items():
         path = f"{prefix}{key}"
-        found |= leaves(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
-    return found
+        by_place |= leaves(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
+    return by_place
 
 
 def shape_text(value: Any) -> str:

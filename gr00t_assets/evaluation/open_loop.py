@@ -116,8 +116,8 @@ def current_evaluation(
         return None
     spec, weights = spec_and_weights(run_directory, step)
     asked = (spec.data.version, spec.data.modality_hash, weights_hash(weights))
-    found = (evaluation.dataset_version, evaluation.modality_hash, evaluation.model_hash)
-    return evaluation if found == asked else None
+    identity = (evaluation.dataset_version, evaluation.modality_hash, evaluation.model_hash)
+    return evaluation if identity == asked else None
 
 
 def spec_and_weights(run_directory: Path, step: int | None) -> tuple[TrainingSpec, Path]:

@@ -107,14 +107,14 @@ def recorded_at(
         if group.key.is_relative:
             anchor = anchors[name] = values(config.state_of(group.key), [0])
         if group.held == "state" and group.state is not None:
-            held = values(group.state, [0])
+            hold = values(group.state, [0])
         elif group.held == "last action":
-            held = values(group.key, [-1])
+            hold = values(group.key, [-1])
         else:
-            held = group.inverse(np.broadcast_to(group.padding(), (len(windows), 1, group.dim)))
+            hold = group.inverse(np.broadcast_to(group.padding(), (len(windows), 1, group.dim)))
         for raw, forms, units in (
             (values(group.key, config.action_indices), normalised, in_units),
-            (held, held_normalised, held_in_units),
+            (hold, held_normalised, held_in_units),
         ):
             forms.append(group.forward(raw, anchor))
             units[name] = group.inverse(forms[-1], anchor) if group.converted else raw

@@ -191,7 +191,7 @@ def usable_engines() -> Engines:
     if content.default not in (known := [*engines, *wrong]):
         text, hint = f"there is no engine '{content.default}'", did_you_mean(content.default, known)
         wrong[content.default] = [yaml_problem(("default",), text, hint)]
-    errors = {name: problems_error(located, found, EngineError) for name, found in wrong.items()}
+    errors = {name: problems_error(located, items, EngineError) for name, items in wrong.items()}
     faulty = {name: error for name, error in errors.items() if error}
     every = problems_error(located, chain.from_iterable(wrong.values()), EngineError)
     return Engines(content.default, engines, faulty, every)

@@ -84,10 +84,10 @@ class FrameCheckResult(FrozenModel):
         if self.verified:
             sample = "" if self.all_rows else ", a sample"
             images = [camera.camera for camera in self.cameras if camera.in_rows]
-            each = f"each image of {', '.join(images)} is in its own row"
+            rows = f"each image of {', '.join(images)} is in its own row"
             if len(images) == len(self.cameras):
-                return f"{each}, which no video backend reads; {self.rows} rows decoded{sample}"
-            more = f"; {each}" if images else ""
+                return f"{rows}, which no video backend reads; {self.rows} rows decoded{sample}"
+            more = f"; {rows}" if images else ""
             return f"{subject} is exact on {self.rows} rows{sample}{more}"
         wrong = sum(camera.wrong_by_timestamp for camera in self.cameras)
         unidentified = sum(camera.unidentified for camera in self.cameras)

@@ -119,8 +119,10 @@ def _head(name: str, proposed: Sequence[Proposal]) -> Iterator[str]:
     noun = "experiment that tells" if len(every) == 1 else "experiments that tell"
     yield from _comment(f"{name}: {len(every)} {noun} of {questions}. {_cost(total, proposed)}")
     yield from _comment(f"gr00t-assets sweep plan {name} shows what it would run.")
-    told = ((_model(experiment).model_fields, experiment.settings) for experiment in every)
-    if unknown := dict.fromkeys(name for fields, own in told for name in fields if name not in own):
+    pairs = ((_model(experiment).model_fields, experiment.settings) for experiment in every)
+    if unknown := dict.fromkeys(
+        name for fields, own in pairs for name in fields if name not in own
+    ):
         yield from _comment(
             "The runs behind it do not tell these settings, which have the script's defaults here: "
             f"{', '.join(unknown)}."

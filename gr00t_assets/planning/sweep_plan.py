@@ -224,9 +224,9 @@ def _next_round(sweep: Sweep, until: Until, runs: Sequence[Run]) -> NextStep:
 
     command = f"gr00t-assets sweep propose --sweep {sweep.name} --question {question}"
     speeds = Speeds.of_runs(runs)
-    made = proposals(runs, question=question, speeds=speeds, confidence=confidence)
-    proposal = next((item for item in made if item.kind in ("replicates", "best")), None)
-    if proposal is None and made:
+    proposed = proposals(runs, question=question, speeds=speeds, confidence=confidence)
+    proposal = next((item for item in proposed if item.kind in ("replicates", "best")), None)
+    if proposal is None and proposed:
         return stopped(f"it needs other runs than further seeds, see {command}")
     if proposal is None:
         asked = "which is best" if question == BEST else factor_words(question)
@@ -251,12 +251,12 @@ def _experiments(sweep: Sweep, proposal: Proposal) -> tuple[Experiment, ...]:
     """Those of the sweep's further experiments that a proposal asks for."""
     by_name = {item.name: item for item in sweep.experiments}
     further = {_identity(item): item for item in sweep.further}
-    found = []
+    named = []
     for asked in proposal.experiments:
         like = by_name[asked.reference.name]
         settings = like.hyperparameters.model_copy(update=dict(asked.changes))
-        found.append(further.get(_identity(like.model_copy(update={"hyperparameters": settings}))))
-    return tuple(filter(None, found))
+        named.append(further.get(_identity(like.model_copy(update={"hyperparameters": settings}))))
+    return tuple(filter(None, named))
 
 
 def _identity(item: Experiment) -> str:

@@ -54,8 +54,8 @@ def answered_first(answers: Sequence[Answer]) -> list[Answer]:
 
 def answer_limits(answers: Sequence[Answer]) -> list[str]:
     """What limits the answers with evidence, each sentence once; of which where not of all."""
-    told = [answer for answer in answers if answered(answer)] or answers
-    return said_once([(factor_words(answer.factor), answer.limits) for answer in told])
+    settled = [answer for answer in answers if answered(answer)] or answers
+    return said_once([(factor_words(answer.factor), answer.limits) for answer in settled])
 
 
 class IntervalAxis(NamedTuple):

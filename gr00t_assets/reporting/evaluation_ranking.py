@@ -73,18 +73,19 @@ class EvaluationRanking:
         if len(self.rows) < 2:
             return ""
         best, pairs = self.rows[0], [row.against_first for row in self.rows[1:]]
-        told = [pair for pair in pairs if isinstance(pair, PairedError)]
+        paired = [pair for pair in pairs if isinstance(pair, PairedError)]
         name = label(best.ranked.run)
-        if not told:
+        if not paired:
             return f"{name} has the lowest error. Not compared by episode: {pairs[0]}."
-        apart, episodes = sum(pair.told_apart for pair in told), len(best.evaluation.main.episodes)
+        apart = sum(pair.told_apart for pair in paired)
+        episodes = len(best.evaluation.main.episodes)
         text = f"{name} has the lowest error; "
         if episodes < LEAST_EPISODES:
             few = f"fewer than {LEAST_EPISODES} episodes"
             return f"{text}whether it really errs less cannot be told from {few}."
         text += f"compared on the same {episodes} episodes it errs less than {apart} of "
-        text += f"{len(told)} others beyond chance."
-        if missing := len(pairs) - len(told):
+        text += f"{len(paired)} others beyond chance."
+        if missing := len(pairs) - len(paired):
             text += f" {missing} more cannot be compared so, or are far down the table."
         if sum(len(row.error.by_seed) == 1 for row in self.rows) > 1:
             text += " Configurations with one seed may be ordered otherwise by other seeds."
@@ -161,12 +162,12 @@ def agreement(
         tau = np.asarray(kendalltau(*means), dtype=float)[0]
         order = f" (Kendall's tau {tau:.2f} over {counted(len(rows), 'run')})"
 
-    def disagree(one: int, other: int) -> bool:
+    def disagree(first: int, other: int) -> bool:
         """Whether the one with the lower loss has the higher error, both beyond noise."""
-        (_, loss, error), (_, other_loss, other_error) = rows[one], rows[other]
+        (_, loss, error), (_, other_loss, other_error) = rows[first], rows[other]
         if error.mean <= other_error.mean or not _differ(loss, other_loss):
             return False
-        pair = pairs.get((min(one, other), max(one, other)))
+        pair = pairs.get((min(first, other), max(first, other)))
         return pair.told_apart if isinstance(pair, PairedError) else _differ(error, other_error)
 
     by_loss = sorted(range(len(rows)), key=lambda place: means[0][place])

@@ -63,8 +63,8 @@ def _main() -> int:
                 return 0
             assert isinstance(log, io.StringIO)
             text = log.getvalue()
-            found = ((re.search(pattern, text), words) for pattern, words in _CAUSES)
-            problem = next(words.format(*match.groups()) for match, words in found if match)
+            matches = ((re.search(pattern, text), words) for pattern, words in _CAUSES)
+            problem = next(words.format(*match.groups()) for match, words in matches if match)
     sys.stdout.write(problem)
     return 2
 

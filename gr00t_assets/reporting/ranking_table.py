@@ -146,8 +146,8 @@ def ranking_table(
     if wide and evaluations:
         table.insert(1, (_OPEN_LOOP_ERROR, [_error_cell(errors.get(id(item))) for item in ranking]))
     if rolled:
-        found = [rolled.get(id(ranked)) for ranked in ranking]
-        cells = [Cell(row.words, row.success.rate) if row else Cell("") for row in found]
+        rollouts = [rolled.get(id(ranked)) for ranked in ranking]
+        cells = [Cell(row.words, row.success.rate) if row else Cell("") for row in rollouts]
         places = [Cell(f"{ranked.place}", ranked.place) for ranked in ranking]
         table = [(_SUCCESS, cells), (_BY_LOSS, places), *table]
     table = [(column, cells) for column, cells in table if any(cell.text for cell in cells)]

@@ -175,8 +175,8 @@ def _videos(comparisons: Sequence[Comparison], store: Store) -> dict[tuple[str, 
                 room -= size
                 address = f"data:image/webp;base64,{b64encode(file.read_bytes()).decode()}"
             caption = file.stem.replace("-", " ")
-            made = rollouts.experiment, rollouts.environment
-            videos.setdefault(made, []).append(Video(caption, address))
+            names = rollouts.experiment, rollouts.environment
+            videos.setdefault(names, []).append(Video(caption, address))
     return videos
 
 

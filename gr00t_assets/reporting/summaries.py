@@ -69,8 +69,8 @@ class ConfigurationCost(NamedTuple):
 
 def configuration_costs(runs: Sequence[Run], price: Price | None = None) -> list[ConfigurationCost]:
     """One a configuration, the largest memory first; runs that tell nothing are left out."""
-    told = [run for run in runs if run.peak_memory_bytes or run.gpu_hours or cpu_hours(run)]
-    groups = grouped(told, _memory_depends_on)
+    measured = [run for run in runs if run.peak_memory_bytes or run.gpu_hours or cpu_hours(run)]
+    groups = grouped(measured, _memory_depends_on)
     costs = [_cost(key, members, price) for key, members in groups.items()]
     return sorted(costs, key=lambda cost: (-float(cost.memory or 0), cost[:3]))
 

@@ -154,16 +154,16 @@ class PolicyPair(SuccessPair):
         """What is known of the pair, how, and what to do; ``names`` by letter."""
         first, second = (names[letter] for letter in self.letters)
         where = f"over {self.blocks} shared conditions" if self.blocks else "over all trials"
-        said = (
+        text = (
             f"{second} against {first}: {self.words}, p = {self.p_value:.2g} ({self.test} "
             f"{where}); with looks at any time p = {self.sequential_p:.2g}. "
         )
         if self.is_settled:
-            return f"{said}It is settled which of them succeeds more often."
+            return f"{text}It is settled which of them succeeds more often."
         go_on = "" if self.is_complete else " yet; go on to the end of the plan"
         needed = f"over {MOST_ROLLOUTS:,}" if self.rollouts is None else f"about {self.rollouts}"
         return (
-            f"{said}It is not settled{go_on}. To tell rates like these apart takes {needed} trials "
+            f"{text}It is not settled{go_on}. To tell rates like these apart takes {needed} trials "
             f"of each; {self.trials} are done."
         )
 

@@ -98,9 +98,9 @@ def last_metrics(run_directory: Path, lines: int) -> list[Metric]:
             start = max(0, size - length)
             file.seek(start)
             complete = file.read(size - start).split(b"\n")[1 if start else 0 : -1]
-            found = list(filter(None, map(_parsed, complete[-lines:])))
-            if found or not start:
-                return found
+            metrics = list(filter(None, map(_parsed, complete[-lines:])))
+            if metrics or not start:
+                return metrics
     return []
 
 

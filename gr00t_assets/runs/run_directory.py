@@ -68,8 +68,8 @@ def place_spec(spec: TrainingSpec) -> Path:
         write_spec(spec)
     placed = load_spec(path)
     expected = f"{spec.experiment.name} {spec.config_hash}"
-    if (found := f"{placed.experiment.name} {placed.config_hash}") != expected:
-        details = [f"its {SPEC} is of {found}", f"expected: {expected}", remedy]
+    if (placed_run := f"{placed.experiment.name} {placed.config_hash}") != expected:
+        details = [f"its {SPEC} is of {placed_run}", f"expected: {expected}", remedy]
         raise CheckpointError(directory, "this run directory belongs to another run.", details)
     pruning = spec.experiment.pruning
     if (placed.store, placed.experiment.pruning) != (spec.store, pruning):

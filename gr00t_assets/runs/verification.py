@@ -139,8 +139,8 @@ class _Run:
                 yield self._damage("manifest", MANIFEST, unreadable, **rebuilt)
             if changed := self._changed_model():
                 yield self._damage("model", MODEL, listed(changed), **rebuilt)
-            for item, found in damaged:
-                yield self._of_checkpoint(item, found, sound)
+            for item, problem in damaged:
+                yield self._of_checkpoint(item, problem, sound)
             yield from self._evaluations()
             yield from self._attempts()
         except (OSError, StoreError) as error:

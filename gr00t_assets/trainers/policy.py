@@ -158,8 +158,8 @@ class Policy(ABC):
         times = np.array(self.config.action_indices) / (self.fps or np.nan)
         chunks = []
         for place, item in enumerate(inputs):
-            one = {key: values[place] for key, values in by_key.items()}
-            chunks.append(ActionChunk(one, flat[place], self.action_names, times, item.warnings))
+            robot = {key: values[place] for key, values in by_key.items()}
+            chunks.append(ActionChunk(robot, flat[place], self.action_names, times, item.warnings))
         return chunks
 
     def task_problem(self, task: str) -> str | None:

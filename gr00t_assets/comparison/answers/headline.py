@@ -136,9 +136,9 @@ def _not_told(runs: Sequence[Run]) -> Iterator[str]:
     """Settings that no table says, so that they may differ unseen."""
     if not runs or any(run.source == "store" for run in runs):
         return
-    told = {factor for factor in QUESTIONS for run in runs
+    known_factors = {factor for factor in QUESTIONS for run in runs
             if factor_value(run, factor) is not None}  # fmt: skip
-    if names := [factor_words(x) for x in QUESTIONS if x != "seed" and x not in told]:
+    if names := [factor_words(x) for x in QUESTIONS if x != "seed" and x not in known_factors]:
         yield _SENTENCES["not_told"].format(names=listed(names))
 
 

@@ -186,6 +186,6 @@ def proposals(
         others = {x.runs[0].comparable for x in every if not x.clean or x.p is None}
         told |= {x.runs[0].comparable for x in every} - others
         best = [item for item in best if comparable[item.runs[0]] not in told]
-    found = [item for item in (*controls, *again, *best) if question in (None, *item.questions)]
-    found.sort(key=lambda item: (-len(item.questions), len(item.experiments)))
-    return [item.with_hours(speeds) for item in found]
+    proposed = [item for item in (*controls, *again, *best) if question in (None, *item.questions)]
+    proposed.sort(key=lambda item: (-len(item.questions), len(item.experiments)))
+    return [item.with_hours(speeds) for item in proposed]

@@ -116,7 +116,7 @@ def changes(
     names = _names([low, high]) if names is None else names
     differing = [name for name in names if low.value(name) != high.value(name)]
     material = {factor, "samples_seen", *low.material, *high.material}
-    found = [
+    pairs = [
         Change(name, low.value(name), high.value(name), name in material, name == implied)
         for name in (*differing, *(() if equal else ("samples_seen",)))
     ]
@@ -126,7 +126,7 @@ def changes(
         place = order.get(item.factor, len(order))
         return item.factor != factor, not item.material, item.implied, place, item.factor
 
-    return tuple(sorted(found, key=rank))
+    return tuple(sorted(pairs, key=rank))
 
 
 ALPHA = 1 - LEVEL  # Chance of one false effect that is put up with in a whole report

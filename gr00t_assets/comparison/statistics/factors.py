@@ -192,8 +192,8 @@ def configurations(runs: Sequence[Run]) -> list[Configuration]:
 def known_by_seed(runs: Sequence[Run], known: Mapping[str, Item]) -> list[list[Item]]:
     """What is known of replicates, by run id; seed by seed, without those that it has none of."""
     seeds = Configuration(tuple(runs), {}).by_seed
-    found = [[known[run.run_id] for run in same if run.run_id in known] for same in seeds]
-    return [items for items in found if items]
+    by_seed = [[known[run.run_id] for run in same if run.run_id in known] for same in seeds]
+    return [items for items in by_seed if items]
 
 
 def configuration_key(run: Run) -> tuple[object, ...]:

@@ -81,7 +81,7 @@ def column_meanings(labels: tuple[str, ...]) -> tuple[tuple[str | None, ...], tu
     names = [_meaning(label) for label in labels]
     if "epochs" in labels and "remark" not in labels:  # that of an export is derived
         names[labels.index("epochs")] = "num_train_epochs"
-    said: list[str] = []
+    sentences: list[str] = []
     known = list(dict.fromkeys(filter(None, _names().values())))
     for place, (label, name) in enumerate(zip(labels, names, strict=True)):
         if name is None or name in known:
@@ -89,12 +89,12 @@ def column_meanings(labels: tuple[str, ...]) -> tuple[tuple[str | None, ...], tu
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.88)
         if close and close[0] not in names:
             names[place] = close[0]
-            said.append(f"Column '{label}' is read as {close[0]}.")
+            sentences.append(f"Column '{label}' is read as {close[0]}.")
     if "loss" not in names:
         place = _likely_loss(labels)
         names[place] = "loss"
-        said.append(f"Column '{labels[place]}' is read as loss.")
-    return tuple(names), tuple(said)
+        sentences.append(f"Column '{labels[place]}' is read as loss.")
+    return tuple(names), tuple(sentences)
 
 
 def _likely_loss(labels: Sequence[str]) -> int:

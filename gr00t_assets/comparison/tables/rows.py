@@ -118,9 +118,9 @@ def _filled(rows: list[Row], columns: list[tuple[str, list[Any]]], subject: str)
         row.problems += _row_problems(row.values)
     _set_ids(rows)
     if all(row.problems for row in rows):
-        found = [f"{row.place}: {problem}" for row in rows for problem in row.problems]
-        more = [f"and {len(found) - _SHOWN:,} more"] if len(found) > _SHOWN else []
-        details = [*remarks, *found[:_SHOWN], *more]
+        problems = [f"{row.place}: {problem}" for row in rows for problem in row.problems]
+        more = [f"and {len(problems) - _SHOWN:,} more"] if len(problems) > _SHOWN else []
+        details = [*remarks, *problems[:_SHOWN], *more]
         raise ComparisonError(subject, "no run of this table can be read.", details)
     return rows
 

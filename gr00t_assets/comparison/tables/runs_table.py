@@ -178,7 +178,7 @@ def run_of_row(row: Row, dataset_frames: Mapping[str, int]) -> Run:
     values = row.values
     settings = {name: value for name, value in values.items() if name not in columns.COLUMNS}
     max_steps, steps = values.get("max_steps"), values.get("logged_step")
-    status = said = values.get("status", "finished" if "loss" in values else "unfinished")
+    status = stated = values.get("status", "finished" if "loss" in values else "unfinished")
     if steps is None and status == "finished":
         steps = max_steps
     samples_seen, per_step = values.get("samples_seen"), samples_per_step(settings)
@@ -188,9 +188,9 @@ def run_of_row(row: Row, dataset_frames: Mapping[str, int]) -> Run:
     if status == "finished" and steps is not None and max_steps is not None:
         least = min(_NEARLY_DONE * max_steps, max_steps - _logging_steps(settings))
         status = "finished" if steps >= least else "unfinished"
-    if status != said:
+    if status != stated:
         problems.append(f"It is said to have finished, at step {steps:,} of {max_steps:,}.")
-    if row.problems and (said == "finished" or values.get("status") not in STATUS_WORDS):
+    if row.problems and (stated == "finished" or values.get("status") not in STATUS_WORDS):
         status = "unreadable"
     if not math.isfinite(values.get("loss", 0)):
         problems.append(f"Its loss is {values['loss']}.")

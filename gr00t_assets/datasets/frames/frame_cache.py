@@ -141,10 +141,10 @@ class FrameCache:
         Gives the cameras whose frames have no checksums, as in caches of versions 0.1 and 0.2.
         """
         without = [camera for camera in self.cameras if not self._cached[camera].array.checksums]
-        each = seconds / max(len(self.cameras) - len(without), 1)
+        share = seconds / max(len(self.cameras) - len(without), 1)
         for camera, cached in self._cached.items():
             array, sums = self._folder / camera / FRAMES, cached.array.checksums
-            if sums and (row := next(sums.damaged_rows(array, each), None)) is not None:
+            if sums and (row := next(sums.damaged_rows(array, share), None)) is not None:
                 raise self._damaged(camera, row)
         return without
 

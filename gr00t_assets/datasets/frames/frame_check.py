@@ -144,20 +144,20 @@ class _FrameComparison:
                 problem = f"{recorded.path.relative_to(self.dataset.directory)}: {error}"
                 break
         wrong = [row for row in rows if row.by_time != row.expected]
-        found = [row.expected - row.by_time for row in wrong if row.by_time is not None]
-        distances = np.abs(found) if found else np.zeros(1)
+        offsets = [row.expected - row.by_time for row in wrong if row.by_time is not None]
+        distances = np.abs(offsets) if offsets else np.zeros(1)
         moves = Counter(row.expected - row.own for row in rows if row.expected != row.own)
         verdict: Verdict = "exact"
         if problem:
             verdict = "unreadable"
         elif wrong:
-            verdict = "wrong" if len(found) < len(wrong) or distances.max() > 1 else "shifted"
+            verdict = "wrong" if len(offsets) < len(wrong) or distances.max() > 1 else "shifted"
         return CameraCheckResult(
             camera=camera,
             rows=decoded + len(rows),
             wrong_by_timestamp=len(wrong),
             wrong_by_index=sum(row.by_index != row.own for row in rows),
-            unidentified=len(wrong) - len(found),
+            unidentified=len(wrong) - len(offsets),
             mean_lateness=float(distances.mean()),
             max_lateness=int(distances.max()),
             moved_rows=moves.total(),

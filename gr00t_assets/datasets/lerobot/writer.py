@@ -142,7 +142,7 @@ class DatasetWriter:
         tasks = pd.DataFrame({"task_index": list(self._tasks.values())}, index=list(self._tasks))
         tasks.to_parquet(self.directory / V30_TASKS)
         rows, first = [], 0
-        for episode, found in zip(self._episodes, self._statistics, strict=True):
+        for episode, statistics in zip(self._episodes, self._statistics, strict=True):
             last = first + episode["length"]
             row = episode | {"dataset_from_index": first, "dataset_to_index": last}
             for place, value in _FIRST_FILE.items():
@@ -151,7 +151,7 @@ class DatasetWriter:
             for key in self._videos:
                 row[f"videos/{key}/from_timestamp"] = first / self.fps
                 row[f"videos/{key}/to_timestamp"] = last / self.fps
-            for feature, figures in found.items():
+            for feature, figures in statistics.items():
                 row |= {f"stats/{feature}/{name}": value for name, value in figures.items()}
             rows.append(row)
             first = last

@@ -202,9 +202,11 @@ def episode_lags(action: np.ndarray, state: np.ndarray, keys: np.ndarray, fps: f
         moving = (commands != commands[:1]).any(axis=0) & (steps != steps[:1]).any(axis=0)
         if most < 1 or not moving.any():
             continue
-        found = np.nan_to_num(lagged_correlation(commands[:, moving], steps[:, moving], most))
+        correlations = np.nan_to_num(
+            lagged_correlation(commands[:, moving], steps[:, moving], most)
+        )
         for key in np.unique(keys[moving]):
-            means = found[:, keys[moving] == key].mean(axis=1)
+            means = correlations[:, keys[moving] == key].mean(axis=1)
             best = int(means.argmax())
             lags[key, reading] = best - most + reading, means[best]
     return lags

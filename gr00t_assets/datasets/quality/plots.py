@@ -39,9 +39,9 @@ def quality_png(quality: Quality) -> bytes:
         axes.spines[["left", "bottom"]].set_color(_FAINT)
         axes.tick_params(labelsize=9, color=_FAINT, labelcolor=_INK)
         axes.set_title(f"{name}\n", loc="left", fontsize=11, fontweight="bold", color=_INK)
-        found = draw(axes, quality)
+        quantity = draw(axes, quality)
         color = _RED if warned.intersection(measures) else _FAINT
-        axes.text(0, 1.02, found, transform=axes.transAxes, fontsize=9, color=color)
+        axes.text(0, 1.02, quantity, transform=axes.transAxes, fontsize=9, color=color)
     return _small(figure_png(figure))
 
 

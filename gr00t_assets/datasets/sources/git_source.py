@@ -31,10 +31,10 @@ def git_commit(repository: str, revision: str, name: str) -> str:
     names = [f"{place}{revision}{peeled}" for place in places for peeled in ("", "^{}")]
     answer = _git(Path.cwd(), name, repository, "ls-remote", "origin", *names)
     commits = {ref: commit for commit, ref in map(str.split, answer.splitlines())}
-    if not (found := [commits[ref] for ref in names if ref in commits]):
+    if not (listed := [commits[ref] for ref in names if ref in commits]):
         problem = f"{without_credentials(repository)} has no branch or tag {revision}."
         raise DatasetError(name, problem, ["give --revision one that it has, or a full commit"])
-    return found[-1]
+    return listed[-1]
 
 
 def fetch_git(source: GitSource, directory: Path, name: str, log: Log) -> Path:

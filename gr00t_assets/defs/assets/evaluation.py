@@ -71,8 +71,10 @@ def rollouts(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Mate
     settings = rolled_out.settings_for(environment, spec)
     command = evaluation_command(spec.run_directory, settings, environment.name)
     run_worker(context, command, "rollouts.log", "rolling out", spec)
-    found = rolled_out.read_rollouts(rolled_out.rollouts_file(spec.run_directory, environment.name))
-    return rollouts_result(found, spec)
+    outcome = rolled_out.read_rollouts(
+        rolled_out.rollouts_file(spec.run_directory, environment.name)
+    )
+    return rollouts_result(outcome, spec)
 
 
 def _require_trained(spec: TrainingSpec, what: str) -> None:

@@ -102,13 +102,16 @@ def current_rollouts(
     _, weights = spec_and_weights(run_directory, step)
     path = result.rollouts_file(run_directory, environment.name, step)
     try:
-        found = result.read_rollouts(path) if path.is_file() else None
+        stored = result.read_rollouts(path) if path.is_file() else None
     except EvaluationError:
         return None
     asked = (environment.content_hash(), environment.package_version(), settings)
-    if found is None or (found.environment_hash, found.package_version, found.settings) != asked:
+    if (
+        stored is None
+        or (stored.environment_hash, stored.package_version, stored.settings) != asked
+    ):
         return None
-    return found if found.model_hash == weights_hash(weights) else None
+    return stored if stored.model_hash == weights_hash(weights) else None
 
 
 def _write_videos(

@@ -89,12 +89,12 @@ def read_outcomes(plan: TrialPlan, path: Path) -> Outcomes:
     ``TrialsError`` where it, or rows of it, cannot be read, has every problem with its line.
     """
     (_, rows, _), problems = _read_table(path), []
-    found: dict[int, TrialOutcome] = {}
+    known: dict[int, TrialOutcome] = {}
     for line, row in rows:
         try:
             if (outcome := _outcome(plan, row)) is None:
                 continue
-            if found.setdefault(outcome.order, outcome) is not outcome:
+            if known.setdefault(outcome.order, outcome) is not outcome:
                 raise ValueError(f"trial {outcome.order} has an outcome on a line before")
         except ValueError as error:
             problems.append(f"line {line}: {error}")
@@ -102,15 +102,15 @@ def read_outcomes(plan: TrialPlan, path: Path) -> Outcomes:
         more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
         problem = f"{len(problems)} of its rows cannot be read."
         raise TrialsError(str(path), problem, [*problems[:_SHOWN], *more])
-    skipped = [order for order in range(1, max(found, default=0)) if order not in found]
+    skipped = [order for order in range(1, max(known, default=0)) if order not in known]
     listed = ", ".join(map(str, skipped[:9])) + (", ..." if len(skipped) > 9 else "")
     said = [f"Without outcome though later ones have one: trial {listed}."] if skipped else []
-    for order, outcome in sorted(found.items()):
+    for order, outcome in sorted(known.items()):
         for name in ("letter", "condition"):
             asked, done = getattr(plan.trials[order - 1], name), getattr(outcome, name)
             if asked != done:
                 said.append(f"Trial {order} was planned with {name} {asked} and done with {done}.")
-    return Outcomes(done=tuple(found[order] for order in sorted(found)), deviations=tuple(said))
+    return Outcomes(done=tuple(known[order] for order in sorted(known)), deviations=tuple(said))
 
 
 def write_outcome(plan: TrialPlan, store: Store, order: int, cells: Mapping[str, str]) -> None:
@@ -185,8 +185,8 @@ class TrialRound(FrozenModel):
         )
         span = f"episodes {self.first_episode} to {self.first_episode + self.episodes - 1}"
         won = sum(outcome.success for outcome in self.outcomes)
-        told = f", {won} of {self.episodes} a success" if self.outcomes else ""
-        return f"{span}{told}: trials {self.plan} (plan {self.plan_hash}), driven by {names}"
+        successes = f", {won} of {self.episodes} a success" if self.outcomes else ""
+        return f"{span}{successes}: trials {self.plan} (plan {self.plan_hash}), driven by {names}"
 
 
 class TrialLineage(FrozenModel):

@@ -125,8 +125,8 @@ class IsaacRun(Attempt):
                 return self.record_stop(stop, step)
         if latest is None or latest.step != settings.max_steps:
             problem = "training ended without a checkpoint of its last step."
-            found = latest.step if latest else "none"
-            expected = f"expected step {settings.max_steps}, found {found}"
+            last_step = latest.step if latest else "none"
+            expected = f"expected step {settings.max_steps}, found {last_step}"
             raise CheckpointError(experiment.name, problem, [expected])
         self._read_results()
         self._update_progress(latest)

@@ -50,11 +50,11 @@ def _launch(spec: TrainingSpec, file: str) -> Manifest:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     settings, name = spec.experiment.hyperparameters, spec.experiment.name
-    nodes, each = settings.nodes, settings.num_gpus
+    nodes, processes = settings.nodes, settings.num_gpus
     config = LaunchConfig(
         min_nodes=nodes,
         max_nodes=nodes,
-        nproc_per_node=each,
+        nproc_per_node=processes,
         run_id=uuid.uuid4().hex,
         rdzv_backend="c10d",
         rdzv_endpoint="127.0.0.1:0",
@@ -81,7 +81,7 @@ def _launch(spec: TrainingSpec, file: str) -> Manifest:
         if failure.exitcode >= 0:
             # It has said why itself.
             raise SystemExit(1) from None
-        number, count = signal.Signals(-failure.exitcode), nodes * each
+        number, count = signal.Signals(-failure.exitcode), nodes * processes
         sys.stderr.write(f"{name}: process {rank} of {count} was killed by {number.name}\n")
         raise SystemExit(128 + number) from None
     except DistError as error:

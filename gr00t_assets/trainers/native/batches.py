@@ -153,9 +153,9 @@ class BatchSource:
 
         They have at most so many samples, evenly spaced, as many of each dataset that has some.
         """
-        each = most // len(self._held_out)
+        share = most // len(self._held_out)
         for data in self._held_out:
-            chosen = np.linspace(0, len(data) - 1, min(each, len(data))).round().astype(np.int64)
+            chosen = np.linspace(0, len(data) - 1, min(share, len(data))).round().astype(np.int64)
             yield from self.rows(data, chosen)
 
     def rows(self, data: Demonstrations, chosen: np.ndarray | None = None) -> Iterator[Batch]:
@@ -167,8 +167,8 @@ class BatchSource:
     def action_entries(self, draws: range) -> int:
         """Numbers of action of some samples, padding left out."""
         counts = self._order.counts(draws.stop) - self._order.counts(draws.start)
-        each = [int(data.action_mask(1).sum()) for data in self.data]
-        return int(counts @ np.array(each))
+        entries = [int(data.action_mask(1).sum()) for data in self.data]
+        return int(counts @ np.array(entries))
 
     def batch(self, draws: range, then: range | None = None) -> Batch:
         """The samples of some draws, counted from the beginning of the run, on the device.

@@ -140,6 +140,6 @@ class MixtureOrder:
 
     def _drawn_block(self, block: int) -> np.ndarray:
         """Dataset of each draw of a block."""
-        each = self._before(block + 1) - self._before(block)
+        counts = self._before(block + 1) - self._before(block)
         random = np.random.default_rng([self._seed, block, _OF_BLOCKS])
-        return random.permutation(np.repeat(np.arange(len(each)), each))
+        return random.permutation(np.repeat(np.arange(len(counts)), counts))

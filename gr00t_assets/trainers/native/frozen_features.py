@@ -108,14 +108,14 @@ def use_cached_features(
         precision = [str(dtype), *["autocast"] * (device.mixed_precision and not device.on_gpu)]
         key = json_hash([*facts, *recipe.content, base.model.attention, *precision], 16)
         folder = dataset.frame_cache / f"{FEATURES}{key}"
-        while not (found := _opened(folder, prompts, dtype)):
+        while not (features := _opened(folder, prompts, dtype)):
             if processes.is_first:
                 if folder.exists():  # Cut short; nobody else deletes it.
                     discard_directory(folder)
                 _write(folder, data, base, batches, device, int(prompts.lengths.sum()), dtype, say)
             else:
                 time.sleep(1.0)
-        batches.features[id(data)] = found.of
+        batches.features[id(data)] = features.of
 
 
 def _opened(folder: Path, prompts: Prompts, dtype: torch.dtype) -> CachedFeatures | None:

@@ -112,8 +112,8 @@ def memory_need(
     shards = processes if settings.sharding == "fsdp" else 1
     gathered = passes.gathered if shards > 1 else 0
     # What ``CompactAdamW`` takes beside the largest parameter; torch's own takes nothing.
-    each = 18 * (settings.weights == "bfloat16") + 8 * (settings.optimizer == "adamw_8bit")
-    updating = each * max((parameter.numel() for parameter in passes.trained), default=0)
+    extra = 18 * (settings.weights == "bfloat16") + 8 * (settings.optimizer == "adamw_8bit")
+    updating = extra * max((parameter.numel() for parameter in passes.trained), default=0)
     own = gradients // shards
     step = max(own * kept + alive + gathered, own + updating // shards)
     return MemoryNeed(passes.weights // shards, moments // shards, step)

@@ -58,12 +58,12 @@ class Processes:
         Raises:
             TrainingError: They cannot be shared out evenly.
         """
-        each, left = divmod(samples, self.count)
+        share, left = divmod(samples, self.count)
         if left:
             problem = f"{samples} samples a step cannot be shared out over {self.count} processes."
             remedy = "take a batch_size that the number of processes divides"
             raise TrainingError("processes", problem, [remedy])
-        return range(self.rank * each, (self.rank + 1) * each)
+        return range(self.rank * share, (self.rank + 1) * share)
 
     def parallel(self, model: nn.Module, device: torch.device) -> nn.Module:
         """The model so wrapped that gradients are averaged over the processes."""
@@ -136,9 +136,9 @@ class Processes:
                 key = f"{_FAILED}/{rank}"
                 with suppress(dist.DistStoreError):
                     self._store.wait([key], timedelta(seconds=_ENDS_WITHIN / self.count))
-                if told := self._told(key):
+                if failure := self._told(key):
                     problem = f"process {rank} of {self.count} failed."
-                    return TrainingError("processes", problem, told.splitlines())
+                    return TrainingError("processes", problem, failure.splitlines())
             steps = [int(self._told(f"{_STEP}/{rank}") or 0) for rank in range(self.count)]
             behind = [rank for rank in others if steps[rank] < steps[self.rank]] or others
             names = ", ".join(f"process {rank} (last step {steps[rank]})" for rank in behind)

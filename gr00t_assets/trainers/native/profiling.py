@@ -29,8 +29,8 @@ def profile_steps(spec: TrainingSpec, steps: int, folder: Path) -> str:
     A few steps before are not profiled. The folder gets ``trace.json``, for
     https://ui.perfetto.dev or chrome://tracing, and ``table.txt``, which is returned.
     """
-    one = spec.experiment.hyperparameters.model_copy(update={"num_gpus": 1, "num_nodes": 1})
-    experiment = spec.experiment.model_copy(update={"hyperparameters": one})
+    settings = spec.experiment.hyperparameters.model_copy(update={"num_gpus": 1, "num_nodes": 1})
+    experiment = spec.experiment.model_copy(update={"hyperparameters": settings})
     device, stop = choose_device(), StopRequest()
     _, loop = prepare(spec.model_copy(update={"experiment": experiment}), Processes(), device)
     wait = torch.cuda.synchronize if device.on_gpu else lambda: None
@@ -45,7 +45,7 @@ def profile_steps(spec: TrainingSpec, steps: int, folder: Path) -> str:
             loop.train_step(stop)
         wait()
         seconds = time.perf_counter() - began
-    samples = steps * one.samples_per_step
+    samples = steps * settings.samples_per_step
     table = _table(profiler, steps, seconds, f"{samples / seconds:,.1f} samples/s on {device.name}")
     folder.mkdir(parents=True, exist_ok=True)
     profiler.export_chrome_trace(str(folder / TRACE))

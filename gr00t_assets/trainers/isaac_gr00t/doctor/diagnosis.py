@@ -79,9 +79,9 @@ def probe(python: Path) -> Probe:
     except (ValueError, IndexError):
         return Probe(problem=f"{python} answered something else than was asked")
     packages: dict[str, str] = {}
-    for found in distributions(path=paths):
-        if name := found.metadata["Name"]:
-            packages.setdefault(canonicalize_name(name), found.version)
+    for distribution in distributions(path=paths):
+        if name := distribution.metadata["Name"]:
+            packages.setdefault(canonicalize_name(name), distribution.version)
     folders = [Path(path) for path in paths]
     files = (folder / "torch" / "version.py" for folder in folders)
     text = next((file.read_text(encoding="utf-8") for file in files if file.is_file()), "")

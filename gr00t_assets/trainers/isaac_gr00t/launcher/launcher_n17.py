@@ -57,9 +57,9 @@ def prepare(launch: Launch, stop: StopRequest) -> tuple[Recorder, Callable[[], o
         # Of its own generator, so that a resume leaves that of noise and times as it was saved.
         import torch
 
-        made = loader(self)
-        made.generator = torch.Generator().manual_seed(self.args.seed)
-        return made
+        data = loader(self)
+        data.generator = torch.Generator().manual_seed(self.args.seed)
+        return data
 
     def run_configured(config: Any) -> None:
         config.data.seed = launch["training_arguments"]["seed"]

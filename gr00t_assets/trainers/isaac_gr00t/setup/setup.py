@@ -87,8 +87,8 @@ class Setup:
         self.directory = directory.expanduser().absolute()
         self.environment = IsaacEnvironment.in_directory(self.directory, generation)
         self._commit = options.commit
-        made = self._recorded().get("environment")
-        recorded = shlex.split(made.commands[-1]) if made else ()
+        environment = self._recorded().get("environment")
+        recorded = shlex.split(environment.commands[-1]) if environment else ()
         installer = choose_installer(options.python, recorded, generation is not N15)
         self.steps = all_steps(self.environment, options, installer)
         self.pending = self._pending()

@@ -32,8 +32,12 @@ def sweep_plan(
     """Print what a sweep would run: partitions, what differs, which are done, and what it costs."""
     chosen = named_sweep(sweep)
     if names is not None:
-        experiments = [experiment.name for experiment in chosen.experiments]
-        echo("\n".join(experiments if names == "experiments" else getattr(chosen, names)))
+        lists = {
+            "datasets": chosen.datasets,
+            "experiments": [experiment.name for experiment in chosen.experiments],
+            "trainers": dict.fromkeys(experiment.trainer for experiment in chosen.experiments),
+        }
+        echo("\n".join(lists[names]))
         return
     plan = make_plan(chosen, Store.from_environment())
     if as_json:
